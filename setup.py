@@ -1,0 +1,39 @@
+"""Builds the Cython extensions of native/. All metadata stands in pyproject.toml.
+
+An extension is one .pyx in native/ketgate_native plus the C sources named here. No -march flag: a C file that gains
+from newer instructions is compiled once for each instruction set and chooses at run time, so one wheel runs everywhere.
+"""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+NATIVE = "native/ketgate_native"
+SOURCES = {
+    "monitor": ["monitor.c"],
+}
+
+debug = bool(os.environ.get("KETGATE_DEBUG"))
+compile_args = ["-std=gnu11", "-O0" if debug else "-O3", "-g", "-fno-math-errno", "-ffp-contract=off", "-pthread"]
+
+
+def extension(name: str, sources: list[str]) -> Extension:
+    return Extension(
+        f"ketgate_native.{name}",
+        [f"{NATIVE}/{name}.pyx", *(f"{NATIVE}/src/{source}" for source in sources)],
+        include_dirs=[NATIVE],
+        depends=[f"{NATIVE}/src/{header}" for header in sorted(os.listdir(f"{NATIVE}/src")) if not header.endswith(".c")],
+        extra_compile_args=compile_args,
+        extra_link_args=["-pthread"],
+        libraries=["m"],
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name, sources) for name, sources in SOURCES.items()],
+        include_path=["native"],
+        compiler_directives={"language_level": "3"},
+    )
+)
