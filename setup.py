@@ -12,8 +12,12 @@ from setuptools import Extension, setup
 NATIVE = "native/ketgate_native"
 SOURCES = {
     "monitor": ["monitor.c"],
+    "ising": ["monitor.c", "ising.c"],
+    "qp": ["monitor.c", "qp.c"],
+    "miqp": ["monitor.c", "miqp.c"],
 }
 
+only = os.environ.get("KETGATE_EXTENSIONS", "").split()  # a developer's rebuild of a few
 debug = bool(os.environ.get("KETGATE_DEBUG"))
 compile_args = ["-std=gnu11", "-O0" if debug else "-O3", "-g", "-fno-math-errno", "-ffp-contract=off", "-pthread"]
 
@@ -32,7 +36,7 @@ def extension(name: str, sources: list[str]) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [extension(name, sources) for name, sources in SOURCES.items()],
+        [extension(name, sources) for name, sources in SOURCES.items() if not only or name in only],
         include_path=["native"],
         compiler_directives={"language_level": "3"},
     )
