@@ -1,0 +1,1 @@
+"""Ketgate's Python client."""
