@@ -1,0 +1,3 @@
+"""Ketgate's server."""
+
+__version__ = "0.1.0"

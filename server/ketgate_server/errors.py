@@ -1,0 +1,184 @@
+"""The one tree of errors, and the one table of reasons.
+
+A reason, once released, is never renamed; the table is the source of docs/errors.md and is held equal to the contract's
+enum ErrorReason by a test. Codes are gRPC's names, as text: domain code does not import grpc.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DOMAIN = "ketgate.dev"
+ECHO_CHARACTERS_MAX = 100
+
+
+class Reason(StrEnum):
+    MALFORMED_MESSAGE = "MALFORMED_MESSAGE"
+    FIELD_INVALID = "FIELD_INVALID"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    SERVER_BUSY = "SERVER_BUSY"
+    TOKEN_MISSING = "TOKEN_MISSING"
+    TOKEN_INVALID = "TOKEN_INVALID"
+    ROLE_MISSING = "ROLE_MISSING"
+    TLS_REQUIRED = "TLS_REQUIRED"
+    PART_NOT_INSTALLED = "PART_NOT_INSTALLED"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    CANCELLED = "CANCELLED"
+    DRAINING = "DRAINING"
+    METHOD_UNKNOWN = "METHOD_UNKNOWN"
+    INTERNAL = "INTERNAL"
+    SOLVER_UNSUITABLE = "SOLVER_UNSUITABLE"
+
+
+@dataclass(frozen=True)
+class ReasonSpec:
+    """What a reason means to the caller."""
+
+    code: str
+    """Canonical gRPC code."""
+    meaning: str
+    remedy: str
+    retryable: bool = False
+
+
+CATALOGUE: dict[Reason, ReasonSpec] = {
+    Reason.MALFORMED_MESSAGE: ReasonSpec(
+        "INVALID_ARGUMENT",
+        "The bytes are no message of the type that the method takes.",
+        "Generate the client from the contract of this server's version, or call through reflection.",
+    ),
+    Reason.FIELD_INVALID: ReasonSpec(
+        "INVALID_ARGUMENT",
+        "A field is missing or holds what it must not. BadRequest names each such field by its path.",
+        "Change the field as its description says.",
+    ),
+    Reason.LIMIT_EXCEEDED: ReasonSpec(
+        "RESOURCE_EXHAUSTED",
+        "The request is larger than a limit of this server. QuotaFailure names the limit.",
+        "Send less, or ask the operator to raise the limit; GetServerInfo lists all of them.",
+    ),
+    Reason.SERVER_BUSY: ReasonSpec(
+        "RESOURCE_EXHAUSTED",
+        "As many calls as the server takes at once are running or waiting.",
+        "Try again after RetryInfo.retry_delay.",
+        retryable=True,
+    ),
+    Reason.TOKEN_MISSING: ReasonSpec(
+        "UNAUTHENTICATED",
+        "The call carries no token.",
+        "Send the metadata `authorization: Bearer TOKEN`; `ketgate token create` makes one.",
+    ),
+    Reason.TOKEN_INVALID: ReasonSpec(
+        "UNAUTHENTICATED",
+        "The token is unknown, expired or revoked.",
+        "Ask the operator for a new one: `ketgate token create`.",
+    ),
+    Reason.ROLE_MISSING: ReasonSpec(
+        "PERMISSION_DENIED",
+        "None of the token's roles allows this method.",
+        "Use a token with the role that the message names.",
+    ),
+    Reason.TLS_REQUIRED: ReasonSpec(
+        "UNAUTHENTICATED",
+        "The connection is not encrypted, so a token sent over it could be read by others.",
+        "Connect with TLS; plaintext is for loopback only, and only with `ketgate serve --insecure`.",
+    ),
+    Reason.PART_NOT_INSTALLED: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The request needs an optional part that this server does not have.",
+        "Install it with the command in the message, or choose another solver.",
+    ),
+    Reason.DEADLINE_EXCEEDED: ReasonSpec(
+        "DEADLINE_EXCEEDED",
+        "The call's deadline passed before there was anything to return.",
+        "Give more time, or a smaller problem.",
+        retryable=True,
+    ),
+    Reason.CANCELLED: ReasonSpec("CANCELLED", "The caller ended the call.", "Nothing to do."),
+    Reason.DRAINING: ReasonSpec(
+        "UNAVAILABLE",
+        "The server is stopping and takes no new calls.",
+        "Try again after RetryInfo.retry_delay, on another server or when this one is back.",
+        retryable=True,
+    ),
+    Reason.METHOD_UNKNOWN: ReasonSpec(
+        "UNIMPLEMENTED",
+        "The server has no such service or method.",
+        "Check the name and the version of the server: GetServerInfo lists its services.",
+    ),
+    Reason.INTERNAL: ReasonSpec(
+        "INTERNAL",
+        "A fault in the server.",
+        "Report it with the request id from the message; it finds the cause in the server's log.",
+    ),
+    Reason.SOLVER_UNSUITABLE: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "A solver that the request names cannot take this problem.",
+        "Name another, or none: the server then chooses. ListSolvers tells what each takes.",
+    ),
+}
+
+
+class KetgateError(Exception):
+    """An error that a caller is told about.
+
+    field: path of the field at fault in the request, for example ``spec.portfolio.moments.covariance``.
+    limit: name of the limit that was exceeded. retry_after_s: when trying again helps.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        field: str | None = None,
+        limit: str | None = None,
+        retry_after_s: float | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+        self.metadata = metadata or {}
+
+
+class FieldError(KetgateError):
+    """The caller's fault: a field holds what it must not. Says what was expected and what was given."""
+
+    def __init__(self, field: str, *, expected: str, given: object, hint: str = "") -> None:
+        text = f"{field}: expected {expected}, given {echo(given)}" + (f"; {hint}" if hint else "")
+        super().__init__(Reason.FIELD_INVALID, text, field=field)
+        self.expected = expected
+        self.given = given
+        self.hint = hint
+
+
+class LimitError(KetgateError):
+    """The request is over a limit of size."""
+
+    def __init__(self, limit: str, *, allowed: int, given: int, field: str | None = None) -> None:
+        where = f"{field}: " if field else ""
+        super().__init__(
+            Reason.LIMIT_EXCEEDED, f"{where}{given} is over the limit {limit} = {allowed}", field=field, limit=limit
+        )
+
+
+class PartMissing(KetgateError):
+    """An optional part is not installed."""
+
+    def __init__(self, part: str, install_command: str) -> None:
+        super().__init__(
+            Reason.PART_NOT_INSTALLED, f"the part {part!r} is not installed; install it with: {install_command}",
+            metadata={"part": part},
+        )
+
+
+def echo(value: object) -> str:
+    """A value as an error may show it: bytes by their length only, anything else cut at 100 characters."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{len(value)} bytes"
+    text = value if isinstance(value, str) else str(value)
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: ECHO_CHARACTERS_MAX + 1])
+    return text if len(text) <= ECHO_CHARACTERS_MAX else text[:ECHO_CHARACTERS_MAX] + "…"

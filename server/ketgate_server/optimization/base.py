@@ -1,0 +1,206 @@
+"""What a problem and a solver are, and what passes between a solver and the race that runs it.
+
+Objectives inside are minimised; ``Problem.sense`` says how a caller sees them. Values are in the caller's own form: spins
+-1 and +1, binaries 0 and 1, weights.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ketgate_native.monitor import Monitor
+
+
+class ProblemKind(StrEnum):
+    ISING = "ising"
+    BINARY_QUADRATIC = "binary_quadratic"
+    PORTFOLIO_CONTINUOUS = "portfolio_continuous"
+    PORTFOLIO_DISCRETE = "portfolio_discrete"
+    LINEAR = "linear"
+    MIXED_INTEGER = "mixed_integer"
+
+
+class Sense(StrEnum):
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+
+class Proof(StrEnum):
+    OPTIMALITY = "optimality"
+    BOUND = "bound"
+    INFEASIBILITY = "infeasibility"
+
+
+class Status(StrEnum):
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    NO_SOLUTION = "no_solution"
+
+
+class StopReason(StrEnum):
+    COMPLETED = "completed"
+    TIME_LIMIT = "time_limit"
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+    TARGET = "target"
+    GAP = "gap"
+    WORK_LIMIT = "work_limit"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A solution, evaluated in float64 from the caller's own numbers."""
+
+    objective: float
+    """In the caller's sense."""
+    violation_max: float
+    """Greatest violation of a continuous constraint, absolute; infinite if a discrete one is broken."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A constraint that cannot hold together with the others listed."""
+
+    field: str
+    """Path below SolveSpec, for example ``portfolio.constraints.groups[2]``."""
+    name: str
+    description: str
+
+
+class Problem(Protocol):
+    """A checked problem. Immutable; shared by the solvers that race on it."""
+
+    kind: ProblemKind
+    sense: Sense
+    size: int
+    num_constraints: int
+    warnings: Sequence[str]
+
+    def evaluate(self, values: NDArray[Any]) -> Evaluation: ...
+
+    def polish(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The caller's form of what a solver found: right dtype, exact zeros and lots. Idempotent."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """A parameter of a solver; its default tells its type (int, float, bool or str)."""
+
+    name: str
+    description: str
+    default: int | float | bool | str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver says at its end."""
+
+    status: Status
+    stop_reason: StopReason
+    solutions: Sequence[NDArray[Any]] = ()
+    """Best first, in the caller's form. The race evaluates and checks them again."""
+    occurrences: Sequence[int] = ()
+    bound: float | None = None
+    """Proven, in the minimised sense."""
+    work: int = 0
+    conflict: Sequence[Conflict] = ()
+    frontier: Any = None
+    """A portfolio.model.Frontier, where one was asked for."""
+    warnings: Sequence[str] = ()
+
+
+class Task(Protocol):
+    """One solver's run within a race: its limits, and its way to report."""
+
+    seed: int
+    threads: int
+    work_limit: int
+    """In the solver's unit; 0: none."""
+    pool_size: int
+    parameters: Mapping[str, Any]
+    """Every parameter of the solver, defaults filled in."""
+    initial: NDArray[Any] | None
+    """(m, n) in the caller's form."""
+    target: float | None
+    """In the minimised sense."""
+    gap_relative: float
+    gap_absolute: float
+    feasibility_tolerance: float
+
+    def open_monitor(self, solution_bytes: int, decode: Callable[[bytes], NDArray[Any]]) -> Monitor:
+        """A monitor for one kernel call, with this task's deadline, target and gaps, cancelled with the task. Its
+        incumbents reach the race while the kernel runs; decode turns the kernel's bytes into the caller's values."""
+
+    def offer(self, values: NDArray[Any], *, work: int = 0) -> None:
+        """Report a solution from Python."""
+
+    def offer_bound(self, bound: float, *, work: int = 0) -> None:
+        """Report a proven bound, in the minimised sense."""
+
+    @property
+    def should_stop(self) -> bool: ...
+
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why should_stop is true; COMPLETED while it is not."""
+
+    @property
+    def remaining_s(self) -> float: ...
+
+
+class Solver(Protocol):
+    """A solver. One object serves all calls, so it holds no state of a run."""
+
+    name: str
+    description: str
+    problems: frozenset[ProblemKind]
+    proofs: frozenset[Proof]
+    parameters: Sequence[ParameterSpec]
+    part: str
+    """Name in parts.PARTS: native, highs, clarabel."""
+    work_unit: str
+    deterministic: bool
+    warm_start: bool
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        """Why it cannot take this problem (size, structure), in words; None if it can."""
+
+    def memory_bytes(self, problem: Problem) -> int:
+        """About how much it needs beyond the request."""
+
+    def solve(self, problem: Problem, task: Task) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """How to solve: SolveSpec without its problem."""
+
+    solvers: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    time_limit_s: float = 10.0
+    work_limit: int = 0
+    seed: int | None = None
+    threads: int = 0
+    target_objective: float | None = None
+    gap_relative: float = 1e-9
+    gap_absolute: float = 0.0
+    pool_size: int = 1
+    initial: NDArray[Any] | None = None
+    feasibility_tolerance: float = 1e-9
+
+
+def sense_sign(sense: Sense) -> float:
+    """Times this, a caller's objective is the minimised one, and back."""
+    return 1.0 if sense is Sense.MINIMIZE else -1.0
+
+
+def as_float64(values: Any) -> NDArray[np.float64]:
+    return np.ascontiguousarray(values, dtype=np.float64)

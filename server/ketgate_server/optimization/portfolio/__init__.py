@@ -1,0 +1,1 @@
+"""Portfolio selection: the model, the estimators, and its solvers."""

@@ -1,0 +1,1 @@
+"""The edge: server, TLS, authentication, deadlines, error mapping, health, reflection, telemetry."""

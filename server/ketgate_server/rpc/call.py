@@ -1,0 +1,68 @@
+"""What a service sees of a call. No grpc here: another front can stand in for grpcio's server."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from google.protobuf.message import Message
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who calls."""
+
+    subject: str
+    """Name of the token, for logs and the audit."""
+    tenant: str
+    roles: frozenset[str]
+
+
+class Call(Protocol):
+    """One call in progress."""
+
+    method: str
+    """Full name, ``/package.Service/Method``."""
+    metadata: dict[str, str]
+    identity: Identity
+    request_id: str
+    arrival_s: float
+    """time.monotonic() when the call arrived."""
+
+    def remaining_s(self) -> float:
+        """Seconds until the caller's deadline; infinity without one."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller went away or the server is stopping."""
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Run callback once when the call is cancelled or its deadline passes, at once if it was; from any thread."""
+
+    def set_trailer(self, key: str, value: str) -> None:
+        """Send a trailer with the status."""
+
+
+UnaryFunction = Callable[[Call, Any], Message]
+StreamFunction = Callable[[Call, Any], Iterator[Message]]
+Handler = Callable[[Call, Iterator[bytes]], Iterator[bytes]]
+"""The seam between edge and services."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a service. Exactly one of unary and stream is set."""
+
+    request_type: type[Message]
+    role: str
+    """A caller needs this role, or ``admin``; empty: any valid token."""
+    unary: UnaryFunction | None = None
+    stream: StreamFunction | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the composition root hands it to the edge."""
+
+    name: str
+    """Full name, for example ``ketgate.optimization.v1.OptimizationService``."""
+    methods: dict[str, Method] = field(default_factory=dict)

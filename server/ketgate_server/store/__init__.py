@@ -1,0 +1,1 @@
+"""One database: its schema, its migrations, its tables."""
