@@ -35,6 +35,7 @@ def extension(name: str, sources: list[str]) -> Extension:
 
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
     ext_modules=cythonize(
         [extension(name, sources) for name, sources in SOURCES.items() if not only or name in only],
         include_path=["native"],

@@ -1,0 +1,100 @@
+# One-purpose targets; CI runs the same ones. Everything lives in .venv and build/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CONTRACT := $(shell find proto -name '*.proto')
+NATIVE := $(shell find native setup.py \( -name '*.pyx' -o -name '*.pxd' -o -path '*/src/*.[ch]' -o -name setup.py \) -not -path '*/build/*')
+BUILD_FILES := pyproject.toml setup.py clients/python/pyproject.toml clients/python/setup.py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test serve lint types proto go-check proto-freeze bench docs lock wheels fuzz clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/installed ## build, start a server, find the best portfolios, draw them, stop
+	@$(BIN)/ketgate demo
+
+test: $(VENV)/installed-dev ## every test; what is not there is skipped by name
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
+	@$(BIN)/ketgate serve
+
+lint: $(VENV)/installed-dev ## style of Python, Go and the contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m ketgate_server.errors docs/errors.md --check
+
+types: $(VENV)/installed-dev ## static types
+	@$(BIN)/mypy
+
+proto: $(VENV)/installed-dev build/googleapis ## generate the stubs; check style and compatibility of the contract
+	@cd clients/python && ../../$(BIN)/python setup.py --quiet generate_stubs
+	@$(BIN)/buf format --diff --exit-code proto
+	@$(BIN)/buf lint proto
+	@$(BIN)/buf breaking proto --against proto/released.binpb
+
+go-check: $(VENV)/installed-dev ## the Go client's generated code is up to date; its own tests
+	@clients/go/generate.sh --check
+
+proto-freeze: $(VENV)/installed-dev build/googleapis ## declare the contract as it stands released: from then on it may only grow
+	@$(BIN)/buf breaking proto --against proto/released.binpb
+	@$(BIN)/buf build proto --exclude-source-info --exclude-imports -o proto/released.binpb
+
+bench: $(VENV)/installed-dev ## measure beside the peers; writes docs/benchmarks
+	@$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/installed-dev ## pages that are generated from code
+	@$(BIN)/python -m ketgate_server.errors docs/errors.md
+
+fuzz: $(VENV)/installed-dev ## hostile requests for a minute
+	@$(BIN)/python tests/fuzz/fuzz_requests.py --seconds 60
+
+wheels: $(VENV)/installed-dev ## both distributions, into dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist clients/python
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+lock: $(VENV)/installed-dev ## pin every dependency anew; needs the network
+	@$(BIN)/python -m pip install --quiet uv
+	@sh .ci/lock
+
+clean: ## everything that was built
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output $(VENV) *.egg-info clients/python/*.egg-info
+	find clients/python/ketgate -type d -path '*/v1' -prune -exec rm -rf {} +
+	find native -name '*.so' -delete
+	rm -f native/ketgate_native/*.c
+
+# Dependencies by exact version and hash; then both distributions, editable, built with what the lock installed.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ketgate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made. On Debian: apt-get install python3-venv python3-dev"; exit 1; }
+
+$(VENV)/locked: requirements.lock | $(VENV)/bin/python
+	@echo "Installing what Ketgate runs on ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/installed: $(VENV)/locked $(CONTRACT) $(NATIVE) $(BUILD_FILES)
+	@echo "Building Ketgate ..."
+	@$(PIP) install --no-deps --no-build-isolation -e clients/python -e . >build.log 2>&1 || { cat build.log; exit 1; }
+	@rm -f build.log
+	@touch $@
+
+$(VENV)/locked-dev: requirements-dev.lock $(VENV)/locked
+	@echo "Installing what the tests need ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/locked-dev $(VENV)/installed
+	@touch $@
+
+# The google/api and google/rpc protos for buf, from googleapis-common-protos: no registry of schemas is needed.
+build/googleapis: $(VENV)/installed-dev
+	@mkdir -p $@/google
+	@cp -r $$($(BIN)/python -c 'import google.api as a, pathlib; print(pathlib.Path(list(a.__path__)[0]).parent)')/api $@/google/
+	@cp -r $$($(BIN)/python -c 'import google.rpc as a, pathlib; print(pathlib.Path(list(a.__path__)[0]).parent)')/rpc $@/google/
+	@find $@ -name '*.py*' -delete
+	@touch $@
