@@ -42,7 +42,7 @@ go-check: $(VENV)/installed-dev ## the Go client's generated code is up to date;
 
 proto-freeze: $(VENV)/installed-dev build/googleapis ## declare the contract as it stands released: from then on it may only grow
 	@$(BIN)/buf breaking proto --against proto/released.binpb
-	@$(BIN)/buf build proto --exclude-source-info --exclude-imports -o proto/released.binpb
+	@$(BIN)/buf build proto --exclude-source-info -o proto/released.binpb
 
 bench: $(VENV)/installed-dev ## measure beside the peers; writes docs/benchmarks
 	@$(BIN)/python benchmarks/run.py
