@@ -26,7 +26,7 @@ serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
 lint: $(VENV)/installed-dev ## style of Python, Go and the contract
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/python -m ketgate_server.errors docs/errors.md --check
+	@$(BIN)/python docs/generate.py --check
 
 types: $(VENV)/installed-dev ## static types
 	@$(BIN)/mypy
@@ -48,7 +48,7 @@ bench: $(VENV)/installed-dev ## measure beside the peers; writes docs/benchmarks
 	@$(BIN)/python benchmarks/run.py
 
 docs: $(VENV)/installed-dev ## pages that are generated from code
-	@$(BIN)/python -m ketgate_server.errors docs/errors.md
+	@$(BIN)/python docs/generate.py
 
 fuzz: $(VENV)/installed-dev ## hostile requests for a minute
 	@$(BIN)/python tests/fuzz/fuzz_requests.py --seconds 60
