@@ -1,0 +1,322 @@
+"""Arrays on the wire: Tensor and SparseMatrix to NumPy and back.
+
+Nothing is allocated before its size was checked against the bytes that really came. Every refusal
+names the tensor's path, what was expected and what was given.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ketgate.type.v1 import tensor_pb2
+from numpy.typing import NDArray
+
+from ketgate_server.errors import FieldError, LimitError
+
+FLOAT64 = tensor_pb2.DATA_TYPE_FLOAT64
+FLOAT32 = tensor_pb2.DATA_TYPE_FLOAT32
+INT64 = tensor_pb2.DATA_TYPE_INT64
+INT32 = tensor_pb2.DATA_TYPE_INT32
+INT8 = tensor_pb2.DATA_TYPE_INT8
+UINT8 = tensor_pb2.DATA_TYPE_UINT8
+
+FLOATS = frozenset({FLOAT64, FLOAT32})
+INTEGERS = frozenset({INT64, INT32, INT8, UINT8})
+NUMBERS = FLOATS | INTEGERS
+
+DIMENSIONS_MAX = 8
+EXACT_INTEGER_MAX = 2**53
+"""Integers up to this are exact as float64."""
+
+_WIRE: dict[int, np.dtype[Any]] = {
+    FLOAT64: np.dtype("<f8"),
+    FLOAT32: np.dtype("<f4"),
+    INT64: np.dtype("<i8"),
+    INT32: np.dtype("<i4"),
+    INT8: np.dtype("i1"),
+    UINT8: np.dtype("u1"),
+}
+_NAMES = {number: name.removeprefix("DATA_TYPE_") for name, number in tensor_pb2.DataType.items()}
+_NUMBERS_BY_DTYPE = {dtype.newbyteorder("="): number for number, dtype in _WIRE.items()}
+
+Shape = Sequence[int | str | None]
+"""Expected extents: a number, None for any, or a letter for any, the same wherever the letter stands."""
+
+
+def read_tensor(
+    tensor: tensor_pb2.Tensor,
+    path: str,
+    *,
+    shape: Shape | None = None,
+    dtypes: Collection[int] | None = None,
+    finite: bool = True,
+    broadcast_scalar: bool = False,
+) -> NDArray[Any]:
+    """The array a Tensor holds, in native byte order; read-only where it is a view of the message's bytes.
+
+    shape: expected extents; None: any. dtypes: accepted element types (default: all numbers); a
+    list of integers is cast to the accepted type that holds it. finite: refuse infinities too; NaN
+    is always refused. broadcast_scalar: a single element stands for an array of the expected shape,
+    whose extents must then be known.
+    """
+    accepted = NUMBERS if dtypes is None else frozenset(dtypes)
+    flat = _elements(tensor, path, accepted)
+    extents = _extents(tensor, path, len(flat))
+    if broadcast_scalar and len(flat) == 1 and len(extents) <= 1 and shape is not None:
+        _check_finite(flat, path, finite)
+        return np.broadcast_to(flat[0], _known_extents(shape))
+    array = flat.reshape(extents)
+    if shape is not None:
+        _check_shape(array.shape, shape, path, broadcast_scalar)
+    _check_finite(flat, path, finite)
+    return array
+
+
+def read_float64(
+    tensor: tensor_pb2.Tensor,
+    path: str,
+    *,
+    shape: Shape | None = None,
+    finite: bool = True,
+    broadcast_scalar: bool = False,
+) -> NDArray[np.float64]:
+    """read_tensor for any element type, as float64. Integers beyond 2^53 are refused, not rounded."""
+    array = read_tensor(tensor, path, shape=shape, finite=finite, broadcast_scalar=broadcast_scalar)
+    if array.dtype == np.int64 and array.size:
+        outside = (array > EXACT_INTEGER_MAX) | (array < -EXACT_INTEGER_MAX)
+        if outside.any():
+            k = int(np.argmax(outside))
+            raise FieldError(
+                path,
+                expected="integers of at most 2^53 in magnitude",
+                given=_at(array.reshape(-1), k),
+            )
+    return array.astype(np.float64, copy=False)
+
+
+def write_tensor(array: NDArray[Any]) -> tensor_pb2.Tensor:
+    """A Tensor in bytes form. Booleans travel as UINT8."""
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    number = _NUMBERS_BY_DTYPE[array.dtype.newbyteorder("=")]
+    wire = np.ascontiguousarray(array, dtype=_WIRE[number])
+    return tensor_pb2.Tensor(dtype=number, shape=array.shape, data=wire.tobytes())  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A checked sparse matrix in coordinate form: value[k] at (row[k], column[k]); no position twice."""
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    @property
+    def entries(self) -> int:
+        return len(self.value)
+
+
+def read_sparse(
+    matrix: tensor_pb2.SparseMatrix,
+    path: str,
+    *,
+    rows: int,
+    columns: int,
+    entries_max: int,
+    entries_limit: str,
+    symmetric: bool = False,
+    diagonal: bool = True,
+) -> Sparse:
+    """Read coordinates and values; an absent matrix is empty.
+
+    symmetric: (i, j) and (j, i) are one position. diagonal: whether (i, i) is allowed.
+    entries_max, entries_limit: the most entries allowed and the limit's name.
+    """
+    if not (matrix.HasField("row") or matrix.HasField("column") or matrix.HasField("value")):
+        return Sparse(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    for part in ("row", "column", "value"):
+        if not matrix.HasField(part):
+            raise FieldError(
+                f"{path}.{part}",
+                expected="the row, column and value of every entry",
+                given="nothing",
+            )
+    indices = (INT64, INT32)
+    row = read_tensor(matrix.row, f"{path}.row", shape=("nnz",), dtypes=indices)
+    if len(row) > entries_max:
+        raise LimitError(entries_limit, allowed=entries_max, given=len(row), field=path)
+    column = read_tensor(matrix.column, f"{path}.column", shape=(len(row),), dtypes=indices)
+    value = read_float64(matrix.value, f"{path}.value", shape=(len(row),))
+    row = _check_indices(row, f"{path}.row", rows)
+    column = _check_indices(column, f"{path}.column", columns)
+    if not diagonal and (row == column).any():
+        k = int(np.argmax(row == column))
+        raise FieldError(
+            path, expected="an empty diagonal", given=f"entry {k} at ({row[k]}, {column[k]})"
+        )
+    _check_distinct(row, column, path, columns, symmetric)
+    return Sparse(row, column, value)
+
+
+def _elements(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) -> NDArray[Any]:
+    """The elements as one dimension, of an accepted type."""
+    kind = tensor.WhichOneof("values")
+    if kind is None:
+        if list(tensor.shape).count(0):
+            return np.empty(0, _native(_widest(accepted)))
+        raise FieldError(
+            path, expected="the elements in data, doubles or integers", given="none of them"
+        )
+    if tensor.dtype not in _NAMES:
+        raise FieldError(f"{path}.dtype", expected=_choice(accepted), given=tensor.dtype)
+    if kind == "data":
+        return _from_bytes(tensor, path, accepted)
+    implied = FLOAT64 if kind == "doubles" else INT64
+    if tensor.dtype not in (0, implied) and not (kind == "integers" and tensor.dtype in INTEGERS):
+        raise FieldError(
+            f"{path}.dtype",
+            expected=f"no dtype, or {_NAMES[implied]}, with {kind}",
+            given=_NAMES[tensor.dtype],
+        )
+    if kind == "doubles":
+        if FLOAT64 not in accepted:
+            raise FieldError(
+                path, expected=f"elements of type {_choice(accepted)}", given="a list of doubles"
+            )
+        return np.array(tensor.doubles.values, dtype=np.float64)
+    return _from_integers(tensor, path, accepted)
+
+
+def _from_bytes(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) -> NDArray[Any]:
+    if tensor.dtype not in accepted:
+        raise FieldError(f"{path}.dtype", expected=_choice(accepted), given=_NAMES[tensor.dtype])
+    wire = _WIRE[tensor.dtype]
+    content = tensor.data
+    if len(content) % wire.itemsize:
+        raise FieldError(
+            f"{path}.data",
+            expected=f"a multiple of {wire.itemsize} bytes, as {_NAMES[tensor.dtype]} has",
+            given=content,
+        )
+    return np.frombuffer(content, dtype=wire).astype(_native(tensor.dtype), copy=False)
+
+
+def _from_integers(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) -> NDArray[Any]:
+    values = np.array(tensor.integers.values, dtype=np.int64)
+    number = _widest(accepted & INTEGERS) if accepted & INTEGERS else FLOAT64
+    if number == FLOAT64 or not values.size:
+        return values.astype(_native(number), copy=False)
+    info = np.iinfo(_native(number))
+    outside = (values < info.min) | (values > info.max)
+    if outside.any():
+        k = int(np.argmax(outside))
+        raise FieldError(
+            path, expected=f"integers from {info.min} to {info.max}", given=_at(values, k)
+        )
+    return values.astype(_native(number), copy=False)
+
+
+def _extents(tensor: tensor_pb2.Tensor, path: str, count: int) -> tuple[int, ...]:
+    """The shape that the message states, whose product is the number of elements."""
+    extents = tuple(tensor.shape)
+    if len(extents) > DIMENSIONS_MAX:
+        raise FieldError(
+            f"{path}.shape", expected=f"at most {DIMENSIONS_MAX} extents", given=len(extents)
+        )
+    if any(extent < 0 for extent in extents):
+        raise FieldError(
+            f"{path}.shape", expected="extents that are not negative", given=list(extents)
+        )
+    if not extents and tensor.WhichOneof("values") != "data":
+        return (count,)
+    product = 1
+    for extent in extents:  # Python integers: no overflow
+        product *= extent
+    if product != count:
+        raise FieldError(
+            f"{path}.shape",
+            expected=f"a shape of {count} elements, as many as were sent",
+            given=list(extents),
+        )
+    return extents
+
+
+def _check_shape(
+    actual: tuple[int, ...], expected: Shape, path: str, broadcast_scalar: bool
+) -> None:
+    letters: dict[str, int] = {}
+    fits = len(actual) == len(expected)
+    if fits:
+        for extent, wanted in zip(actual, expected, strict=True):
+            if isinstance(wanted, str):
+                fits = fits and letters.setdefault(wanted, extent) == extent
+            elif wanted is not None:
+                fits = fits and extent == wanted
+    if not fits:
+        text = ", ".join("any" if e is None else str(e) for e in expected)
+        comma = "," if len(expected) == 1 else ""
+        scalar = " or (1,)" if broadcast_scalar else ""
+        raise FieldError(path, expected=f"shape ({text}{comma}){scalar}", given=f"shape {actual}")
+
+
+def _known_extents(shape: Shape) -> tuple[int, ...]:
+    assert all(isinstance(extent, int) for extent in shape), "broadcasting needs known extents"
+    return tuple(int(extent) for extent in shape)  # type: ignore[arg-type]
+
+
+def _check_finite(flat: NDArray[Any], path: str, finite: bool) -> None:
+    if flat.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(flat) if finite else np.isnan(flat)
+    if bad.any():
+        expected = "finite numbers" if finite else "numbers (infinities allowed)"
+        raise FieldError(path, expected=expected, given=_at(flat, int(np.argmax(bad))))
+
+
+def _check_indices(indices: NDArray[Any], path: str, extent: int) -> NDArray[np.int64]:
+    if indices.size and (indices.min() < 0 or indices.max() >= extent):
+        k = int(np.argmax((indices < 0) | (indices >= extent)))
+        raise FieldError(path, expected=f"positions from 0 to {extent - 1}", given=_at(indices, k))
+    return indices.astype(np.int64, copy=False)
+
+
+def _check_distinct(
+    row: NDArray[np.int64], column: NDArray[np.int64], path: str, columns: int, symmetric: bool
+) -> None:
+    """Refuse a position given twice. Extents are limited to far below 2^31, so a key fits 64 bits."""
+    if len(row) < 2:
+        return
+    if symmetric:
+        keys = np.minimum(row, column) * columns + np.maximum(row, column)
+    else:
+        keys = row * columns + column
+    if (keys[1:] > keys[:-1]).all():
+        return
+    ordered = np.sort(keys)
+    if (ordered[1:] > ordered[:-1]).all():
+        return
+    order = np.argsort(keys, kind="stable")
+    at = int(np.argmax(keys[order][1:] == keys[order][:-1]))
+    first, second = int(order[at]), int(order[at + 1])
+    pair = f"({row[second]}, {column[second]})"
+    expected = "each unordered pair at most once" if symmetric else "each position at most once"
+    raise FieldError(path, expected=expected, given=f"{pair} at entries {first} and {second}")
+
+
+def _native(number: int) -> np.dtype[Any]:
+    return _WIRE[number].newbyteorder("=")
+
+
+def _widest(accepted: Collection[int]) -> int:
+    return next(
+        number for number in (INT64, INT32, INT8, UINT8, FLOAT64, FLOAT32) if number in accepted
+    )
+
+
+def _choice(accepted: Collection[int]) -> str:
+    return " or ".join(_NAMES[number] for number in sorted(accepted))
+
+
+def _at(flat: NDArray[Any], k: int) -> str:
+    return f"{flat[k]} at element {k}"
