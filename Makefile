@@ -9,7 +9,7 @@ BUILD_FILES := pyproject.toml setup.py clients/python/pyproject.toml clients/pyt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test serve lint types proto go-check proto-freeze bench docs lock wheels fuzz clean
+.PHONY: help demo test serve lint types proto go-check proto-freeze bench bench-peers docs lock wheels fuzz clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,11 @@ proto-freeze: $(VENV)/installed-dev build/googleapis ## declare the contract as 
 
 bench: $(VENV)/installed-dev ## measure beside the peers; writes docs/benchmarks
 	@$(BIN)/python benchmarks/run.py
+
+bench-peers: $(VENV)/installed-dev ## the peers that benchmarks measure beside us, into build/peers
+	@$(PYTHON) -m venv build/peers
+	@build/peers/bin/python -m pip install --quiet -r requirements.lock -r benchmarks/requirements-peers.txt
+	@build/peers/bin/python -m pip install --quiet --no-deps --no-build-isolation -e clients/python -e .
 
 docs: $(VENV)/installed-dev ## pages that are generated from code
 	@$(BIN)/python docs/generate.py
