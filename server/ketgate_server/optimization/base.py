@@ -136,9 +136,12 @@ class Task(Protocol):
     gap_absolute: float
     feasibility_tolerance: float
 
-    def open_monitor(self, solution_bytes: int, decode: Callable[[bytes], NDArray[Any]]) -> Monitor:
+    def open_monitor(
+        self, solution_bytes: int, decode: Callable[[bytes], NDArray[Any]], *, report: bool = True
+    ) -> Monitor:
         """A monitor for one kernel call, with this task's deadline, target and gaps, cancelled with the task. Its
-        incumbents reach the race while the kernel runs; decode turns the kernel's bytes into the caller's values."""
+        incumbents reach the race while the kernel runs; decode turns the kernel's bytes into the caller's values.
+        report=False: for a subproblem whose objective is not the problem's: deadline and cancellation only."""
 
     def offer(self, values: NDArray[Any], *, work: int = 0) -> None:
         """Report a solution from Python."""
