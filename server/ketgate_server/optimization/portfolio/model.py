@@ -1,0 +1,334 @@
+"""What a portfolio problem is: covariance, objective, constraints, book; and how its solutions are judged.
+
+Everything here speaks of the caller's own numbers. Solvers see them through ``program.py``.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense, as_float64
+from ketgate_server.optimization.portfolio.covariance import Array, Covariance, variance
+
+SNAP = 1e-9
+"""How far a solver's weight may be from 0, a lot or the least position and still be meant to be there."""
+
+
+@dataclass(frozen=True)
+class MinimumVariance:
+    """Minimise w'Cw + cost of trading."""
+
+
+@dataclass(frozen=True)
+class Utility:
+    """Maximise mu'w - risk_aversion / 2 * w'Cw - cost of trading."""
+
+    risk_aversion: float
+
+
+@dataclass(frozen=True)
+class TargetReturn:
+    """Minimise w'Cw + cost of trading, subject to mu'w >= minimum_return."""
+
+    minimum_return: float
+
+
+@dataclass(frozen=True)
+class MaximumSharpe:
+    """Maximise (mu'w - cost of trading - risk_free_rate) / sqrt(w'Cw)."""
+
+    risk_free_rate: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class RiskParity:
+    """Shares w_i (Cw)_i / w'Cw equal to the budgets; the objective is the sum of their squared differences."""
+
+    budgets: Array
+    """(n,), positive, sum 1."""
+
+
+@dataclass(frozen=True)
+class EfficientFrontier:
+    """All of: minimise w'Cw subject to mu'w - cost of trading >= r. The objective is the least variance."""
+
+    points: int = 50
+
+
+Objective = MinimumVariance | Utility | TargetReturn | MaximumSharpe | RiskParity | EfficientFrontier
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A closed interval; infinite where there is no end."""
+
+    lower: float = -np.inf
+    upper: float = np.inf
+
+    def violation(self, value: float) -> float:
+        return max(0.0, self.lower - value, value - self.upper)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Bounds of a weighted sum of some names."""
+
+    name: str
+    members: np.ndarray
+    """(m,) positions, int64, distinct."""
+    coefficients: Array
+    """(m,)"""
+    interval: Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Constraints:
+    """What must hold. ``Constraints.of`` fills in the documented defaults."""
+
+    lower: Array
+    """(n,), finite."""
+    upper: Array
+    """(n,); +inf where only the budget bounds a name."""
+    budget: Interval = Interval(1.0, 1.0)
+    groups: tuple[Group, ...] = ()
+    names_max: int = 0
+    """0: no limit."""
+    names_min: int = 0
+    position_min: float = 0.0
+    turnover_max: float | None = None
+    lot_weights: Array | None = None
+    """(n,); 0 for a name without lots."""
+
+    @staticmethod
+    def of(
+        size: int, *, lower: Array | None = None, upper: Array | None = None,
+        budget: Interval = Interval(1.0, 1.0), groups: tuple[Group, ...] = (), names_max: int = 0,
+        names_min: int = 0, position_min: float = 0.0, turnover_max: float | None = None,
+        lot_weights: Array | None = None,
+    ) -> "Constraints":
+        """Long only unless lower says otherwise; no upper bounds where the budget bounds, else 1."""
+        least = np.zeros(size) if lower is None else np.broadcast_to(as_float64(lower), (size,)).copy()
+        if upper is None:
+            bounded = bool((least >= 0).all()) and np.isfinite(budget.upper)
+            most = np.full(size, np.inf if bounded else 1.0)
+        else:
+            most = np.broadcast_to(as_float64(upper), (size,)).copy()
+        lots = None if lot_weights is None else np.broadcast_to(as_float64(lot_weights), (size,)).copy()
+        return Constraints(
+            lower=least, upper=most, budget=budget, groups=groups,
+            names_max=0 if names_max >= size else names_max, names_min=names_min, position_min=position_min,
+            turnover_max=turnover_max, lot_weights=lots if lots is not None and lots.any() else None,
+        )
+
+    @property
+    def discrete(self) -> bool:
+        """Whether some weight may not move freely within its bounds."""
+        return bool(self.names_max or self.names_min or self.position_min > 0 or self.lot_weights is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Book:
+    """What is held now, and the cost of a unit of weight bought or sold. All (n,)."""
+
+    weights: Array
+    buy_cost: Array
+    sell_cost: Array
+
+    def turnover(self, weights: Array) -> float:
+        return float(np.abs(weights - self.weights).sum())
+
+    def cost(self, weights: Array) -> float:
+        traded = weights - self.weights
+        return float(self.buy_cost @ np.maximum(traded, 0.0) + self.sell_cost @ np.maximum(-traded, 0.0))
+
+    @cached_property
+    def costly(self) -> bool:
+        return bool(self.buy_cost.any() or self.sell_cost.any())
+
+
+@dataclass(frozen=True, eq=False)
+class PortfolioFigures:
+    """What a desk reads off a portfolio; None where it does not apply."""
+
+    volatility: float
+    names_held: int
+    risk_shares: Array
+    """(n,) w_i (Cw)_i / w'Cw; all 0 without risk."""
+    expected_return: float | None = None
+    sharpe_ratio: float | None = None
+    turnover: float | None = None
+    cost: float | None = None
+    lots: np.ndarray | None = None
+    """(n,) int64."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """Efficient portfolios, by rising expected return (net of the cost of trading)."""
+
+    weights: Array
+    """(p, n)"""
+    expected_returns: Array
+    """(p,)"""
+    volatilities: Array
+    """(p,)"""
+    corner_weights: Array | None = None
+    """(c, n): between two neighbours every efficient portfolio is their mixture."""
+    corner_expected_returns: Array | None = None
+    corner_volatilities: Array | None = None
+    variance_bounds: Array | None = None
+    """(p,) proven, with discrete constraints."""
+
+
+@dataclass(frozen=True, eq=False)
+class PortfolioProblem:
+    """A checked portfolio problem; implements ``base.Problem``.
+
+    >>> import numpy as np
+    >>> from ketgate_server.optimization.portfolio.covariance import Dense
+    >>> problem = PortfolioProblem(Dense(np.diag([1.0, 2.0])), MinimumVariance(), Constraints.of(2))
+    >>> problem.evaluate(np.array([0.5, 0.5])).objective
+    0.75
+    """
+
+    covariance: Covariance
+    objective: Objective
+    constraints: Constraints
+    expected_returns: Array | None = None
+    """(n,); None where the objective does not use them."""
+    names: tuple[str, ...] = ()
+    book: Book | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def size(self) -> int:
+        return self.covariance.size
+
+    @property
+    def kind(self) -> ProblemKind:
+        discrete = self.constraints.discrete
+        return ProblemKind.PORTFOLIO_DISCRETE if discrete else ProblemKind.PORTFOLIO_CONTINUOUS
+
+    @property
+    def sense(self) -> Sense:
+        maximised = isinstance(self.objective, (Utility, MaximumSharpe))
+        return Sense.MAXIMIZE if maximised else Sense.MINIMIZE
+
+    @property
+    def num_constraints(self) -> int:
+        limits = self.constraints
+        stated = (
+            np.isfinite([limits.budget.lower, limits.budget.upper]).any(), isinstance(self.objective, TargetReturn),
+            limits.names_max or limits.names_min, limits.position_min, limits.turnover_max is not None,
+            limits.lot_weights is not None,
+        )
+        bounds = np.isfinite(limits.lower).sum() + np.isfinite(limits.upper).sum()
+        return sum(map(bool, stated)) + len(limits.groups) + int(bounds)
+
+    def name_of(self, position: int) -> str:
+        return self.names[position] if self.names else f"name {position}"
+
+    def net_return(self, weights: Array) -> float:
+        """mu'w less the cost of trading."""
+        assert self.expected_returns is not None, "convert.py asks for them where the objective uses them"
+        return float(self.expected_returns @ weights) - self.cost(weights)
+
+    def cost(self, weights: Array) -> float:
+        return 0.0 if self.book is None else self.book.cost(weights)
+
+    def objective_of(self, weights: Array) -> float:
+        """In the caller's sense."""
+        risk = self.covariance.times(weights)
+        spread = max(0.0, float(weights @ risk))
+        match self.objective:
+            case Utility(risk_aversion=gamma):
+                return self.net_return(weights) - gamma / 2 * spread
+            case MaximumSharpe(risk_free_rate=rate):
+                excess = self.net_return(weights) - rate
+                return excess / np.sqrt(spread) if spread > 0 else float(np.sign(excess) * np.inf if excess else 0.0)
+            case RiskParity(budgets=budgets):
+                return float(np.square(_shares(weights, risk, spread) - budgets).sum())
+            case EfficientFrontier():
+                return spread
+            case _:
+                return spread + self.cost(weights)
+
+    def evaluate(self, values: np.ndarray) -> Evaluation:
+        weights = as_float64(values)
+        if weights.shape != (self.size,) or not np.isfinite(weights).all():
+            return Evaluation(objective=np.nan, violation_max=np.inf)
+        violation = np.inf if self._breaks_discrete(weights) else self._violation(weights)
+        return Evaluation(objective=self.objective_of(weights), violation_max=violation)
+
+    def _violation(self, weights: Array) -> float:
+        limits = self.constraints
+        worst = max(0.0, float((limits.lower - weights).max()), float((weights - limits.upper).max()))
+        worst = max(worst, limits.budget.violation(float(weights.sum())))
+        for group in limits.groups:
+            worst = max(worst, group.interval.violation(float(group.coefficients @ weights[group.members])))
+        if limits.turnover_max is not None and self.book is not None:
+            worst = max(worst, self.book.turnover(weights) - limits.turnover_max)
+        if isinstance(self.objective, TargetReturn) and self.expected_returns is not None:
+            worst = max(worst, self.objective.minimum_return - float(self.expected_returns @ weights))
+        return worst
+
+    def _breaks_discrete(self, weights: Array) -> bool:
+        """Names, least positions and lots, each compared exactly."""
+        limits = self.constraints
+        if not limits.discrete:
+            return False
+        held = weights != 0.0
+        count = int(held.sum())
+        if (limits.names_max and count > limits.names_max) or count < limits.names_min:
+            return True
+        if (np.abs(weights[held]) < limits.position_min).any():
+            return True
+        return limits.lot_weights is not None and bool((_in_lots(weights, limits.lot_weights) != weights).any())
+
+    def polish(self, values: np.ndarray) -> Array:
+        """Weights within the bounds exactly; with discrete constraints exact zeros, least positions and lots."""
+        limits = self.constraints
+        weights = np.clip(as_float64(values), limits.lower, limits.upper)
+        if limits.discrete:
+            tiny = max(SNAP, 0.5 * limits.position_min) if limits.position_min else SNAP
+            weights[np.abs(weights) < tiny] = 0.0
+            short = (weights != 0.0) & (np.abs(weights) < limits.position_min)
+            near = short & (np.abs(weights) > limits.position_min - SNAP)
+            weights[near] = np.copysign(limits.position_min, weights[near])
+            if limits.lot_weights is not None:
+                lots = _in_lots(weights, limits.lot_weights)
+                near = np.abs(lots - weights) <= SNAP
+                weights[near] = lots[near]
+        return weights + 0.0  # no negative zeros: the same weights have the same bytes
+
+    def figures(self, values: np.ndarray) -> PortfolioFigures:
+        weights = as_float64(values)
+        risk = self.covariance.times(weights)
+        spread = variance(self.covariance, weights)
+        rate = self.objective.risk_free_rate if isinstance(self.objective, MaximumSharpe) else 0.0
+        expected = None if self.expected_returns is None else float(self.expected_returns @ weights)
+        lots = self.constraints.lot_weights
+        return PortfolioFigures(
+            volatility=float(np.sqrt(spread)),
+            names_held=int(np.count_nonzero(weights)),
+            risk_shares=_shares(weights, risk, spread),
+            expected_return=expected,
+            sharpe_ratio=None if expected is None or spread == 0 else (expected - rate) / float(np.sqrt(spread)),
+            turnover=None if self.book is None else self.book.turnover(weights),
+            cost=None if self.book is None else self.book.cost(weights),
+            lots=None if lots is None else _lot_counts(weights, lots).astype(np.int64),
+        )
+
+
+def _shares(weights: Array, risk: Array, spread: float) -> Array:
+    return weights * risk / spread if spread > 0 else np.zeros(len(weights))
+
+
+def _lot_counts(weights: Array, lot_weights: Array) -> Array:
+    return np.rint(np.divide(weights, lot_weights, out=np.zeros(len(weights)), where=lot_weights > 0))
+
+
+def _in_lots(weights: Array, lot_weights: Array) -> Array:
+    """The weights, rounded to whole lots where a name has lots."""
+    return np.where(lot_weights > 0, _lot_counts(weights, lot_weights) * lot_weights, weights)
