@@ -1,1 +1,1 @@
-"""One database: its schema, its migrations, its tables."""
+"""What outlives the process: one SQLite database in the data folder, its schema and its migrations."""

@@ -1,0 +1,103 @@
+"""Opens the one database of a data folder, made or brought to the schema of this version first.
+
+WAL with synchronous=FULL: what was committed survives a power loss, and readers never wait for a writer.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ketgate_server.store.errors import StoreError
+
+FILE_NAME = "ketgate.db"
+SCHEMA_HEAD = "0001"
+"""Revision that this version reads and writes; a test holds it equal to the newest migration."""
+
+BUSY_TIMEOUT_S = 5.0
+
+
+def open_database(data_dir: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode that threads may share under a lock of their own.
+
+    Raises StoreError: no such folder, no rights, not a database, or written by a newer version.
+    """
+    path = data_dir / FILE_NAME
+    try:
+        make_private_folder(data_dir)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = _connect(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot open the store {path}: {error}") from error
+    try:
+        if not _is_ready(connection):
+            with _exclusive(data_dir):
+                _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"cannot use the store {path}: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter; an existing one is left as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def _is_ready(connection: sqlite3.Connection) -> bool:
+    mode: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    return mode == "wal" and _revision(connection) == SCHEMA_HEAD
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    """The store's revision; None for one that has none yet."""
+    table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
+    return row[0] if row else None
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    if _revision(connection) == SCHEMA_HEAD:
+        return  # another process was first
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        _create(connection)
+        return
+    from ketgate_server.store import migrations  # slow to import, seldom needed
+
+    migrations.upgrade(path)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in script.split(";\n"):
+            connection.execute(statement)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _exclusive(data_dir: Path) -> Iterator[None]:
+    """One process at a time makes or migrates the store. The lock ends with the process, so none is ever stale."""
+    descriptor = os.open(data_dir / "migrate.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

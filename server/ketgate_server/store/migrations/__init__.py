@@ -1,0 +1,50 @@
+"""Brings an older store to the schema of this version.
+
+Alembic costs about half a second to import, so this package is imported only when there is something to do.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import NullPool, create_engine, event
+
+from ketgate_server.store.errors import StoreError
+
+
+def upgrade(database: Path) -> None:
+    """Run what is missing, all of it in one transaction, so that a crash leaves the store as it was.
+
+    Raises StoreError when the store was written by a newer version than this one.
+    """
+    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
+    # SQLite's driver commits before DDL of its own accord; these two make the transaction ours.
+    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    with engine.begin() as connection:
+        config = configuration()
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"{database} was written by a newer version of Ketgate ({error}); start that version, or restore a "
+                "back-up made by this one"
+            ) from error
+
+
+def configuration() -> Config:
+    config = Config()
+    # Alembic interpolates %; a path may hold one.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head() -> str:
+    """The newest revision in versions/."""
+    revision = ScriptDirectory.from_config(configuration()).get_current_head()
+    assert revision is not None
+    return revision
