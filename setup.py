@@ -13,7 +13,11 @@ NATIVE = "native/ketgate_native"
 SOURCES = {
     "monitor": ["monitor.c"],
     "ising": ["monitor.c", "ising.c"],
-    "qp": ["monitor.c", "qp.c"],
+    "qp": [
+        "monitor.c",
+        *("qp.c", "qp_problem.c", "qp_certify.c", "qp_core.c", "qp_kkt.c", "qp_pivot.c", "qp_path.c", "qp_frontier.c"),
+        *("linalg_base.c", "linalg_avx2.c", "linalg_avx512.c"),
+    ],
     "miqp": ["monitor.c", "miqp.c"],
 }
 
