@@ -12,7 +12,9 @@ from setuptools import Extension, setup
 NATIVE = "native/ketgate_native"
 SOURCES = {
     "monitor": ["monitor.c"],
-    "ising": ["monitor.c", "ising.c"],
+    "ising": ["monitor.c", "ising_problem.c", "ising_run.c", "ising_block.c", "ising_anneal.c", "ising_tempering.c",
+              "ising_tabu.c", "ising_search.c", "ising_isa.c", "ising_isa_base.c", "ising_isa_avx2.c",
+              "ising_isa_avx512.c"],
     "qp": [
         "monitor.c",
         *("qp.c", "qp_problem.c", "qp_certify.c", "qp_core.c", "qp_kkt.c", "qp_pivot.c", "qp_path.c", "qp_frontier.c"),

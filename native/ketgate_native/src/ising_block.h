@@ -1,0 +1,37 @@
+/* One unit of annealing: a block of replicas across SIMD lanes (sparse) or one state (dense), with its own random
+ * stream, so that what it finds depends on the seed and its index alone. */
+#ifndef KETGATE_ISING_BLOCK_H
+#define KETGATE_ISING_BLOCK_H
+
+#include "ising.h"
+#include "ising_isa.h"
+
+typedef struct {
+    kg_run *run;
+    int lanes; /* replicas it holds: 1 when dense */
+    kg_rng rng;
+    uint64_t random;      /* where in the pool of thresholds a visit reads */
+    float *exponentials;  /* pool of variates, partly renewed each sweep */
+    int pool, next, thresholds;
+    int64_t sweeps;
+    kg_lanes state;
+    kg_row_state row;
+    double energy[KG_LANES_MAX]; /* search units, after kg_block_measure */
+    int8_t *spins;               /* (n) scratch for one solution */
+} kg_block;
+
+int kg_block_init(kg_block *b, kg_run *run, uint64_t stream); /* 0, or -1 without memory */
+void kg_block_free(kg_block *b);
+int kg_block_lanes(const kg_run *run);
+
+/* Random spins, or from `from` (lanes states of n int8, by pointer; NULL entries: random). 0 when stopped. */
+int kg_block_start(kg_block *b, const int8_t *const *from);
+/* One sweep at temperature t[l] / 2 (search units) in each lane; uniform: all lanes alike. 0 when stopped. */
+int kg_block_sweep(kg_block *b, const float *half_temperature, int uniform);
+int kg_block_descend(kg_block *b); /* 0 when stopped: lanes may then not be local minima */
+void kg_block_measure(kg_block *b);
+void kg_block_read(kg_block *b, int lane, int8_t *spins);
+/* Offer what the first `count` lanes hold, best first; needs energies measured. */
+void kg_block_offer(kg_block *b, int count);
+
+#endif
