@@ -20,7 +20,9 @@ SOURCES = {
         *("qp.c", "qp_problem.c", "qp_certify.c", "qp_core.c", "qp_kkt.c", "qp_pivot.c", "qp_path.c", "qp_frontier.c"),
         *("linalg_base.c", "linalg_avx2.c", "linalg_avx512.c"),
     ],
-    "miqp": ["monitor.c", "miqp.c"],
+    "miqp": ["monitor.c", "miqp.c", "miqp_setup.c", "miqp_pieces.c", "miqp_factor.c", "miqp_relax.c", "miqp_bound.c",
+             "miqp_diagonal.c", "miqp_incumbent.c", "miqp_node.c", "miqp_heuristic.c", "miqp_tree.c",
+             "miqp_vector_base.c", "miqp_vector_avx2.c"],
 }
 
 only = os.environ.get("KETGATE_EXTENSIONS", "").split()  # a developer's rebuild of a few

@@ -21,7 +21,7 @@ typedef struct {
 /* What the proximal terms still contribute. */
 static residual proximal_residual(const kg_core *t) {
     residual out = {0.0, 0.0};
-    double scale = t->tolerance_g / 1e-11, row_scale = 0.0;
+    double scale = t->g_scale, row_scale = t->x_floor;
     for (int i = 0; i < t->kkt.n; i++) {
         out.stationarity = fmax(out.stationarity, t->kkt.prox[i] * fabs(t->x[i] - t->centre[i]));
         row_scale = fmax(row_scale, fabs(t->x[i]));
@@ -48,6 +48,7 @@ static int certified(kg_problem *t, const kg_core *core, kg_qp_result *out, doub
 static void recentre(kg_core *t) {
     memcpy(t->centre, t->x, t->kkt.n * sizeof(double));
     for (int j = t->kkt.k; j < t->kkt.r; j++) t->y_centre[j] = t->y[j];
+    kg_core_sync(t); /* so that each step is also a refinement of the last */
 }
 
 /* Proximal steps on one working set. 0 when its conditions hold, -2 when names must be priced first. */

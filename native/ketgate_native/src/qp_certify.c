@@ -74,7 +74,7 @@ void kg_problem_measure(kg_problem *t, kg_qp_result *out) {
         out->dual_rows[j] = t->y[p->k + j] / t->row_scale[j];
         p->la->axpy(p->n, out->dual_rows[j], p->a + (size_t)j * p->n, dual);
     }
-    scale = fmax(fmax(scale, absolute_largest(p->n, dual)), absolute_largest(p->n, p->c));
+    scale = fmax(fmax(scale, absolute_largest(p->n, dual)), fmax(absolute_largest(p->n, p->c), t->g_floor));
     for (int i = 0; i < p->n; i++)
         worst = fmax(worst, stationarity(t, i, g[i] + p->c[i] + dual[i], &out->dual_bounds[i]));
     for (int j = 0; j < p->m; j++) {

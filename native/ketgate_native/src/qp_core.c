@@ -75,6 +75,8 @@ void kg_core_subgradients(const kg_core *t, int i, double *from, double *to) {
 
 void kg_core_move(kg_core *t, int count, const int *names, const double *delta, double *hx, double *bx) {
     const kg_kkt *k = &t->kkt;
+    if (hx == t->hx)
+        for (int i = 0; i < count; i++) t->moved = fmax(t->moved, fabs(delta[i]));
     if (k->h) k->la->add_rows(k->n, count, delta, names, k->h, k->ldh, hx);
     else
         for (int i = 0; i < count; i++) hx[names[i]] += k->own[names[i]] * delta[i];
@@ -96,6 +98,13 @@ void kg_core_sync(kg_core *t) {
     memset(t->hx, 0, t->kkt.n * sizeof(double));
     memset(t->bx, 0, t->kkt.r * sizeof(double));
     kg_core_move(t, count, t->index, t->sparse, t->hx, t->bx);
+    t->moved = 0.0;
+}
+
+static void sync_after_far_moves(kg_core *t) {
+    double largest = t->x_floor;
+    for (int i = 0; i < t->kkt.n; i++) largest = fmax(largest, fabs(t->x[i]));
+    if (t->moved > MOVE_RATIO_MAX * largest) kg_core_sync(t);
 }
 
 void kg_core_gradient(kg_core *t) {
@@ -111,7 +120,8 @@ void kg_core_gradient(kg_core *t) {
         largest = fmax(largest, fabs(t->g[i]));
         t->g[i] += t->c[i];
     }
-    t->tolerance_g = RELATIVE_G * largest;
+    t->g_scale = fmax(largest, t->g_floor);
+    t->tolerance_g = RELATIVE_G * t->g_scale;
 }
 
 void kg_core_scales(kg_core *t) {
@@ -123,8 +133,8 @@ void kg_core_scales(kg_core *t) {
             bound = fmax(bound, fabs(t->row_state[j] == KG_ROW_LOWER ? t->row_lower[j] : t->row_upper[j]));
     }
     t->x_scale = largest;
-    t->tolerance_x = RELATIVE_X * largest;
-    t->tolerance_row = RELATIVE_ROW * fmax(largest, bound);
+    t->tolerance_x = RELATIVE_X * fmax(largest, t->x_floor);
+    t->tolerance_row = RELATIVE_ROW * fmax(fmax(largest, bound), t->x_floor);
 }
 
 /* Names that became free or fixed one by one while they are few; a fresh factorisation otherwise. */
@@ -161,22 +171,19 @@ int kg_core_equality(kg_core *t) {
     int status = kg_core_factor(t);
     if (status) return status;
     int count = 0;
-    double moved = 0.0, largest = 0.0;
     for (int i = 0; i < k->n; i++) {
         if (k->place[i] < 0) {
             double delta = kg_core_fixed(t, i) - t->x[i];
             if (delta != 0.0) {
                 t->x[i] += delta;
                 t->x[i] = kg_core_fixed(t, i);
-                moved = fmax(moved, fabs(delta));
                 t->index[count] = i;
                 t->sparse[count++] = delta;
             }
         }
-        largest = fmax(largest, fabs(t->x[i]));
     }
-    if (moved > MOVE_RATIO_MAX * largest) kg_core_sync(t);
-    else kg_core_move(t, count, t->index, t->sparse, t->hx, t->bx);
+    kg_core_move(t, count, t->index, t->sparse, t->hx, t->bx);
+    sync_after_far_moves(t);
     for (int j = 0; j < k->r; j++)
         if (t->row_state[j] == KG_ROW_BETWEEN) t->y[j] = 0.0;
     kg_core_gradient(t);
@@ -194,6 +201,7 @@ int kg_core_equality(kg_core *t) {
     for (int i = 0; i < k->nf; i++) t->x[k->free[i]] += rf[i];
     for (int i = 0; i < k->na; i++) t->y[k->active[i]] += rr[i];
     kg_core_move(t, k->nf, k->free, rf, t->hx, t->bx);
+    sync_after_far_moves(t);
     kg_core_gradient(t);
     kg_core_scales(t);
     return isfinite(t->x_scale) && isfinite(t->tolerance_g) ? 0 : KG_QP_NUMERICAL;

@@ -57,7 +57,9 @@ typedef struct {
     double *rhs;     /* (n + r) */
     int *index, *rows;
     int8_t *best_state, *best_row_state; /* the states with the fewest violations while pivoting */
-    double x_scale, tolerance_x, tolerance_g, tolerance_row;
+    double x_floor, g_floor; /* below these a point or a gradient is nothing, whatever it is relative to */
+    double x_scale, g_scale, tolerance_x, tolerance_g, tolerance_row;
+    double moved; /* the largest move since hx and bx were summed afresh */
     int64_t iterations, iterations_max;
     uint64_t random;
 } kg_core;

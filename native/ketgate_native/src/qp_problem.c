@@ -8,6 +8,7 @@
 /* Relative to the curvature: far above rounding, far below what the tolerance sees. */
 static const double PROX_RELATIVE = 1e-9, CURVATURE_FLOOR = 1e-3;
 /* Up to this many names the whole problem is the working problem; else a first choice, then by price. */
+static const double FLOOR_RELATIVE = 1e-4;
 enum { WHOLE_MAX = 160, FIRST_NAMES = 64 };
 
 static double finite_or(double v, double otherwise) { return isfinite(v) ? v : otherwise; }
@@ -28,9 +29,12 @@ static void scales(kg_problem *t) {
         for (int i = 0; i < p->n; i++) scale = fmax(scale, fabs(p->a[(size_t)j * p->n + i]));
         t->row_scale[j] = scale > 0.0 ? scale : 1.0;
         double bound = fmax(fabs(finite_or(p->row_lower[j], 0.0)), fabs(finite_or(p->row_upper[j], 0.0)));
-        if (reach == 0.0) reach = bound / t->row_scale[j];
+        if (reach == 0.0) reach = bound / t->row_scale[j]; /* no finite bounds: the rows say how far */
     }
-    double scale = fmax(curvature, CURVATURE_FLOOR * linear / (reach > 0.0 ? reach : 1.0));
+    if (reach == 0.0) reach = 1.0;
+    t->x_floor = FLOOR_RELATIVE * reach;
+    t->g_floor = FLOOR_RELATIVE * reach * curvature;
+    double scale = fmax(curvature, CURVATURE_FLOOR * linear / reach);
     if (!(scale > 1e-200)) scale = 1.0;
     for (int i = 0; i < p->n; i++) t->prox[i] = PROX_RELATIVE * fmax(t->curvature[i], CURVATURE_FLOOR * scale);
     t->reg = PROX_RELATIVE / scale;
@@ -241,6 +245,8 @@ int kg_problem_load(kg_problem *t, kg_core *core, double **gathered) {
         core->y_centre[j] = t->y_centre[j];
         core->row_state[j] = t->row_state[j];
     }
+    core->x_floor = t->x_floor;
+    core->g_floor = t->g_floor;
     core->iterations_max = p->iterations_max;
     kg_core_sync(core);
     return 0;

@@ -11,6 +11,7 @@ typedef struct {
     double *row_scale;  /* (m) */
     double *curvature;  /* (n) diagonal of Q */
     double *prox, reg;  /* (n), and one for every row of A */
+    double x_floor, g_floor; /* what is nothing beside the bounds, and beside the curvature there */
     double *slope_below, *slope; /* (n) of the cost below and above the kink */
     double *kink;       /* (n) -INFINITY: none */
     double *x, *y, *centre, *y_centre; /* y by r, of the scaled rows */

@@ -1,0 +1,153 @@
+/* One run: set up, root, tree, answer. */
+#include "miqp.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "miqp_search.h"
+
+enum { ROOT_PHASES = 4, ROOT_ROUNDS = 12 };
+
+int mq_search_memory(mq_search *s) {
+    const mq_problem *p = &s->p;
+    size_t bytes = p->ld * sizeof(double);
+    if (mq_relax_new(&s->r, p, &s->arena) || mq_relax_new(&s->trial, p, &s->arena)) return -1;
+    s->now.allowed = mq_take(&s->arena, p->ld);
+    s->try.allowed = mq_take(&s->arena, p->ld);
+    s->now.xl = s->now.xu = s->try.xl = s->try.xu = NULL;
+    if (p->has_lots) {
+        s->now.xl = mq_take(&s->arena, bytes), s->now.xu = mq_take(&s->arena, bytes);
+        s->try.xl = mq_take(&s->arena, bytes), s->try.xu = mq_take(&s->arena, bytes);
+        if (!s->now.xl || !s->now.xu || !s->try.xl || !s->try.xu) return -1;
+        for (int i = 0; i < p->n; i++) {
+            s->now.xl[i] = s->try.xl[i] = -INFINITY;
+            s->now.xu[i] = s->try.xu[i] = INFINITY;
+        }
+    }
+    s->s.delta = mq_take(&s->arena, bytes);
+    s->s.slope = mq_take(&s->arena, bytes);
+    s->s.order = mq_take(&s->arena, p->ld * sizeof(int));
+    s->weight = mq_take(&s->arena, bytes);
+    s->spare = mq_take(&s->arena, bytes);
+    s->list = mq_take(&s->arena, p->ld * sizeof(int));
+    s->work = mq_take(&s->arena, 2 * (size_t)(p->n + 1) * bytes);
+    if (!s->now.allowed || !s->try.allowed || !s->s.delta || !s->s.slope || !s->s.order || !s->weight || !s->spare ||
+        !s->list || !s->work)
+        return -1;
+    memcpy(s->now.allowed, p->allowed, (size_t)p->n);
+    return 0;
+}
+
+/* Drop names that were ruled out; keeps the relaxation's point. */
+static int shrink(mq_search *s) {
+    mq_problem from = s->p;
+    mq_arena before = s->arena;
+    double *y = s->r.y, *x = s->r.x;
+    unsigned char *allowed = s->now.allowed;
+    s->arena.last = NULL;
+    if (mq_compact(&s->p, &from, allowed, &s->arena) || mq_search_memory(s)) {
+        mq_release(&before);
+        return -1;
+    }
+    int k = 0;
+    for (int i = 0; i < from.n; i++)
+        if (allowed[i] != MQ_ZERO) s->r.x[k++] = x[i];
+    memcpy(s->r.y, y, (size_t)from.m * sizeof(double));
+    mq_release(&before);
+    return 0;
+}
+
+/* What more diagonal on a name would bring: the slope of the perspective bound, x^2 (1/z - 1) / 2, and a little. */
+static void weigh(mq_search *s, double rho) {
+    const mq_problem *p = &s->p;
+    double total = 0;
+    for (int i = 0; i < p->n; i++) {
+        double x = s->r.x[i], t = x > 0 ? s->r.piece[i].tp : s->r.piece[i].tn, z = 1;
+        if (rho > 0 && fabs(x) > 0) z = mq_pieces_fraction(&s->r.piece[i], x);
+        (void)t;
+        s->weight[i] = x * x * (z > 0 ? 1 / z - (rho > 0 ? 0.9 : 0) : 1);
+        total += s->weight[i];
+    }
+    double least = total > 0 ? 0.02 * total / (p->n + 1) : 1;
+    for (int i = 0; i < p->n; i++) s->weight[i] += least;
+}
+
+/* Bound the root, rule out names, choose the diagonal. 0: open, 1: closed, 2: stopped, -1: no memory. */
+static int root(mq_search *s, double *bound, double *rho) {
+    for (int phase = 0; phase < ROOT_PHASES; phase++) {
+        double before = *bound;
+        int names = s->p.n;
+        int state = mq_evaluate(s, bound, rho, ROOT_ROUNDS);
+        if (state) return state;
+        mq_round(s, phase < 2);
+        if (*bound >= mq_cutoff(s)) return 1;
+        if (mq_stopped(s)) return 2;
+        mq_bound(&s->p, &s->now, &s->r, &s->s);
+        mq_fix(&s->p, &s->now, &s->s, mq_cutoff(s));
+        double gap = mq_cutoff(s) - *bound;
+        if (phase > 1 && *bound - before < 0.02 * gap) break;
+        if (phase == ROOT_PHASES - 1) break;
+        weigh(s, *rho);
+        double *weight = malloc(s->p.ld * sizeof(double));
+        if (!weight) return -1;
+        int k = 0;
+        for (int i = 0; i < s->p.n; i++)
+            if (s->now.allowed[i] != MQ_ZERO) weight[k++] = s->weight[i];
+        if (shrink(s)) {
+            free(weight);
+            return -1;
+        }
+        mq_diagonal(&s->p, weight, s->work, s->monitor);
+        free(weight);
+        (void)names;
+    }
+    return 0;
+}
+
+static void conclude(mq_search *s, double search_start) {
+    mq_answer *a = s->answer;
+    double gap = s->options->gap_absolute * s->scale.objective + (s->options->gap_relative + 1e-9) * s->best_size;
+    double bound = fmin(s->best, fmax(s->proven, s->reported));
+    a->bound = bound / s->scale.objective;
+    if (s->best < INFINITY)
+        a->status = s->best - bound <= gap ? MQ_OPTIMAL : MQ_STOPPED;
+    else
+        a->status = bound == INFINITY ? MQ_INFEASIBLE : MQ_STOPPED;
+    if (s->monitor && isfinite(bound)) kg_offer_bound(s->monitor, a->bound, s->nodes);
+    a->nodes = s->nodes;
+    a->pivots = s->pivots_before + s->r.pivots + s->trial.pivots;
+    a->search_s = search_start > 0 ? kg_now_ns() * 1e-9 - search_start : 0;
+}
+
+int mq_solve(const mq_request *request, const mq_options *options, kg_monitor *monitor, mq_answer *answer) {
+    double start = kg_now_ns() * 1e-9, search_start = 0;
+    mq_search s = {.request = request, .options = options, .answer = answer, .monitor = monitor,
+                   .best = INFINITY, .proven = INFINITY, .reported = -INFINITY};
+    size_t bytes = ((size_t)request->n + 1) * sizeof(double);
+    answer->found = 0;
+    answer->search_s = 0;
+    int failed = -1;
+    s.point = malloc(bytes), s.best_point = malloc(bytes);
+    if (!s.point || !s.best_point) goto done;
+    if (mq_setup(&s.p, &s.scale, request, mq_vector_best(options->base_isa), &s.arena)) goto done;
+    if (mq_search_memory(&s)) goto done;
+    if (request->initial) mq_offer_point(&s, request->initial);
+    double bound = -INFINITY, rho = 0;
+    int state = root(&s, &bound, &rho);
+    if (state < 0) goto done;
+    answer->setup_s = kg_now_ns() * 1e-9 - start;
+    failed = 0;
+    if (state) {
+        s.proven = bound + s.p.constant;
+    } else {
+        search_start = kg_now_ns() * 1e-9;
+        failed = mq_tree(&s, bound, rho);
+    }
+    conclude(&s, search_start);
+done:
+    mq_release(&s.arena);
+    free(s.point);
+    free(s.best_point);
+    return failed;
+}
