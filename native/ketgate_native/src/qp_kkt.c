@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A Schur pivot below this share of its diagonal is rounding: the row depends on the others. */
-static const double PIVOT_RELATIVE_MIN = 1e-13;
+static const double PIVOT_RELATIVE_MIN = 4e-16;
 /* Updates drift by about one rounding each; a fresh factorisation is cheap next to so many. */
 enum { UPDATES_MAX = 64 };
 

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Relative to the curvature: far above rounding, far below what the tolerance sees. */
-static const double PROX_RELATIVE = 1e-9, CURVATURE_FLOOR = 1e-3;
+/* Proximal weights, relative to a name's own curvature, and to the curvature that would hold the linear term within
+   the bounds: along directions without curvature the first step goes 1 / PROX_LINEAR times as far as the bounds.
+   Far above rounding, also their product; what they leave is gone after a few proximal steps. */
+static const double PROX_RELATIVE = 1e-8, PROX_LINEAR = 1e-6, ROW_RELATIVE = 1e-6, CURVATURE_FLOOR = 1e-4;
 /* Up to this many names the whole problem is the working problem; else a first choice, then by price. */
 static const double FLOOR_RELATIVE = 1e-4;
 enum { WHOLE_MAX = 160, FIRST_NAMES = 64 };
@@ -34,10 +36,13 @@ static void scales(kg_problem *t) {
     if (reach == 0.0) reach = 1.0;
     t->x_floor = FLOOR_RELATIVE * reach;
     t->g_floor = FLOOR_RELATIVE * reach * curvature;
-    double scale = fmax(curvature, CURVATURE_FLOOR * linear / reach);
-    if (!(scale > 1e-200)) scale = 1.0;
-    for (int i = 0; i < p->n; i++) t->prox[i] = PROX_RELATIVE * fmax(t->curvature[i], CURVATURE_FLOOR * scale);
-    t->reg = PROX_RELATIVE / scale;
+    double strength = fmax(linear / reach, CURVATURE_FLOOR * curvature), scale = fmax(curvature, strength);
+    if (!(scale > 1e-200)) { /* nothing to minimise: any unit does */
+        strength = scale = 1.0;
+        t->g_floor = reach;
+    }
+    for (int i = 0; i < p->n; i++) t->prox[i] = fmax(PROX_RELATIVE * t->curvature[i], PROX_LINEAR * strength);
+    t->reg = ROW_RELATIVE / scale;
 }
 
 int kg_problem_init(kg_problem *t, const kg_qp *p) {
