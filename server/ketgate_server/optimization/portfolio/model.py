@@ -51,7 +51,7 @@ class RiskParity:
 
 @dataclass(frozen=True)
 class EfficientFrontier:
-    """All of: minimise w'Cw subject to mu'w - cost of trading >= r. The objective is the least variance."""
+    """All of: minimise w'Cw + cost of trading, subject to mu'w >= r. The objective is that of the least r."""
 
     points: int = 50
 
@@ -165,7 +165,7 @@ class PortfolioFigures:
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
-    """Efficient portfolios, by rising expected return (net of the cost of trading)."""
+    """Efficient portfolios, by rising expected return."""
 
     weights: Array
     """(p, n)"""
@@ -249,8 +249,6 @@ class PortfolioProblem:
                 return excess / np.sqrt(spread) if spread > 0 else float(np.sign(excess) * np.inf if excess else 0.0)
             case RiskParity(budgets=budgets):
                 return float(np.square(_shares(weights, risk, spread) - budgets).sum())
-            case EfficientFrontier():
-                return spread
             case _:
                 return spread + self.cost(weights)
 

@@ -1,0 +1,75 @@
+"""The solver "branch-and-bound": portfolios with few names, least positions and round lots, to a proof."""
+
+import numpy as np
+
+from ketgate_server.optimization.base import (
+    Outcome,
+    ParameterSpec,
+    Problem,
+    ProblemKind,
+    Proof,
+    Status,
+    Task,
+)
+from ketgate_server.optimization.portfolio import discrete
+from ketgate_server.optimization.portfolio.active_set import ended, infeasible, portfolio, settled, walk
+from ketgate_server.optimization.portfolio.model import EfficientFrontier, MaximumSharpe, PortfolioProblem
+from ketgate_server.optimization.portfolio.program import program_of
+from ketgate_server.optimization.portfolio.sharpe_discrete import maximise_discrete
+
+NAMES_MAX = 5_000
+
+
+class BranchAndBound:
+    """Implements base.Solver."""
+
+    name = "branch-and-bound"
+    description = (
+        "Portfolios with a limit of names, least positions or round lots by branch-and-bound with perspective "
+        "bounds: the proven best, or the best so far and how far from proven."
+    )
+    problems = frozenset({ProblemKind.PORTFOLIO_DISCRETE})
+    proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
+    parameters: tuple[ParameterSpec, ...] = ()
+    part = "native"
+    work_unit = "nodes"
+    deterministic = True
+    warm_start = True
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        if not portfolio(problem).constraints.discrete:
+            return "it takes discrete constraints; without them active-set is exact"
+        return None if problem.size <= NAMES_MAX else f"it takes at most {NAMES_MAX} names"
+
+    def memory_bytes(self, problem: Problem) -> int:
+        size = problem.size
+        return 8 * 4 * size * size + (256 << 20)
+
+    def solve(self, problem: Problem, task: Task) -> Outcome:
+        asked = portfolio(problem)
+        if isinstance(asked.objective, EfficientFrontier):
+            return walk(asked, task)
+        if isinstance(asked.objective, MaximumSharpe):
+            ratio = maximise_discrete(asked, task)
+            return settled(asked, task, ratio.status, ratio.weights, -ratio.bound, ratio.work)
+        return self._program(asked, task)
+
+    def _program(self, problem: PortfolioProblem, task: Task) -> Outcome:
+        initial = None if task.initial is None else np.ascontiguousarray(task.initial[0], dtype=np.float64)
+        found = discrete.search(
+            program_of(problem), problem.constraints, task, initial=initial, report=True,
+            nodes_max=task.work_limit or None,
+        )
+        if found.status is Status.INFEASIBLE:
+            return infeasible(problem, task, found.nodes)
+        if found.weights is None:
+            return settled(problem, task, found.status, None, found.bound, found.nodes)
+        solutions = _distinct([problem.polish(weights) for weights in found.pool or [found.weights]])
+        return Outcome(
+            found.status, ended(task, work=found.nodes), solutions, (1,) * len(solutions),
+            found.bound if np.isfinite(found.bound) else None, found.nodes,
+        )
+
+
+def _distinct(solutions: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    return tuple({solution.tobytes(): solution for solution in solutions}.values())

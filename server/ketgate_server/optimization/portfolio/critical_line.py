@@ -1,0 +1,69 @@
+"""The solver "critical-line": the whole efficient frontier, corner by corner."""
+
+import numpy as np
+
+from ketgate_server.optimization.base import (
+    Outcome,
+    ParameterSpec,
+    Problem,
+    ProblemKind,
+    Proof,
+    Status,
+    StopReason,
+    Task,
+)
+from ketgate_server.optimization.portfolio import frontier as lines
+from ketgate_server.optimization.portfolio.active_set import ended, infeasible, portfolio
+from ketgate_server.optimization.portfolio.model import EfficientFrontier
+
+NAMES_MAX = 2_500
+SPLIT_NAMES_MAX = 1_000
+"""With a limit of turnover what is bought and sold count apart, in a dense matrix of twice the size."""
+
+
+class CriticalLine:
+    """Implements base.Solver. Markowitz's critical line: between two corners the frontier is exact."""
+
+    name = "critical-line"
+    description = "The whole efficient frontier by its corner portfolios, between which it is exact."
+    problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
+    proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
+    parameters: tuple[ParameterSpec, ...] = ()
+    part = "native"
+    work_unit = "corners"
+    deterministic = True
+    warm_start = False
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        asked = portfolio(problem)
+        if asked.constraints.discrete or not isinstance(asked.objective, EfficientFrontier):
+            return "it traces efficient frontiers of continuous weights"
+        if asked.book is not None and asked.book.costly:
+            return "costs of trading bend the line between corners"
+        most = NAMES_MAX if asked.constraints.turnover_max is None else SPLIT_NAMES_MAX
+        return None if problem.size <= most else f"it takes at most {most} names here: corners are many"
+
+    def memory_bytes(self, problem: Problem) -> int:
+        split = 1 if portfolio(problem).constraints.turnover_max is None else 2
+        size = split * problem.size
+        return 8 * 3 * size * size + 8 * lines.NUMBERS_MAX
+
+    def solve(self, problem: Problem, task: Task) -> Outcome:
+        asked = portfolio(problem)
+        found = lines.corners(asked, task)
+        work = len(found.x)
+        if found.status == "infeasible":
+            return infeasible(asked, task, work)
+        if found.status != "optimal" or work == 0:
+            return Outcome(Status.NO_SOLUTION, ended(task, work=work), work=work)
+        frontier = lines.from_corners(asked, found)
+        worst = max(asked.evaluate(w).violation_max for w in frontier.weights)
+        if not worst <= task.feasibility_tolerance:
+            return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED, work=work)
+        low = frontier.weights[0]
+        bound = asked.evaluate(low).objective
+        left_out = () if frontier.corner_weights is not None else (f"{work} corner portfolios are too many to send",)
+        assert np.isfinite(bound)
+        return Outcome(
+            Status.OPTIMAL, StopReason.COMPLETED, (low,), (1,), bound, work, frontier=frontier, warnings=left_out
+        )

@@ -1,0 +1,178 @@
+"""The greatest Sharpe ratio, through utility problems.
+
+With r(w) the excess return net of the cost of trading (concave) and v(w) = w'Cw, the best w maximises r - gamma/2 v
+at gamma = r/v of its own, over any set of portfolios, discrete ones included: r^2/v is convex in (r, v), so its
+maximum over the hull of all attainable (v, r) is at an extreme point, where its own gradient supports the set
+(compare W. Dinkelbach, On nonlinear fractional programming, Management Science 13, 1967).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ketgate_server.optimization.base import Status, Task
+from ketgate_server.optimization.portfolio import quadratic
+from ketgate_server.optimization.portfolio.covariance import Array, variance
+from ketgate_server.optimization.portfolio.model import MaximumSharpe, PortfolioProblem
+from ketgate_server.optimization.portfolio.program import Program, build
+
+STEPS_MAX = 100
+
+
+@dataclass(frozen=True, eq=False)
+class SharpeResult:
+    """The best found, and a proven upper bound of the ratio."""
+
+    status: Status
+    weights: Array | None = None
+    bound: float = np.inf
+    work: int = 0
+    pool: list[Array] = field(default_factory=list)
+
+
+def excess(problem: PortfolioProblem, weights: Array) -> float:
+    """Expected return net of the cost of trading, above the riskless rate."""
+    assert isinstance(problem.objective, MaximumSharpe)
+    return problem.net_return(weights) - problem.objective.risk_free_rate
+
+
+def utility_program(problem: PortfolioProblem, aversion: float) -> Program:
+    """Minimise aversion / 2 w'Cw - net return."""
+    return build(problem, scale=aversion, returns=1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """The optimum of one utility problem."""
+
+    tolerance: float
+    """t = 1 / aversion; the optimum of v/2 - t r."""
+    weights: Array
+    excess: float
+    variance: float
+    solved: quadratic.Solved
+
+    @property
+    def rising(self) -> bool:
+        """Whether the ratio rises with t here: v > t r."""
+        return self.variance > self.tolerance * self.excess
+
+
+def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
+    """The greatest ratio over a convex set.
+
+    Along t the ratio rises while v > t r and falls after, so two points bracket the best; the best mixture of the
+    two has a closed form and, where both have the same names free, is the answer. A bound follows from the
+    multipliers of the last utility problem.
+    """
+    low, work, status = _least_risk(problem, task)
+    if low is None:
+        return SharpeResult(status, work=work)
+    high, more, status = _most_return(problem, task)
+    work += more
+    if high is None:
+        return SharpeResult(status, work=work)
+    best, bound = _better(problem, low.weights, high.weights), np.inf
+    floor = 2.0 * (low.solved.bound if np.isfinite(low.solved.bound) else 0.0)
+    if floor <= 0.0 and low.excess > 0.0 and low.variance <= 1e-30 * (1.0 + low.excess):
+        return SharpeResult(Status.UNBOUNDED, low.weights, work=work)
+    for _ in range(STEPS_MAX):
+        tolerance = variance(problem.covariance, best) / excess(problem, best)
+        point, more, status = _utility(problem, tolerance, task, (low if low.rising else high).solved)
+        work += more
+        if point is None:
+            break
+        if point.rising:
+            low = point
+        else:
+            high = point
+        mixed = _best_mixture(problem, low, high)
+        best = max((best, point.weights, mixed), key=lambda w: _ratio(problem, w))
+        bound = min(bound, _bound(problem, point, floor))
+        ratio = _ratio(problem, best)
+        task.offer(best, work=work)
+        narrow = abs(tolerance - variance(problem.covariance, best) / excess(problem, best)) <= 1e-15 * tolerance
+        if bound - ratio <= 1e-12 * ratio or narrow or task.should_stop:
+            break
+    ratio = _ratio(problem, best)
+    close = max(task.gap_absolute, max(task.gap_relative, 1e-9) * ratio)
+    return SharpeResult(Status.OPTIMAL if bound - ratio <= close else Status.FEASIBLE, best, bound, work)
+
+
+def _least_risk(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
+    """The portfolio of least variance, which is t = 0."""
+    solved = quadratic.solve(build(problem, scale=1.0, cost=0.0), task)
+    return _point(problem, 0.0, solved)
+
+
+def _most_return(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
+    """A portfolio with an excess return, at the greatest t; INFEASIBLE where no portfolio has one."""
+    solved = quadratic.solve(utility_program(problem, 0.0), task)
+    point, work, status = _point(problem, np.inf, solved)
+    if point is not None and point.excess <= 0.0:
+        return None, work, Status.INFEASIBLE
+    return point, work, status
+
+
+def _utility(
+    problem: PortfolioProblem, tolerance: float, task: Task, near: quadratic.Solved
+) -> tuple[_Point | None, int, Status]:
+    solved = quadratic.solve(utility_program(problem, 1.0 / tolerance), task, near.warm)
+    return _point(problem, tolerance, solved)
+
+
+def _point(
+    problem: PortfolioProblem, tolerance: float, solved: quadratic.Solved
+) -> tuple[_Point | None, int, Status]:
+    if solved.weights is None or solved.status is Status.NO_SOLUTION:
+        return None, solved.work, solved.status
+    weights = solved.weights
+    spread = variance(problem.covariance, weights)
+    return _Point(tolerance, weights, excess(problem, weights), spread, solved), solved.work, solved.status
+
+
+def _ratio(problem: PortfolioProblem, weights: Array) -> float:
+    spread = variance(problem.covariance, weights)
+    gain = excess(problem, weights)
+    return gain / float(np.sqrt(spread)) if spread > 0 else float(np.sign(gain) * np.inf if gain else 0.0)
+
+
+def _better(problem: PortfolioProblem, *candidates: Array) -> Array:
+    return max(candidates, key=lambda w: _ratio(problem, w))
+
+
+def _best_mixture(problem: PortfolioProblem, low: _Point, high: _Point) -> Array:
+    """The best of low + s (high - low), 0 <= s <= 1, with r taken as linear: exact without costs.
+
+    (a + b s)^2 / (p + 2 q s + u s^2) is stationary at s = (b p - a q) / (a u - b q).
+    """
+    step = high.weights - low.weights
+    a, b = low.excess, high.excess - low.excess
+    risk = problem.covariance.times(step)
+    p, q, u = low.variance, float(low.weights @ risk), float(step @ risk)
+    bottom = a * u - b * q
+    share = (b * p - a * q) / bottom if bottom != 0.0 else 0.0
+    return low.weights + min(max(share, 0.0), 1.0) * step
+
+
+def _bound(problem: PortfolioProblem, point: _Point, floor: float) -> float:
+    """An upper bound of the ratio from the multipliers of one utility problem.
+
+    For any portfolio sqrt(w'Cw) >= w'Cx / sqrt(x'Cx) (Cauchy-Schwarz), so r(w) - s sqrt(v(w)) is at most the optimum
+    d of a linear program, which the multipliers at x bound; then r / sqrt(v) <= s + max(d, 0) / sqrt(least variance).
+    """
+    if floor <= 0.0 or point.variance <= 0.0 or point.excess <= 0.0 or point.solved.multipliers is None:
+        return np.inf
+    assert isinstance(problem.objective, MaximumSharpe)
+    assert problem.expected_returns is not None
+    ratio = point.excess / float(np.sqrt(point.variance))
+    lean = ratio / float(np.sqrt(point.variance)) * problem.covariance.times(point.weights)
+    program = utility_program(problem, 0.0)
+    straight = Program(
+        covariance=program.covariance, scale=0.0, linear=program.linear + lean, rows=program.rows,
+        lower=program.lower, upper=program.upper, book=program.book, buy_cost=program.buy_cost,
+        sell_cost=program.sell_cost, turnover_max=program.turnover_max,
+    )
+    least = straight.lagrangian_bound(point.weights, point.solved.multipliers, point.solved.turnover_price)
+    spare = -least - problem.objective.risk_free_rate
+    return ratio + max(spare, 0.0) / float(np.sqrt(floor))
