@@ -9,6 +9,17 @@
 
 enum { ROOT_PHASES = 4, ROOT_ROUNDS = 12 };
 
+/* |x'Qx| <= (sum_i sqrt(Q_ii) |x_i|)^2 over the box, and the rest by parts. */
+static double ceiling_of(const mq_problem *p) {
+    double root = 0, rest = 0;
+    for (int i = 0; i < p->n; i++) {
+        double size = fmax(fabs(p->lower[i]), fabs(p->upper[i]));
+        root += sqrt(fmax(p->Q[(size_t)i * p->ld + i], 0)) * size;
+        rest += fabs(p->c[i]) * size + (p->buy[i] + p->sell[i]) * (size + fabs(p->book[i]));
+    }
+    return 1.000001 * (0.5 * root * root + rest) + 1e-6;
+}
+
 int mq_search_memory(mq_search *s) {
     const mq_problem *p = &s->p;
     size_t bytes = p->ld * sizeof(double);
@@ -36,6 +47,7 @@ int mq_search_memory(mq_search *s) {
         !s->list || !s->work)
         return -1;
     memcpy(s->now.allowed, p->allowed, (size_t)p->n);
+    s->ceiling = ceiling_of(p);
     return 0;
 }
 

@@ -42,11 +42,12 @@ static int feasible(const mq_request *q, const double *x) {
     int names = 0;
     double trade = 0;
     for (int i = 0; i < q->n; i++) {
-        if (!(x[i] >= q->lower[i] && x[i] <= q->upper[i])) return 0;
+        double slack = q->lot[i] > 0 ? 1e-12 * fabs(x[i]) : 0; /* 3 lots of 0.2 are more than 0.6 in doubles */
+        if (!(x[i] >= q->lower[i] - slack && x[i] <= q->upper[i] + slack)) return 0;
         trade += fabs(x[i] - q->book[i]);
         if (x[i] == 0) continue;
         names++;
-        if (fabs(x[i]) < q->position_min[i]) return 0;
+        if (fabs(x[i]) < q->position_min[i] - slack) return 0;
         if (q->lot[i] > 0 && nearbyint(x[i] / q->lot[i]) * q->lot[i] != x[i]) return 0;
     }
     if (names < q->names_min || names > q->names_max) return 0;

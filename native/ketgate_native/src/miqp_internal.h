@@ -83,7 +83,7 @@ typedef struct {
     int *where, *at;                 /* place in free (-1: rests on kink `at`), else piece `at` */
     int nf, *free;
     double *L, *V, *u, *dx, *S, *rhs;
-    double *w, *y, *dw, *dy;         /* rows, the last one counts names */
+    double *w, *y, *shift, *dw, *dy; /* rows, the last one counts names */
     signed char *state;              /* 0 idle, 1 at lower, 2 at upper, 3 equation */
     int *active, na;
     int count_row;                   /* whether the counting row takes part */

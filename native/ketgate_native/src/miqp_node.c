@@ -38,7 +38,7 @@ void mq_relax_with_cuts(mq_search *s, mq_relax *r, const mq_choice *c, double rh
     mq_relax_prepare(r, c, rho);
     mq_relax_run(r, s->monitor);
     if (s->p.turnover == INFINITY) return;
-    for (int round = 0; round < CUT_ROUNDS && !mq_stopped(s) && add_cut(s, r->x); round++) {
+    for (int round = 0; round < CUT_ROUNDS && !r->swollen && !mq_stopped(s) && add_cut(s, r->x); round++) {
         mq_relax_prepare(r, c, rho);
         mq_relax_run(r, s->monitor);
     }
@@ -118,7 +118,7 @@ int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
         mq_relax_with_cuts(s, &s->r, &s->now, *rho);
         if (mq_stopped(s)) return 2;
         double value = mq_bound(p, &s->now, &s->r, &s->s);
-        if (value > *bound) *bound = value;
+        if (value > *bound) *bound = value >= s->ceiling ? INFINITY : value;
         if (*bound >= mq_cutoff(s)) return 1;
         if (s->r.swollen && mq_rows_impossible(p, &s->now, s->r.y, &s->s)) {
             *bound = INFINITY;

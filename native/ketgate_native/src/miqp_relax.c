@@ -8,9 +8,15 @@
 
 #include <math.h>
 #include <string.h>
+#ifdef MQ_TRACE
+#include <stdio.h>
+#endif
 
 static const double GRADIENT_TOLERANCE = 1e-13, PRICE_TOLERANCE = 1e-11, ROW_TOLERANCE = 1e-13;
-static const double PIVOT_LEAST = 1e-8; /* of the row system: dependent rows share a multiplier */
+/* Rows are met through an augmented Lagrangian: y = shift + (limit - w) / SOFTNESS. It is convex, so every step
+ * descends, dependent rows share a multiplier, and rows that cannot hold show as a violation that stays. */
+static const double SOFTNESS = 1e-7;
+enum { SHIFTS = 12 };
 
 static int counting(const mq_relax *r) { return r->p->m + MQ_CUTS; }
 
@@ -21,7 +27,7 @@ int mq_relax_new(mq_relax *r, const mq_problem *p, mq_arena *arena) {
     double **vectors[] = {&r->x, &r->gamma, &r->left, &r->right, &r->u, &r->dx};
     for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++)
         if (!(*vectors[k] = mq_take(arena, n * sizeof(double)))) return -1;
-    double **by_row[] = {&r->w, &r->y, &r->dw, &r->dy, &r->rhs};
+    double **by_row[] = {&r->w, &r->y, &r->shift, &r->dw, &r->dy, &r->rhs};
     for (size_t k = 0; k < sizeof by_row / sizeof *by_row; k++)
         if (!(*by_row[k] = mq_take(arena, rows * sizeof(double)))) return -1;
     r->piece = mq_take(arena, n * sizeof *r->piece);
@@ -82,17 +88,20 @@ static void place(mq_relax *r, int i) {
 
 /* ---- gradients and rows at the present point ---- */
 
+static void measure(mq_relax *r) {
+    const mq_problem *p = r->p;
+    for (int k = 0; k < p->rows; k++) r->w[k] = p->vec->dot(p->n, p->A + (size_t)k * p->ld, r->x);
+    r->w[counting(r)] = mq_relax_names(r);
+}
+
 static void evaluate(mq_relax *r) {
     const mq_problem *p = r->p;
     memcpy(r->gamma, p->c, (size_t)p->n * sizeof(double));
     for (int i = 0; i < p->n; i++)
         if (r->x[i] != 0) p->vec->axpy(p->n, r->x[i], p->Qt + (size_t)i * p->ld, r->gamma);
-    for (int k = 0; k < p->rows; k++) {
-        const double *a = p->A + (size_t)k * p->ld;
-        r->w[k] = p->vec->dot(p->n, a, r->x);
-        if (r->y[k] != 0) p->vec->axpy(p->n, -r->y[k], a, r->gamma);
-    }
-    r->w[counting(r)] = mq_relax_names(r);
+    for (int k = 0; k < p->rows; k++)
+        if (r->y[k] != 0) p->vec->axpy(p->n, -r->y[k], p->A + (size_t)k * p->ld, r->gamma);
+    measure(r);
 }
 
 double mq_relax_names(const mq_relax *r) {
@@ -109,17 +118,10 @@ static double row_low(const mq_relax *r, int k) { return k == counting(r) ? r->p
 static double row_up(const mq_relax *r, int k) { return k == counting(r) ? INFINITY : r->p->row_upper[k]; }
 
 static void classify_row(mq_relax *r, int k) {
-    double low = row_low(r, k), up = row_up(r, k), slack = ROW_TOLERANCE * (1 + fabs(r->w[k]));
-    if (low == up) {
-        r->state[k] = 3;
-        return;
-    }
-    if (r->w[k] < low - slack || (r->y[k] > 0 && low > -INFINITY))
-        r->state[k] = 1, r->y[k] = fmax(r->y[k], 0);
-    else if (r->w[k] > up + slack || (r->y[k] < 0 && up < INFINITY))
-        r->state[k] = 2, r->y[k] = fmin(r->y[k], 0);
-    else
-        r->state[k] = 0, r->y[k] = 0;
+    double low = r->shift[k] + (row_low(r, k) - r->w[k]) / SOFTNESS;
+    double up = r->shift[k] + (row_up(r, k) - r->w[k]) / SOFTNESS;
+    r->state[k] = row_low(r, k) == row_up(r, k) ? 3 : low > 0 ? 1 : up < 0 ? 2 : 0;
+    r->y[k] = r->state[k] == 0 ? 0 : r->state[k] == 2 ? up : low;
 }
 
 void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho) {
@@ -135,17 +137,13 @@ void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho) {
     }
     for (int k = 0; k < p->rows; k++) /* a multiplier whose side is gone would make the bound useless */
         if ((r->y[k] > 0 && p->row_lower[k] == -INFINITY) || (r->y[k] < 0 && p->row_upper[k] == INFINITY)) r->y[k] = 0;
-    evaluate(r);
-    int changed = 0;
-    for (int k = 0; k < p->rows; k++) {
-        double before = r->y[k];
-        classify_row(r, k);
-        changed |= r->y[k] != before;
-    }
-    if (changed) evaluate(r);
-    for (int k = p->rows; k < top; k++) r->state[k] = 0, r->y[k] = 0;
-    r->state[top] = 0;
+    for (int k = p->rows; k <= top; k++)
+        if (k < top || !r->count_row) r->y[k] = 0, r->state[k] = 0;
+    memcpy(r->shift, r->y, (size_t)(top + 1) * sizeof(double));
+    measure(r);
+    for (int k = 0; k < p->rows; k++) classify_row(r, k);
     if (r->count_row) classify_row(r, top);
+    evaluate(r);
     mq_factor_all(r);
     r->converged = r->swollen = 0;
 }
@@ -153,6 +151,10 @@ void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho) {
 /* ---- one Newton step ---- */
 
 static double target(const mq_relax *r, int k) { return r->state[k] == 2 ? row_up(r, k) : row_low(r, k); }
+
+static double off_row(const mq_relax *r, int k) {
+    return r->w[k] - target(r, k) + SOFTNESS * (r->y[k] - r->shift[k]);
+}
 
 static void list_active(mq_relax *r) {
     r->na = 0;
@@ -174,8 +176,7 @@ static double residual(mq_relax *r) {
     worst /= GRADIENT_TOLERANCE * size;
     for (int k = 0; k < r->na; k++) {
         int row = r->active[k];
-        double goal = target(r, row);
-        worst = fmax(worst, fabs(r->w[row] - goal) / (ROW_TOLERANCE * (1 + fabs(goal))));
+        worst = fmax(worst, fabs(off_row(r, row)) / (ROW_TOLERANCE * (1 + fabs(target(r, row)))));
     }
     return worst;
 }
@@ -188,7 +189,7 @@ static void solve_rows(mq_relax *r) {
             double sum = S[i * na + j];
             for (int k = 0; k < j; k++) sum -= S[i * na + k] * S[j * na + k];
             if (i == j)
-                S[i * na + i] = sqrt(sum > PIVOT_LEAST ? sum : PIVOT_LEAST);
+                S[i * na + i] = sqrt(sum > SOFTNESS ? sum : SOFTNESS);
             else
                 S[i * na + j] = sum / S[j * na + j];
         }
@@ -211,7 +212,8 @@ static void direction(mq_relax *r) {
         for (int f = 0; f < nf; f++) v[f] = row_entry(r, r->active[k], r->free[f]);
         mq_factor_forward(r, v);
         for (int j = 0; j <= k; j++) r->S[k * na + j] = vec->dot(nf, v, r->V + (size_t)j * n);
-        r->rhs[k] = target(r, r->active[k]) - r->w[r->active[k]] - vec->dot(nf, v, r->u);
+        r->S[k * na + k] += SOFTNESS;
+        r->rhs[k] = -off_row(r, r->active[k]) - vec->dot(nf, v, r->u);
     }
     solve_rows(r);
     memcpy(r->dx, r->u, (size_t)nf * sizeof(double));
@@ -257,7 +259,8 @@ static mq_stop first_stop(const mq_relax *r) {
     for (int row = 0; row <= counting(r); row++) {
         if (row == r->p->rows) row = counting(r);
         if (r->state[row] || (row == counting(r) && !r->count_row)) continue;
-        double w = r->w[row], dw = r->dw[row], low = row_low(r, row), up = row_up(r, row);
+        double w = r->w[row], dw = r->dw[row], soft = SOFTNESS * r->shift[row];
+        double low = row_low(r, row) + soft, up = row_up(r, row) + soft;
         if (dw < 0 && w >= low && w + dw < low) nearer(&stop, (low - w) / dw, -1, -1, row);
         if (dw > 0 && w <= up && w + dw > up) nearer(&stop, (up - w) / dw, -1, -1, row);
     }
@@ -316,10 +319,10 @@ static int wake_row(mq_relax *r) {
     for (int row = 0; row <= counting(r); row++) {
         if (row == r->p->rows) row = counting(r);
         if (r->state[row] || (row == counting(r) && !r->count_row)) continue;
-        double slack = 1e-12 * (1 + fabs(r->w[row]));
-        if (r->w[row] < row_low(r, row) - slack)
+        double slack = 1e-12 * (1 + fabs(r->w[row])), soft = SOFTNESS * r->shift[row];
+        if (r->w[row] < row_low(r, row) + soft - slack)
             r->state[row] = 1;
-        else if (r->w[row] > row_up(r, row) + slack)
+        else if (r->w[row] > row_up(r, row) + soft + slack)
             r->state[row] = 2;
         else
             continue;
@@ -347,9 +350,24 @@ static double multiplier_size(const mq_relax *r) {
     return size;
 }
 
+/* The largest violation of the rows themselves; shifts catch up with the multipliers. */
+static double shift_rows(mq_relax *r) {
+    double worst = 0;
+    for (int row = 0; row <= counting(r); row++) {
+        if (row == r->p->rows) row = counting(r);
+        if (row == counting(r) && !r->count_row) break;
+        double off = fmax(row_low(r, row) - r->w[row], r->w[row] - row_up(r, row));
+        if (r->state[row] == 1 || r->state[row] == 2) off = fabs(r->w[row] - target(r, row));
+        worst = fmax(worst, off / (1 + fabs(r->w[row])));
+        r->shift[row] = r->y[row];
+    }
+    return worst;
+}
+
 void mq_relax_run(mq_relax *r, kg_monitor *monitor) {
     int64_t limit = 20 * ((int64_t)r->p->n + r->p->rows) + 200;
-    int full_steps = 0;
+    int full_steps = 0, shifts = 0;
+    double before = INFINITY;
     double largest = r->scale;
     for (int64_t it = 0; it < limit; it++) {
         if ((it & 15) == 15 && monitor && kg_should_stop(monitor)) return;
@@ -366,12 +384,22 @@ void mq_relax_run(mq_relax *r, kg_monitor *monitor) {
             full_steps = 0;
             if (wake_row(r)) continue;
             if (enter_name(r, size)) continue;
-            r->swollen = size > 1e6 * r->scale;
+            double off = shift_rows(r);
+            if (off > 10 * ROW_TOLERANCE && shifts++ < SHIFTS && !(shifts > 2 && off > 0.5 * before)) {
+                before = off;
+                continue;
+            }
+            r->swollen = off > 1e-9;
             r->converged = far <= 1e4;
             return;
         }
         direction(r);
         mq_stop stop = first_stop(r);
+#ifdef MQ_TRACE
+        fprintf(stderr, "it %ld far %.2e size %.2e nf %d na %d t %.3e name %d active %d idle %d full %d rho %g |", (long)it, far, size, r->nf, r->na, stop.t, stop.name >= 0 ? r->free[stop.name] : -1, stop.active, stop.idle, full_steps, r->rho);
+        for (int k = 0; k < r->na; k++) fprintf(stderr, " y%d=%.3e%+.1e res %.1e", r->active[k], r->y[r->active[k]], r->dy[k], r->w[r->active[k]] - target(r, r->active[k]));
+        fprintf(stderr, "\n");
+#endif
         walk(r, stop.t);
         r->pivots++;
         if (stop.t < 1) {

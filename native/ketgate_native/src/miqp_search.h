@@ -30,6 +30,7 @@ typedef struct {
     double *work;                 /* 2 n ld */
     double *weight;               /* n */
     double *point, *best_point;   /* the caller's n, the caller's units */
+    double ceiling;               /* no point of the box is worth more, in p's units: a bound above proves infeasible */
     double best;                  /* scaled, with constant */
     double best_size;             /* sum of the sizes of the objective's parts at best, scaled */
     double proven;                /* scaled, with constant: what was proven of all that was closed */
