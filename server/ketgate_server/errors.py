@@ -27,6 +27,7 @@ class Reason(StrEnum):
     METHOD_UNKNOWN = "METHOD_UNKNOWN"
     INTERNAL = "INTERNAL"
     SOLVER_UNSUITABLE = "SOLVER_UNSUITABLE"
+    SERVICE_UNKNOWN = "SERVICE_UNKNOWN"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
         "FAILED_PRECONDITION",
         "A solver that the request names cannot take this problem.",
         "Name another, or none: the server then chooses. ListSolvers tells what each takes.",
+    ),
+    Reason.SERVICE_UNKNOWN: ReasonSpec(
+        "NOT_FOUND",
+        "The health of a service was asked for that the server does not have.",
+        "Ask for one that GetServerInfo lists, or for the empty name: the whole server.",
     ),
 }
 

@@ -16,6 +16,8 @@ LIMITS: dict[str, Limit] = {
     "rpc.message_bytes_max": Limit(64 * MIB, "bytes", "Largest request message; larger arrays are to be uploaded."),
     "rpc.calls_max": Limit(256, "count", "Calls in progress at once, long polls and streams included."),
     "rpc.streams_max": Limit(128, "count", "Streams in progress at once."),
+    "rpc.health_calls_max": Limit(64, "count", "Health checks and watches in progress at once; they need no token."),
+    "rpc.requests_bytes_max": Limit(512 * MIB, "bytes", "Requests of all calls in progress together."),
     "rpc.metadata_bytes_max": Limit(16 * 1024, "bytes", "Metadata of one call."),
     "optimization.solves_max": Limit(8, "count", "Solves running at once."),
     "optimization.solves_queued_max": Limit(32, "count", "Solves waiting for a slot; one more is refused at once."),

@@ -1,0 +1,309 @@
+"""The composition root: settings -> store, services, edge -> one gRPC server, until a signal ends it.
+
+Heavy libraries are imported by the part that uses them: a server is ready in well under two seconds.
+"""
+
+import argparse
+import fcntl
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ketgate_server import __version__
+from ketgate_server.config import ConfigError, Settings, load, split_address
+from ketgate_server.files import write_whole
+from ketgate_server.limits import Limit
+from ketgate_server.rpc import health, info, reflection, tls
+from ketgate_server.rpc.auth import Authenticator
+from ketgate_server.rpc.call import Service
+from ketgate_server.rpc.edge import Edge
+from ketgate_server.rpc.log import LogHandler, LogWriter
+from ketgate_server.rpc.metrics import Metrics, MetricsEndpoint
+from ketgate_server.rpc.server import AddressError, GrpcServer
+from ketgate_server.store.database import make_private_folder
+from ketgate_server.store.errors import StoreError
+from ketgate_server.store.tokens import TokenStore, new_secret
+
+SERVICES = ("ketgate_server.optimization.service",)
+"""Modules with ``create_service(limits: Mapping[str, Limit], threads: int) -> Service``."""
+
+ADMIN_TOKEN_FILE = "admin.token"
+LOCK_FILE = "server.lock"
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+STOP_MARGIN_S = 1.0
+"""Before the end of a drain, calls are told to stop, so that they can still answer with the best they have."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread that computes in Python keeps the others waiting; Python's own 5 ms would be the tail of every call."""
+
+WATCH_INTERVAL_S = 1.0
+
+
+class StartError(Exception):
+    """The server cannot start; the message says what to do."""
+
+
+@dataclass
+class Running:
+    """A started server, from the outside in."""
+
+    settings: Settings
+    log: LogWriter
+    store: TokenStore
+    edge: Edge
+    health: health.Health
+    server: GrpcServer
+    metrics_endpoint: MetricsEndpoint | None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command ``ketgate-server``. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="ketgate-server", description="Serves Ketgate over gRPC.")
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--config", type=Path, help="configuration file (TOML); default ketgate.toml in the data folder")
+    parser.add_argument("--data-dir", help="folder of the store and the certificates")
+    parser.add_argument("--listen", help="HOST:PORT; default 127.0.0.1:7443; port 0 takes a free one")
+    parser.add_argument("--ready-file", help="file that says where the server is, once it serves")
+    parser.add_argument("--metrics-listen", help='HOST:PORT of the Prometheus endpoint, or "off"')
+    parser.add_argument("--insecure", action="store_true", default=None, help="serve without TLS, on loopback only")
+    parser.add_argument("--log-level", help="debug, info, warning or error")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, for example limits.rpc.calls_max=64"
+    )
+    given = vars(parser.parse_args(arguments))
+    config_file = given.pop("config")
+    overrides: dict[str, object] = {}
+    for assignment in given.pop("set"):
+        key, separator, value = assignment.partition("=")
+        if not separator:
+            parser.error(f"--set expects KEY=VALUE, given {assignment!r}")
+        overrides[key] = value
+    overrides |= {name: value for name, value in given.items() if value is not None}
+    return serve(overrides, config_file)
+
+
+def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, and return the exit status: 0 after a drain, 1 if it could not start, 2 for settings
+    that are wrong.
+
+    overrides: what flags said, by setting (see config.Settings; "limits.NAME" for one limit). Signals are handled only
+    when called from the main thread. If a call is stuck beyond every limit the process is ended from here.
+    """
+    try:
+        settings, warnings = load(overrides, config_file)
+    except ConfigError as error:
+        print(f"ketgate: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    log = LogWriter(level=settings.log_level)
+    logging.getLogger().addHandler(LogHandler(log))
+    for warning in warnings:
+        log.write("warning", "settings", {"message": warning})
+    log.write("info", "settings", settings.model_dump(mode="json") | {"version": __version__})
+    stop = StopRequest()
+    stop.handle_signals()
+    lock = None
+    try:
+        make_private_folder(settings.data_dir)
+        lock = _lock_data_dir(settings.data_dir)
+        running = _start(settings, log)
+    except (StartError, StoreError, AddressError, tls.CertificateError, OSError) as error:
+        log.write("error", "start_failed", {"message": str(error)})
+        log.close()
+        print(f"ketgate: {error}", file=sys.stderr)
+        if lock is not None:
+            os.close(lock)
+        return EXIT_FAILED
+    _run(running, stop)
+    os.close(lock)
+    return 0
+
+
+class StopRequest:
+    """Whether somebody asked the server to stop, and whether they insist."""
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self.insisted = threading.Event()
+
+    def __call__(self, *_: object) -> None:
+        (self.insisted if self.requested.is_set() else self.requested).set()
+
+    def handle_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self)
+            signal.signal(signal.SIGINT, self)
+
+
+def _start(settings: Settings, log: LogWriter) -> Running:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    host, port = split_address(settings.listen)
+    certificate = _certificate(settings, host)
+    store = TokenStore.open(settings.data_dir)
+    metrics = Metrics()
+    edge = Edge(settings.limit_values, Authenticator(store), metrics, log, plaintext=settings.insecure)
+    services = _services(settings, log)
+    names = [service.name for service in services] + [info.SERVICE]
+    standard = _standard_endpoints(settings, names)
+    served = sorted({*names, *(method.split("/")[1] for method in standard.endpoints)})
+    services.append(info.create_service(settings.limit_table, settings.processors, served))
+    for service in services:
+        edge.add_service(service)
+    for method, endpoint in standard.endpoints.items():
+        edge.add_endpoint(method, endpoint)
+    server = GrpcServer(edge, settings.limit_values)
+    endpoint = None
+    if settings.metrics_listen != "off":
+        endpoint = _metrics_endpoint(metrics, settings.metrics_listen)
+    bound = server.listen(host, port, certificate)
+    token_file = _admin_token(settings.data_dir, store)
+    server.start()
+    standard.health.set_serving(True)
+    running = Running(settings, log, store, edge, standard.health, server, endpoint)
+    _announce(running, _reachable(host, bound), certificate, token_file)
+    return running
+
+
+def _run(running: Running, stop: StopRequest) -> None:
+    while not stop.requested.wait(WATCH_INTERVAL_S):
+        running.edge.break_off_silent_calls()
+    _ready_file(running.settings).unlink(missing_ok=True)
+    idle = _drain(running, stop)
+    running.server.stop()
+    if running.metrics_endpoint is not None:
+        running.metrics_endpoint.close()
+    running.store.close()
+    running.log.write("info", "stopped", {"idle": idle})
+    running.log.close()
+    if not idle:
+        os._exit(0)  # a thread that never returns would keep Python from ending
+
+
+def _drain(running: Running, stop: StopRequest) -> bool:
+    """Refuse new calls, wait for the running ones, then tell them to stop. Whether all ended."""
+    limit_s = running.settings.drain_limit_s
+    end_s = time.monotonic() + limit_s
+    running.log.write("info", "draining", {"limit_s": limit_s})
+    running.health.set_serving(False)
+    running.edge.begin_drain()
+    patience_s = limit_s - min(STOP_MARGIN_S, limit_s / 2)
+    idle = running.edge.wait_idle(patience_s, stop.insisted.is_set)
+    running.edge.cancel_calls()  # health watches too
+    return idle or running.edge.wait_idle(max(0.0, end_s - time.monotonic()))
+
+
+@dataclass
+class Standard:
+    """What every gRPC server is expected to have."""
+
+    health: health.Health
+    endpoints: dict[str, Any]
+
+
+def _standard_endpoints(settings: Settings, services: list[str]) -> Standard:
+    vital = health.Health(services)
+    endpoints = dict(vital.endpoints())
+    if settings.reflection != "off":
+        role = "" if settings.reflection == "token" else None
+        endpoints |= reflection.endpoints((*services, health.SERVICE), role)
+    return Standard(vital, endpoints)
+
+
+def _services(settings: Settings, log: LogWriter) -> list[Service]:
+    services = []
+    for name in SERVICES:
+        try:
+            create: Callable[[Mapping[str, Limit], int], Service] = importlib.import_module(name).create_service
+        except ImportError as error:  # a part is missing: serve the rest, and GetServerInfo says what is
+            log.write("error", "service_missing", {"module": name, "message": str(error)})
+            continue
+        services.append(create(settings.limit_table, settings.processors))
+    return services
+
+
+def _certificate(settings: Settings, host: str) -> tls.ServerCertificate | None:
+    if settings.insecure:
+        return None
+    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
+        return tls.given(settings.tls_certificate_file, settings.tls_key_file, settings.tls_ca_file)
+    return tls.development(settings.data_dir / "tls", host)
+
+
+def _admin_token(data_dir: Path, store: TokenStore) -> Path | None:
+    """The administrator token's file: made with the first token, never again, as its absence may be the operator's wish."""
+    path = data_dir / ADMIN_TOKEN_FILE
+    if store.is_empty():
+        # Written before it is valid: a crash between the two leaves a file that the next start replaces.
+        secret = new_secret()
+        write_whole(path, f"{secret}\n".encode())
+        store.create("admin", roles=("admin",), secret=secret)
+    return path if path.exists() else None
+
+
+def _metrics_endpoint(metrics: Metrics, address: str) -> MetricsEndpoint:
+    host, port = split_address(address)
+    try:
+        return MetricsEndpoint(metrics.registry, host, port)
+    except OSError as error:
+        raise StartError(f"cannot serve metrics on {address}: {error}; choose another with --metrics-listen") from error
+
+
+def _announce(
+    running: Running, address: str, certificate: tls.ServerCertificate | None, token_file: Path | None
+) -> None:
+    """Say where the server is: in the ready file, and in the log."""
+    settings, endpoint = running.settings, running.metrics_endpoint
+    metrics_address = None
+    if endpoint is not None:
+        metrics_address = _reachable(split_address(settings.metrics_listen)[0], endpoint.port)
+    ca_file = certificate.ca_file if certificate else None
+    ready = {
+        "address": address,
+        "metrics_address": metrics_address,
+        "ca_file": str(ca_file) if ca_file else None,
+        "token_file": str(token_file) if token_file else None,
+        "pid": os.getpid(),
+    }
+    try:
+        write_whole(_ready_file(settings), json.dumps(ready).encode() + b"\n", mode=0o644)
+    except OSError as error:
+        raise StartError(f"cannot write the ready file: {error}") from error
+    running.log.write("info", "serving", ready)
+
+
+def _ready_file(settings: Settings) -> Path:
+    return settings.ready_file or settings.data_dir / "ready.json"
+
+
+def _reachable(host: str, port: int) -> str:
+    """An address that a client on this machine can use."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _lock_data_dir(data_dir: Path) -> int:
+    """One server a data folder. The lock ends with the process, so none is ever stale."""
+    descriptor = os.open(data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise StartError(
+            f"another server (process {holder}) uses the data folder {data_dir}; stop it, or choose another folder "
+            "with --data-dir"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

@@ -1,0 +1,72 @@
+"""The parts that a server may lack. Asking for one imports nothing: versions come from the installed metadata."""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+
+from ketgate_server.errors import PartMissing
+
+
+@dataclass(frozen=True)
+class Part:
+    """One optional part."""
+
+    name: str
+    distribution: str
+    """Name under which it is installed."""
+    module: str
+    """What must be importable."""
+    purpose: str
+    install_command: str
+
+
+PARTS: dict[str, Part] = {
+    part.name: part
+    for part in (
+        Part(
+            "native",
+            "ketgate-server",
+            "ketgate_native.monitor",
+            "Ketgate's own solvers: Ising annealing, tempering and tabu, convex QP, branch-and-bound.",
+            "pip install --force-reinstall ketgate-server",
+        ),
+        Part(
+            "highs",
+            "highspy",
+            "highspy",
+            "HiGHS: linear, mixed-integer and convex quadratic programs.",
+            "pip install highspy",
+        ),
+        Part(
+            "clarabel",
+            "clarabel",
+            "clarabel",
+            "Clarabel: convex and conic programs.",
+            "pip install clarabel",
+        ),
+    )
+}
+
+
+@cache
+def part_version(name: str) -> str | None:
+    """Version of an installed part; None if it is missing. What is installed while the server runs counts next time."""
+    part = PARTS[name]
+    try:
+        if importlib.util.find_spec(part.module) is None:
+            return None
+    except ModuleNotFoundError:  # the parent package is missing
+        return None
+    try:
+        return metadata.version(part.distribution)
+    except metadata.PackageNotFoundError:  # run from the source tree
+        from ketgate_server import __version__
+
+        return __version__ if name == "native" else "unknown"
+
+
+def require_part(name: str) -> None:
+    """Raises PartMissing, with the command that installs it, if the part is not there."""
+    if part_version(name) is None:
+        raise PartMissing(name, PARTS[name].install_command)

@@ -1,0 +1,300 @@
+"""The way of a call: admission, identity, role, one request, the service, and a status that explains itself.
+
+Bytes in, bytes out. A token is checked before the request is read, so a stranger cannot make the server hold a message.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+
+from ketgate_server import __version__
+from ketgate_server.errors import KetgateError, Reason, echo
+from ketgate_server.rpc.admission import Lane, RequestBytes
+from ketgate_server.rpc.auth import Authenticator, require_role
+from ketgate_server.rpc.call import Handler, Service
+from ketgate_server.rpc.errors import DETAILS_KEY, as_ketgate_error, wire_status
+from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
+from ketgate_server.rpc.handler import wrap
+from ketgate_server.rpc.log import LogWriter, stack
+from ketgate_server.rpc.metrics import UNKNOWN_METHOD, MethodMetrics, Metrics
+
+VERSION_KEY = "x-ketgate-version"
+REQUEST_ID_KEY = "x-request-id"
+POLL_INTERVAL_S = 0.01
+
+STRANGER_MESSAGE_TIMEOUT_S = 10.0
+MESSAGE_TIMEOUT_S = 300.0
+"""How long a call may hold a thread without sending its request."""
+
+_REFUSALS = {
+    Reason.SERVER_BUSY,
+    Reason.DRAINING,
+    Reason.TOKEN_MISSING,
+    Reason.TOKEN_INVALID,
+    Reason.ROLE_MISSING,
+    Reason.TLS_REQUIRED,
+}
+"""Counted by reason: what an operator watches."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A method that is no Method of a Service: one that anybody may call, or that takes a stream of requests."""
+
+    handler: Handler
+    streams: bool = False
+    """May send any number of messages."""
+    takes_stream: bool = False
+    """Reads its requests itself, any number of them."""
+    role: str | None = None
+    """None: no token is needed."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method, ready to be called."""
+
+    method: str
+    endpoint: Endpoint
+    lane: Lane
+    metrics: MethodMetrics
+    log_level: str = "info"
+
+
+class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Serves the methods of all services. grpcio calls service() for every call that comes in."""
+
+    def __init__(
+        self, limits: Mapping[str, int], authenticator: Authenticator, metrics: Metrics, log: LogWriter, *, plaintext: bool
+    ) -> None:
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._log = log
+        self._plaintext = plaintext
+        self._draining = False
+        streams = limits["rpc.streams_max"]
+        self._unary_lane = Lane("unary", limits["rpc.calls_max"] - streams, "rpc.calls_max")
+        self._stream_lane = Lane("stream", streams, "rpc.streams_max")
+        health = limits["rpc.health_calls_max"]
+        self._open_lane = Lane("health", health, "rpc.health_calls_max")
+        self._open_stream_lane = Lane("health_watch", health, "rpc.health_calls_max")
+        self._request_bytes = RequestBytes(limits["rpc.requests_bytes_max"])
+        self._calls: set[GrpcCall] = set()
+        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
+        self._unknown_metrics = metrics.method(UNKNOWN_METHOD)
+        self._version = (VERSION_KEY, __version__)
+        self._lanes = (self._unary_lane, self._stream_lane, self._open_lane, self._open_stream_lane)
+        metrics.observe_lanes(self._lanes)
+
+    @property
+    def default_pool(self) -> Any:
+        """Threads for what has none of its own."""
+        return self._unary_lane.pool
+
+    def add_service(self, service: Service) -> None:
+        for name, method in service.methods.items():
+            endpoint = Endpoint(wrap(method), streams=method.stream is not None, role=method.role)
+            self.add_endpoint(f"/{service.name}/{name}", endpoint)
+
+    def add_endpoint(self, method: str, endpoint: Endpoint) -> None:
+        """Serve a method. Raises ValueError if it is served already."""
+        if method in self._handlers:
+            raise ValueError(f"{method} is served twice")
+        if endpoint.role is None:  # what needs no token has threads of its own
+            lane = self._open_stream_lane if endpoint.streams else self._open_lane
+        else:
+            lane = self._stream_lane if endpoint.streams else self._unary_lane
+        level = "debug" if method.startswith("/grpc.health.") else "info"  # probes come every second, for ever
+        route = Route(method, endpoint, lane, self._metrics.method(method), level)
+        self._handlers[method] = self._method_handler(route)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        known = self._handlers.get(handler_call_details.method)
+        if known is not None:
+            return known
+        endpoint = Endpoint(_refuse_unknown, takes_stream=True)
+        return self._method_handler(
+            Route(handler_call_details.method, endpoint, self._open_lane, self._unknown_metrics)
+        )
+
+    def _method_handler(self, route: Route) -> grpc.RpcMethodHandler:
+        # Requests are always taken as a stream: grpcio then calls us before it reads a message, and we decide first.
+        if route.endpoint.streams:
+            behavior = partial(self._serve_stream, route)
+            behavior.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
+            return grpc.stream_stream_rpc_method_handler(behavior)
+        behavior = partial(self._serve_unary, route)
+        behavior.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
+        return grpc.stream_unary_rpc_method_handler(behavior)
+
+    def _serve_unary(self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        call = GrpcCall(route.method, context)
+        entered = False
+        size = 0
+        try:
+            self._check_plaintext(call)
+            route.lane.enter()
+            entered = True
+            self._calls.add(call)
+            self._admit(route, call)
+            if not route.endpoint.takes_stream:
+                content = next(requests, None)
+                call.waiting = False
+                if content is not None:
+                    size = self._request_bytes.take(len(content))
+                requests = iter(() if content is None else (content,))
+            answer = next(route.endpoint.handler(call, requests))
+            self._end(route, call, context)
+            return answer
+        except Exception as error:
+            self._refuse(route, call, context, error)
+        finally:
+            self._calls.discard(call)
+            self._request_bytes.give(size)
+            if entered:
+                route.lane.leave()
+
+    def _serve_stream(
+        self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        call = GrpcCall(route.method, context)
+        entered = False
+        size = 0
+        try:
+            self._check_plaintext(call)
+            route.lane.enter()
+            entered = True
+            self._calls.add(call)
+            self._admit(route, call)
+            if not route.endpoint.takes_stream:
+                content = next(requests, None)
+                call.waiting = False
+                if content is not None:
+                    size = self._request_bytes.take(len(content))
+                requests = iter(() if content is None else (content,))
+            yield from route.endpoint.handler(call, requests)
+            self._end(route, call, context)
+        except GeneratorExit:  # the caller went away between two messages
+            self._record(route, call, "CANCELLED", Reason.CANCELLED.value)
+            raise
+        except Exception as error:
+            self._refuse(route, call, context, error)
+        finally:
+            self._calls.discard(call)
+            self._request_bytes.give(size)
+            if entered:
+                route.lane.leave()
+
+    def _admit(self, route: Route, call: GrpcCall) -> None:
+        role = route.endpoint.role
+        if role is None:
+            return
+        if self._draining:
+            raise KetgateError(Reason.DRAINING, "the server is stopping and takes no new calls")
+        call.identity = self._authenticator.identify(call.metadata.get("authorization"))
+        require_role(call.identity, role, call.method)
+
+    def _check_plaintext(self, call: GrpcCall) -> None:
+        # The listener is on loopback already; this holds whatever forwards to it.
+        if self._plaintext and "authorization" in call.metadata and not is_loopback_peer(call.peer):
+            raise KetgateError(
+                Reason.TLS_REQUIRED, "tokens are taken over plaintext from this machine only; connect with TLS"
+            )
+
+    def _end(self, route: Route, call: GrpcCall, context: grpc.ServicerContext) -> None:
+        call.finish()
+        context.set_trailing_metadata((*call.trailers, (REQUEST_ID_KEY, call.request_id), self._version))
+        self._record(route, call, "OK", None)
+
+    def _refuse(self, route: Route, call: GrpcCall, context: grpc.ServicerContext, error: Exception) -> Any:
+        """Answer with an error. Always raises: that is how grpcio is told."""
+        gone = isinstance(error, grpc.RpcError) or (call.cancelled and not isinstance(error, KetgateError))
+        call.finish()
+        if gone:
+            known = KetgateError(Reason.CANCELLED, "the caller ended the call")
+        else:
+            known = as_ketgate_error(error, call.request_id)
+        status = wire_status(known, call.request_id)
+        fault = stack(error) if known.reason is Reason.INTERNAL else None
+        self._record(route, call, status.code.name, status.reason, fault)
+        if known.reason in _REFUSALS:
+            self._metrics.refused(status.reason)
+        context.set_trailing_metadata(
+            (*call.trailers, (REQUEST_ID_KEY, call.request_id), self._version, (DETAILS_KEY, status.details))
+        )
+        context.abort(status.code, status.message)
+
+    def _record(
+        self, route: Route, call: GrpcCall, code: str, reason: str | None, fault: str | None = None
+    ) -> None:
+        seconds = time.monotonic() - call.arrival_s
+        route.metrics.record(code, seconds)
+        level = "error" if fault else route.log_level
+        if not self._log.enabled(level):
+            return
+        fields: dict[str, Any] = {
+            "request_id": call.request_id,
+            "method": echo(call.method),
+            "code": code,
+            "duration_ms": round(seconds * 1e3, 3),
+            "tenant": call.identity.tenant,
+            "subject": call.identity.subject,
+            "peer": call.peer,
+        }
+        if reason is not None:
+            fields["reason"] = reason
+        if fault is not None:
+            fields["stack"] = fault
+        if "traceparent" in call.metadata:
+            fields["trace_id"] = call.trace_id
+        self._log.write(level, "call", fields)
+
+    def begin_drain(self) -> None:
+        """From now on new calls are refused; health checks are not."""
+        self._draining = True
+        self._metrics.draining()
+
+    def cancel_calls(self) -> None:
+        """Tell every call in progress to stop; solves answer with the best so far."""
+        for call in list(self._calls):
+            call.cancel()
+
+    def break_off_silent_calls(self) -> None:
+        """End the calls whose request does not come. To be called about once a second."""
+        now_s = time.monotonic()
+        for call in list(self._calls):
+            limit_s = STRANGER_MESSAGE_TIMEOUT_S if call.identity is NOBODY else MESSAGE_TIMEOUT_S
+            if call.waiting and now_s - call.arrival_s > limit_s:
+                call.abandon()
+
+    def wait_idle(self, timeout_s: float, interrupted: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until no call is in progress, health watches left out. Whether that came before the timeout."""
+        end_s = time.monotonic() + timeout_s
+        while self._unary_lane.count or self._stream_lane.count:
+            if time.monotonic() >= end_s or interrupted():
+                return False
+            time.sleep(POLL_INTERVAL_S)
+        return True
+
+    def close(self) -> None:
+        """Let the threads go."""
+        for lane in self._lanes:
+            lane.pool.shutdown(wait=False)
+
+
+def _refuse_unknown(call: Any, requests: Iterator[bytes]) -> Iterator[bytes]:
+    raise KetgateError(Reason.METHOD_UNKNOWN, f"the server has no method {echo(call.method)}")
+    yield b""  # a generator, as every handler is
+
+
+def is_loopback_peer(peer: str) -> bool:
+    """Whether grpcio's name of a peer is this machine: ``ipv4:127.0.0.1:5``, ``ipv6:%5B::1%5D:5``, ``unix:``."""
+    kind, _, rest = peer.partition(":")
+    if kind == "unix":
+        return True
+    host = rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
+    return host == "::1" or (kind == "ipv4" and host.startswith("127.")) or host.startswith("::ffff:127.")

@@ -1,0 +1,120 @@
+"""A Call over grpcio's ServicerContext."""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+
+from ketgate_server.rpc.call import Identity
+
+NOBODY = Identity("", "", frozenset())
+"""Who calls an open method, or a method that has not yet asked."""
+
+NO_DEADLINE_S = 1e8
+"""grpcio gives a far date for no deadline."""
+
+_REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class GrpcCall:
+    """One call in progress; see rpc.call.Call."""
+
+    __slots__ = (
+        "_callbacks",
+        "_cancelled",
+        "_context",
+        "_finished",
+        "_lock",
+        "_trailers",
+        "_watched",
+        "arrival_s",
+        "identity",
+        "metadata",
+        "method",
+        "request_id",
+        "waiting",
+    )
+
+    def __init__(self, method: str, context: grpc.ServicerContext) -> None:
+        self.arrival_s = time.monotonic()
+        self.method = method
+        self.metadata: dict[str, str] = {
+            key: value for key, value in context.invocation_metadata() if type(value) is str
+        }
+        self.identity = NOBODY
+        self.waiting = True
+        """Until the request message is here."""
+        request_id = self.metadata.get("x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = f"{random.getrandbits(64):016x}"
+        self.request_id: str = request_id
+        self._context = context
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
+        self._cancelled = False
+        self._finished = False
+        self._watched = False
+        self._trailers: list[tuple[str, str]] = []
+
+    def remaining_s(self) -> float:
+        remaining: float | None = self._context.time_remaining()
+        return float("inf") if remaining is None or remaining > NO_DEADLINE_S else remaining
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled or not (self._finished or self._context.is_active())
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            at_once = self._cancelled
+            if not at_once:
+                self._callbacks.append(callback)
+            watch, self._watched = not self._watched, True
+        if at_once:
+            callback()
+        elif watch and not self._context.add_callback(self.cancel):
+            self.cancel()  # it ended before we could watch it
+
+    def cancel(self) -> None:
+        """Tell the call to stop: the caller is gone, its deadline passed, or the server stops. Also grpcio's callback,
+        which comes at the normal end of a call too; then nobody is to be told."""
+        with self._lock:
+            if self._cancelled or self._finished:
+                return
+            self._cancelled = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def abandon(self) -> None:
+        """Break the call off: its caller sent no message for too long."""
+        self._context.cancel()
+
+    def finish(self) -> None:
+        """The handler is done: from here on nothing is cancelled."""
+        with self._lock:
+            self._finished = True
+            self._callbacks.clear()
+
+    def set_trailer(self, key: str, value: str) -> None:
+        self._trailers.append((key, value))
+
+    @property
+    def trailers(self) -> list[tuple[str, str]]:
+        return self._trailers
+
+    @property
+    def peer(self) -> str:
+        """Address as grpcio writes it, for example ``ipv4:127.0.0.1:50312``."""
+        peer: str = self._context.peer()
+        return peer
+
+    @property
+    def trace_id(self) -> str | None:
+        """From a W3C traceparent."""
+        match = _TRACE_PARENT.fullmatch(self.metadata.get("traceparent", ""))
+        return match[1] if match else None

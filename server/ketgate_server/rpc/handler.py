@@ -1,0 +1,46 @@
+"""From a service's method to bytes in, bytes out.
+
+The edge parses by itself: grpcio's own deserialiser would answer hostile bytes with INTERNAL.
+"""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.rpc.call import Call, Handler, Method
+
+_Message = TypeVar("_Message", bound=Message)
+
+
+def wrap(method: Method) -> Handler:
+    """The Handler of a method: parse the one request, call, serialise. It raises KetgateError and what the method does."""
+    request_type, unary, stream = method.request_type, method.unary, method.stream
+    if (unary is None) == (stream is None):
+        raise ValueError(f"exactly one of unary and stream, for {request_type.DESCRIPTOR.full_name}")
+
+    def handle_unary(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+        assert unary is not None
+        yield unary(call, parse(request_type, requests)).SerializeToString()
+
+    def handle_stream(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+        assert stream is not None
+        for message in stream(call, parse(request_type, requests)):
+            yield message.SerializeToString()
+
+    return handle_unary if unary is not None else handle_stream
+
+
+def parse(request_type: type[_Message], requests: Iterator[bytes]) -> _Message:
+    """The next request. Raises KetgateError MALFORMED_MESSAGE when it is none of this type, or there is none."""
+    content = next(requests, None)
+    if content is None:
+        raise KetgateError(Reason.MALFORMED_MESSAGE, "the call ended without a request message")
+    try:
+        return request_type.FromString(content)
+    except DecodeError as error:
+        raise KetgateError(
+            Reason.MALFORMED_MESSAGE,
+            f"the {len(content)} bytes sent are no message of type {request_type.DESCRIPTOR.full_name}",
+        ) from error
