@@ -8,6 +8,9 @@
 /* A move this much larger than the point it led to has left rounding in the sums; they are formed again. */
 static const double MOVE_RATIO_MAX = 1e2;
 /* What counts as nothing, of the largest term: a few hundred roundings. */
+/* An equality solve is refined until its residual is this small; the factor form needs it where D is nearly zero. */
+static const double RESIDUAL_RELATIVE = 1e-14;
+enum { REFINEMENTS_MAX = 3 };
 static const double RELATIVE_X = 1e-13, RELATIVE_G = 1e-11, RELATIVE_ROW = 4e-13;
 
 static int reals(double **into, size_t count) {
@@ -19,7 +22,7 @@ int kg_core_init(kg_core *t, const kg_linalg *la, kg_monitor *monitor, int n, in
     memset(t, 0, sizeof *t);
     if (kg_kkt_init(&t->kkt, la, monitor, n, r, k)) return KG_QP_NO_MEMORY;
     double **by_name[] = {&t->c, &t->lower, &t->kink, &t->upper, &t->slope_below, &t->slope, &t->x, &t->centre,
-                          &t->hx, &t->g, &t->sparse, &t->step_hx, &t->step_g};
+                          &t->hx, &t->g, &t->sparse, &t->scatter, &t->step_hx, &t->step_g};
     double **by_row[] = {&t->row_lower, &t->row_upper, &t->y, &t->y_centre, &t->bx, &t->row_step, &t->step_bx};
     for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
         if (reals(by_name[i], n)) return KG_QP_NO_MEMORY;
@@ -41,7 +44,7 @@ int kg_core_init(kg_core *t, const kg_linalg *la, kg_monitor *monitor, int n, in
 void kg_core_free(kg_core *t) {
     kg_kkt_free(&t->kkt);
     void *all[] = {t->c, t->lower, t->kink, t->upper, t->slope_below, t->slope, t->x, t->centre, t->hx, t->g,
-                   t->sparse, t->step_hx, t->step_g, t->row_lower, t->row_upper, t->y, t->y_centre, t->bx,
+                   t->sparse, t->scatter, t->step_hx, t->step_g, t->row_lower, t->row_upper, t->y, t->y_centre, t->bx,
                    t->row_step, t->step_bx, t->step, t->rhs, t->state, t->row_state, t->best_state,
                    t->best_row_state, t->index, t->rows};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
@@ -80,6 +83,12 @@ void kg_core_move(kg_core *t, int count, const int *names, const double *delta, 
     if (k->h) k->la->add_rows(k->n, count, delta, names, k->h, k->ldh, hx);
     else
         for (int i = 0; i < count; i++) hx[names[i]] += k->own[names[i]] * delta[i];
+    if (k->r > 1 && count > k->n / 4) { /* scattered once, so that each row is one contiguous dot product */
+        memset(t->scatter, 0, k->n * sizeof(double));
+        for (int i = 0; i < count; i++) t->scatter[names[i]] = delta[i];
+        for (int j = 0; j < k->r; j++) bx[j] += k->la->dot(k->n, k->b + j * k->ldb, t->scatter);
+        return;
+    }
     for (int j = 0; j < k->r; j++) {
         const double *row = k->b + j * k->ldb;
         double sum = 0.0;
@@ -114,8 +123,13 @@ void kg_core_gradient(kg_core *t) {
         t->g[i] = t->hx[i] + k->prox[i] * (t->x[i] - t->centre[i]);
         largest = fmax(largest, fmax(fabs(t->hx[i]), fabs(t->c[i])));
     }
+    int used = 0;
     for (int j = 0; j < k->r; j++)
-        if (t->y[j] != 0.0) k->la->axpy(k->n, t->y[j], k->b + j * k->ldb, t->g);
+        if (t->y[j] != 0.0) {
+            t->rows[used] = j;
+            t->row_step[used++] = t->y[j];
+        }
+    k->la->add_rows(k->n, used, t->row_step, t->rows, k->b, k->ldb, t->g);
     for (int i = 0; i < k->n; i++) {
         largest = fmax(largest, fabs(t->g[i]));
         t->g[i] += t->c[i];
@@ -166,6 +180,25 @@ int kg_core_factor(kg_core *t) {
     return status;
 }
 
+/* Right-hand sides that lead to the optimum of the present states; the largest, relative to its terms. */
+static double residuals(kg_core *t) {
+    kg_kkt *k = &t->kkt;
+    double *rf = t->step, *rr = t->row_step, from, to, slope, worst = 0.0, worst_row = 0.0;
+    for (int i = 0; i < k->nf; i++) {
+        kg_core_piece(t, k->free[i], &from, &to, &slope);
+        rf[i] = -(t->g[k->free[i]] + slope);
+        worst = fmax(worst, fabs(rf[i]));
+    }
+    for (int i = 0; i < k->na; i++) {
+        int j = k->active[i];
+        double target = t->row_state[j] == KG_ROW_LOWER ? t->row_lower[j] : t->row_upper[j];
+        rr[i] = target - t->bx[j] + k->reg[j] * (t->y[j] - t->y_centre[j]);
+        worst_row = fmax(worst_row, fabs(rr[i]));
+    }
+    double row_scale = t->tolerance_row / RELATIVE_ROW;
+    return fmax(t->g_scale > 0.0 ? worst / t->g_scale : worst, row_scale > 0.0 ? worst_row / row_scale : worst_row);
+}
+
 int kg_core_equality(kg_core *t) {
     kg_kkt *k = &t->kkt;
     int status = kg_core_factor(t);
@@ -187,22 +220,18 @@ int kg_core_equality(kg_core *t) {
     for (int j = 0; j < k->r; j++)
         if (t->row_state[j] == KG_ROW_BETWEEN) t->y[j] = 0.0;
     kg_core_gradient(t);
-    double *rf = t->step, *rr = t->row_step, from, to, slope;
-    for (int i = 0; i < k->nf; i++) {
-        kg_core_piece(t, k->free[i], &from, &to, &slope);
-        rf[i] = -(t->g[k->free[i]] + slope);
+    double before = INFINITY;
+    for (int round = 0; round <= REFINEMENTS_MAX; round++) {
+        double worst = residuals(t);
+        if (round && (worst <= RESIDUAL_RELATIVE || worst > 0.5 * before)) break;
+        before = worst;
+        kg_kkt_solve(k, t->step, t->row_step);
+        for (int i = 0; i < k->nf; i++) t->x[k->free[i]] += t->step[i];
+        for (int i = 0; i < k->na; i++) t->y[k->active[i]] += t->row_step[i];
+        kg_core_move(t, k->nf, k->free, t->step, t->hx, t->bx);
+        sync_after_far_moves(t);
+        kg_core_gradient(t);
+        kg_core_scales(t);
     }
-    for (int i = 0; i < k->na; i++) {
-        int j = k->active[i];
-        double target = t->row_state[j] == KG_ROW_LOWER ? t->row_lower[j] : t->row_upper[j];
-        rr[i] = target - t->bx[j] + k->reg[j] * (t->y[j] - t->y_centre[j]);
-    }
-    kg_kkt_solve(k, rf, rr);
-    for (int i = 0; i < k->nf; i++) t->x[k->free[i]] += rf[i];
-    for (int i = 0; i < k->na; i++) t->y[k->active[i]] += rr[i];
-    kg_core_move(t, k->nf, k->free, rf, t->hx, t->bx);
-    sync_after_far_moves(t);
-    kg_core_gradient(t);
-    kg_core_scales(t);
     return isfinite(t->x_scale) && isfinite(t->tolerance_g) ? 0 : KG_QP_NUMERICAL;
 }

@@ -52,7 +52,7 @@ typedef struct {
     double *x, *centre, *hx, *g; /* g = hx + c + prox (x - centre) + B'y */
     double *y, *y_centre, *bx;
     int8_t *state, *row_state;
-    double *step, *row_step, *sparse; /* scratch: (n + r), (r), (n) */
+    double *step, *row_step, *sparse, *scatter; /* scratch: (n + r), (r), (n), (n) */
     double *step_hx, *step_g, *step_bx;
     double *rhs;     /* (n + r) */
     int *index, *rows;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYNC_EVERY = 32, REFINEMENTS_MAX = 4 };
+enum { SYNC_EVERY = 32, REFINEMENTS_MAX = 3 };
 /* A rate below this share of the largest is rounding, not movement. */
 static const double RATE_RELATIVE_MIN = 1e-12;
 
@@ -40,18 +40,21 @@ static void direction(kg_core *t, const double *dc, const double *db, int exact)
     memset(dy, 0, k->na * sizeof(double));
     memset(t->step_hx, 0, k->n * sizeof(double));
     memset(t->step_bx, 0, k->r * sizeof(double));
-    for (int round = 0; round <= (exact ? REFINEMENTS_MAX : 0); round++) {
+    for (int round = 0; round <= REFINEMENTS_MAX; round++) {
         memcpy(t->step_g, t->step_hx, k->n * sizeof(double));
         add_rows(t, dy, t->step_g);
-        for (int i = 0; i < k->nf; i++) rf[i] = -(dc[k->free[i]] + t->step_g[k->free[i]]);
+        for (int i = 0; i < k->nf; i++) {
+            int name = k->free[i];
+            rf[i] = -(dc[name] + t->step_g[name] + (exact ? 0.0 : k->prox[name] * dx[i]));
+        }
         for (int i = 0; i < k->na; i++) {
             int j = k->active[i];
-            rr[i] = (db ? db[j] : 0.0) - t->step_bx[j] + (j < k->k ? k->reg[j] * dy[i] : 0.0);
+            rr[i] = (db ? db[j] : 0.0) - t->step_bx[j] + (exact && j >= k->k ? 0.0 : k->reg[j] * dy[i]);
         }
         double now = fmax(largest(k->nf, rf), largest(k->na, rr));
         /* Without the proximal terms the system may be singular: then each round changes nothing, and the
            regularised direction stands. */
-        if (round && (now <= 1e-15 * largest(k->n, dc) || now > 0.5 * before)) break;
+        if (round && (now <= 1e-14 * largest(k->n, t->step_g) || now > 0.5 * before)) break;
         before = now;
         kg_kkt_solve(k, rf, rr);
         for (int i = 0; i < k->nf; i++) dx[i] += rf[i];
@@ -159,7 +162,10 @@ int kg_core_path(kg_core *t, const double *dc, const double *db, double length, 
     kg_kkt *k = &t->kkt;
     double position = 0.0;
     int idle = 0, idle_max = 4 * (k->n + k->r) + 64, status = kg_core_factor(t);
-    for (int steps = 1; !status; steps++) {
+    /* A path this long is not one: rounding has lost it. */
+    int64_t steps_max = 100 * ((int64_t)k->n + k->r) + 1000;
+    for (int64_t steps = 1; !status; steps++) {
+        if (steps > steps_max) return KG_QP_NUMERICAL;
         if (k->monitor && kg_should_stop(k->monitor)) return KG_QP_STOPPED;
         if (t->iterations++ >= t->iterations_max) return KG_QP_STOPPED;
         direction(t, dc, db, exact);

@@ -10,7 +10,7 @@
    Far above rounding, also their product; what they leave is gone after a few proximal steps. */
 static const double PROX_RELATIVE = 1e-8, PROX_LINEAR = 1e-6, ROW_RELATIVE = 1e-6, CURVATURE_FLOOR = 1e-4;
 /* Up to this many names the whole problem is the working problem; else a first choice, then by price. */
-static const double FLOOR_RELATIVE = 1e-4;
+static const double X_FLOOR_RELATIVE = 1e-4, G_FLOOR_RELATIVE = 1e-3;
 enum { WHOLE_MAX = 160, FIRST_NAMES = 64 };
 
 static double finite_or(double v, double otherwise) { return isfinite(v) ? v : otherwise; }
@@ -34,8 +34,8 @@ static void scales(kg_problem *t) {
         if (reach == 0.0) reach = bound / t->row_scale[j]; /* no finite bounds: the rows say how far */
     }
     if (reach == 0.0) reach = 1.0;
-    t->x_floor = FLOOR_RELATIVE * reach;
-    t->g_floor = FLOOR_RELATIVE * reach * curvature;
+    t->x_floor = X_FLOOR_RELATIVE * reach;
+    t->g_floor = G_FLOOR_RELATIVE * reach * curvature;
     double strength = fmax(linear / reach, CURVATURE_FLOOR * curvature), scale = fmax(curvature, strength);
     if (!(scale > 1e-200)) { /* nothing to minimise: any unit does */
         strength = scale = 1.0;
