@@ -76,11 +76,16 @@ class Conflict:
 class Problem(Protocol):
     """A checked problem. Immutable; shared by the solvers that race on it."""
 
-    kind: ProblemKind
-    sense: Sense
-    size: int
-    num_constraints: int
-    warnings: Sequence[str]
+    @property
+    def kind(self) -> ProblemKind: ...
+    @property
+    def sense(self) -> Sense: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def num_constraints(self) -> int: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
     def evaluate(self, values: NDArray[Any]) -> Evaluation: ...
 
