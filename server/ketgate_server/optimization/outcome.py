@@ -1,0 +1,220 @@
+"""What a solve answers: the solutions that hold, merged, and what the runs together have proven."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ketgate_server.optimization.base import Conflict, Outcome, Sense, Status, StopReason, sense_sign
+from ketgate_server.optimization.scoreboard import Goal, Scoreboard, Verified, merge
+
+CLAIM_SLACK = 1e-6
+"""Relative: a solution better than a claimed bound by more than this refutes the claim."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How one solver's run went. Figures in the caller's sense."""
+
+    solver: str
+    version: str
+    status: Status
+    stop_reason: StopReason
+    objective: float | None
+    bound: float | None
+    work: int
+    work_unit: str
+    seconds: float
+    failure: str
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Seconds; the parts need not add up, as solvers race."""
+
+    queued_s: float = 0.0
+    checking_s: float = 0.0
+    preparing_s: float = 0.0
+    solving_s: float = 0.0
+    verifying_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class SolveResult:
+    """The answer. Figures in the caller's sense."""
+
+    status: Status
+    stop_reason: StopReason
+    sense: Sense
+    solutions: Sequence[Verified]
+    bound: float | None
+    solver: str
+    runs: Sequence[RunReport]
+    conflict: Sequence[Conflict] = ()
+    frontier: Any = None
+    warnings: Sequence[str] = ()
+    seed: int = 0
+    threads: int = 1
+    times: TimeSplit = TimeSplit()
+
+    @property
+    def objective(self) -> float | None:
+        return self.solutions[0].objective if self.solutions else None
+
+    @property
+    def gap(self) -> float | None:
+        if self.objective is None or self.bound is None:
+            return None
+        return abs(self.objective - self.bound) / max(abs(self.objective), 1e-10)
+
+    def with_run(self, *, seed: int, threads: int, times: TimeSplit) -> "SolveResult":
+        return replace(self, seed=seed, threads=threads, times=times)
+
+
+def conclude(
+    board: Scoreboard,
+    goal: Goal,
+    reports: Sequence[RunReport],
+    outcomes: Sequence[Outcome | None],
+    *,
+    pool_size: int,
+    stopped_for: StopReason | None,
+    time_is_up: Callable[[], bool],
+    sense: Sense,
+) -> SolveResult:
+    """Put the runs together. time_is_up: then no more than the best of each run is checked."""
+    solutions = merge(_gather(board, reports, outcomes, pool_size, time_is_up), pool_size)
+    score = solutions[0].score if solutions else math.inf
+    claims, refuted = _claims(reports, outcomes, score)
+    bound = _bound(board, outcomes, refuted)
+    status, solver = _status(claims, goal, solutions, score, bound)
+    warnings = [warning for outcome in outcomes if outcome for warning in outcome.warnings]
+    warnings += [f"{reports[k].solver} claimed a bound that a solution refutes" for k in sorted(refuted)]
+    if not solutions and math.isfinite(board.violation_least):
+        warnings.append(
+            f"points were found, but they violate a constraint by {board.violation_least:g} or more; "
+            "a larger feasibility_tolerance may admit them"
+        )
+    proving = next((o for o in outcomes if o is not None and o.status is status and o.conflict), None)
+    frontiers = [outcome.frontier for outcome in outcomes if outcome and outcome.frontier is not None]
+    return SolveResult(
+        status=status,
+        stop_reason=_stop_reason(reports, outcomes, stopped_for, status),
+        sense=sense,
+        solutions=solutions,
+        bound=sense_sign(sense) * bound if math.isfinite(bound) else None,
+        solver=solver,
+        runs=reports,
+        conflict=proving.conflict if proving is not None and status is Status.INFEASIBLE else (),
+        frontier=frontiers[0] if frontiers else None,
+        warnings=list(dict.fromkeys(warnings)),
+    )
+
+
+def _gather(
+    board: Scoreboard,
+    reports: Sequence[RunReport],
+    outcomes: Sequence[Outcome | None],
+    pool_size: int,
+    time_is_up: Callable[[], bool],
+) -> list[Verified]:
+    """Solutions that hold, in the order of the solvers, so that the answer does not depend on who was first."""
+    found = [board.best_by_run[-1]] if -1 in board.best_by_run else []
+    for index, (report, outcome) in enumerate(zip(reports, outcomes, strict=True)):
+        best = board.best_by_run.get(index)
+        if outcome is None:
+            found += [best] if best is not None else []
+            continue
+        counts = list(outcome.occurrences) or [1] * len(outcome.solutions)
+        pairs = list(zip(outcome.solutions, counts, strict=True))[:pool_size]
+        if pairs and best is not None:  # its first solution was checked when the run ended
+            pairs_checked = _is_first(best, pairs[0][0])
+            if pairs_checked:
+                found.append(replace(best, occurrences=max(1, int(pairs[0][1]))))
+                pairs = pairs[1:]
+        for values, count in pairs:
+            if time_is_up() and found:
+                break
+            verified = board.verify(values, report.solver, max(1, int(count)))
+            if verified is not None:
+                found.append(verified)
+    return found
+
+
+def _is_first(best: Verified, values: Any) -> bool:
+    return best.values.dtype == values.dtype and best.key == values.tobytes()
+
+
+def _claims(
+    reports: Sequence[RunReport], outcomes: Sequence[Outcome | None], score: float
+) -> tuple[list[tuple[Status, str]], set[int]]:
+    """What the runs say they have proven, without what the solutions at hand refute."""
+    claims: list[tuple[Status, str]] = []
+    refuted: set[int] = set()
+    for index, (report, outcome) in enumerate(zip(reports, outcomes, strict=True)):
+        if outcome is None:
+            continue
+        slack = CLAIM_SLACK * max(1.0, abs(score)) if math.isfinite(score) else 0.0
+        contradicted = outcome.bound is not None and score < outcome.bound - slack
+        contradicted |= outcome.status is Status.INFEASIBLE and math.isfinite(score)
+        if contradicted:
+            refuted.add(index)
+        elif outcome.status in (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED):
+            claims.append((outcome.status, report.solver))
+    return claims, refuted
+
+
+def _bound(board: Scoreboard, outcomes: Sequence[Outcome | None], refuted: set[int]) -> float:
+    """The best proven bound, minimised: of finished runs what they answered, of the others what they reported."""
+    bounds = [-math.inf]
+    for index, outcome in enumerate(outcomes):
+        if index in refuted:
+            continue
+        if outcome is None:
+            bounds.append(board.bounds_by_run.get(index, -math.inf))
+        elif outcome.bound is not None and not math.isnan(outcome.bound):
+            bounds.append(outcome.bound)
+    return max(bounds)
+
+
+def _status(
+    claims: list[tuple[Status, str]],
+    goal: Goal,
+    solutions: Sequence[Verified],
+    score: float,
+    bound: float,
+) -> tuple[Status, str]:
+    """The status, and the solver that found the first solution or proved that there is none."""
+    for status, solver in claims:
+        if status is Status.UNBOUNDED or (status is Status.INFEASIBLE and not solutions):
+            return status, solver
+    if not solutions:
+        return Status.NO_SOLUTION, ""
+    optimal = any(status is Status.OPTIMAL for status, _ in claims)
+    optimal = optimal or goal.closed(score, bound)
+    return (Status.OPTIMAL if optimal else Status.FEASIBLE), solutions[0].solver
+
+
+def _stop_reason(
+    reports: Sequence[RunReport],
+    outcomes: Sequence[Outcome | None],
+    stopped_for: StopReason | None,
+    status: Status,
+) -> StopReason:
+    if stopped_for is not None:
+        return stopped_for
+    if status in (Status.INFEASIBLE, Status.UNBOUNDED):
+        return StopReason.COMPLETED
+    reasons = [report.stop_reason for report in reports if not report.failure or report.work]
+    for reason in (
+        StopReason.CANCELLED,
+        StopReason.TARGET,
+        StopReason.GAP,
+        StopReason.TIME_LIMIT,
+        StopReason.DEADLINE,
+        StopReason.WORK_LIMIT,
+    ):
+        if reason in reasons:
+            proven = any(o is not None and o.status is Status.OPTIMAL for o in outcomes)
+            return StopReason.COMPLETED if proven and reason not in (StopReason.TARGET, StopReason.GAP) else reason
+    return StopReason.COMPLETED

@@ -1,0 +1,337 @@
+"""Several solvers on one problem within one limit.
+
+Each solver runs in a thread of its own at the lowest priority (nice cannot be raised again, so threads are not
+reused; the threads a kernel starts inherit it). One that fails leaves the others running; one that does not stop in
+time is left behind, and keeps its slot until it ends.
+"""
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.optimization.base import (
+    Outcome,
+    Problem,
+    SolveOptions,
+    Solver,
+    Status,
+    StopReason,
+    sense_sign,
+)
+from ketgate_server.optimization.outcome import RunReport, SolveResult, TimeSplit, conclude
+from ketgate_server.optimization.scoreboard import Goal, Improvement, Scoreboard
+from ketgate_server.optimization.task import RunTask
+
+NICE_LOWEST = 19
+OVERSHOOT_S = 0.05
+OVERSHOOT_SHARE = 0.05
+"""A limit is kept within the greater of the two, verification and the answer included."""
+PROGRESS_INTERVAL_S = 0.2
+INITIAL = "initial"
+"""Stands in the place of a solver's name for a solution that came with the request."""
+
+log = logging.getLogger("ketgate.optimization")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A solver that is to run, with every parameter filled in."""
+
+    solver: Solver
+    parameters: Mapping[str, Any]
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a solve began and when it must be over; time.monotonic() seconds."""
+
+    arrival_s: float
+    deadline_s: float
+    deadline_reason: StopReason
+    """TIME_LIMIT or DEADLINE, whichever comes first."""
+
+    @property
+    def limit_s(self) -> float:
+        return self.deadline_s - self.arrival_s
+
+    @property
+    def overshoot_s(self) -> float:
+        return max(OVERSHOOT_S, OVERSHOOT_SHARE * self.limit_s)
+
+    @property
+    def remaining_s(self) -> float:
+        return self.deadline_s - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life."""
+
+    elapsed_s: float
+    bound: float
+    objective: float | None
+    """In the caller's sense."""
+    work: int
+
+
+@dataclass
+class Run:
+    """One solver's place in the race."""
+
+    chosen: Chosen
+    task: RunTask
+    outcome: Outcome | None = None
+    failure: str = ""
+    seconds: float = 0.0
+    ended: bool = False
+    thread: threading.Thread | None = None
+    started_s: float = field(default_factory=time.monotonic)
+
+
+class Race:
+    """Runs once: run(), run_here() or events() to its end, and then result()."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        chosen: Sequence[Chosen],
+        options: SolveOptions,
+        clock: Clock,
+        *,
+        seed: int,
+        threads: int,
+        observed: bool,
+        release: Callable[[], None],
+    ) -> None:
+        """threads: for each solver. observed: events() will be read. release: gives the slot back, when all ended."""
+        self.problem = problem
+        self.options = options
+        self.clock = clock
+        self.seed = seed
+        self.threads = threads
+        self._observed = observed
+        self._release = release
+        self._fixed_work = options.work_limit > 0
+        """Then no run cuts another short: who ends first is not fixed by the seed."""
+        target = options.target_objective
+        score = None if target is None else sense_sign(problem.sense) * target
+        goal = Goal(score, options.gap_relative, options.gap_absolute)
+        self.board = Scoreboard(
+            problem,
+            goal,
+            arrival_s=clock.arrival_s,
+            tolerance=options.feasibility_tolerance,
+            on_goal=self._goal_reached,
+        )
+        self._goal = goal
+        self._stopped_for: StopReason | None = None
+        self._stopped_s = math.inf
+        self._running = len(chosen)
+        self._solve_started_s = time.monotonic()
+        self._runs = [self._prepare(index, choice, score) for index, choice in enumerate(chosen)]
+
+    def _prepare(self, index: int, choice: Chosen, target: float | None) -> Run:
+        reserve_s = self._reserve_s()
+        task = RunTask(
+            self.board,
+            index,
+            choice.solver,
+            choice.parameters,
+            self.options,
+            seed=self.seed,
+            threads=self.threads,
+            target=target,
+            deadline_s=self.clock.deadline_s - reserve_s,
+            deadline_reason=self.clock.deadline_reason,
+            observed=self._observed or self._running > 1,
+        )
+        return Run(choice, task)
+
+    def _reserve_s(self) -> float:
+        """Time kept back to check what was found; measured, where it matters."""
+        terms = self.problem.size + int(getattr(self.problem, "terms", 0))
+        seconds = terms * CHECK_S_PER_TERM * (1 + self.options.pool_size)
+        return min(seconds, 0.2 * max(0.0, self.clock.remaining_s))
+
+    def run(self) -> None:
+        """Solve, and return when it is over."""
+        self._start()
+        with self.board.changed:
+            while not self._over():
+                self.board.changed.wait(max(0.001, self._patience_s()))
+
+    def run_here(self) -> None:
+        """Solve in the calling thread, at its priority: for what takes a few milliseconds."""
+        self._offer_initial()
+        for run in self._runs:
+            self._run(run, lower=False)
+
+    def events(self) -> Iterator[Improvement | Progress]:
+        """Improvements as they are found, and a sign of life where there are none. Ends when the race is over."""
+        self._start()
+        while True:
+            with self.board.changed:
+                if not self.board.improvements and not self._over():
+                    self.board.changed.wait(max(0.001, min(PROGRESS_INTERVAL_S, self._patience_s())))
+                found = list(self.board.improvements)
+                self.board.improvements.clear()
+                over = self._over()
+            yield from found
+            if over and not found:
+                return
+            if not found:
+                yield self._progress()
+
+    def cancel(self) -> None:
+        """The caller went away, or the server is stopping."""
+        self._stop(StopReason.CANCELLED)
+
+    def result(self) -> SolveResult:
+        """What was found; raises INTERNAL when every solver failed and nothing was."""
+        solving_s = time.monotonic() - self._solve_started_s
+        self._give_up_late_runs()
+        if all(run.failure for run in self._runs) and self.board.best is None:
+            raise KetgateError(Reason.INTERNAL, "every solver failed")
+        reports = [self._report(run) for run in self._runs]
+        verified_before = self.board.verifying_s
+        result = conclude(
+            self.board,
+            self._goal,
+            reports,
+            [run.outcome for run in self._runs],
+            pool_size=self.options.pool_size,
+            stopped_for=self._stopped_for,
+            time_is_up=lambda: self.clock.remaining_s < -0.5 * self.clock.overshoot_s,
+            sense=self.problem.sense,
+        )
+        spent = self.board.verifying_s - verified_before
+        times = TimeSplit(solving_s=solving_s, verifying_s=spent)
+        return result.with_run(seed=self.seed, threads=self.threads, times=times)
+
+    def _start(self) -> None:
+        self._offer_initial()
+        for run in self._runs:
+            run.thread = threading.Thread(
+                target=self._run,
+                args=(run,),
+                kwargs={"lower": True},
+                name=f"solver-{run.chosen.solver.name}",
+                daemon=True,
+            )
+        for run in self._runs:
+            assert run.thread is not None
+            run.thread.start()
+
+    def _offer_initial(self) -> None:
+        if self.options.initial is not None:
+            for values in self.options.initial:
+                self.board.submit(-1, values, INITIAL)
+
+    def _run(self, run: Run, *, lower: bool) -> None:
+        if lower:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE_LOWEST)
+        run.started_s = time.monotonic()
+        try:
+            outcome = run.chosen.solver.solve(self.problem, run.task)
+            if outcome.solutions:
+                self.board.submit(run.task.index, outcome.solutions[0], run.chosen.solver.name, outcome.work)
+            if outcome.bound is not None:
+                self.board.submit_bound(run.task.index, outcome.bound)
+            run.outcome = outcome
+        except Exception as error:
+            run.failure = "out of memory" if isinstance(error, MemoryError) else type(error).__name__
+            log.exception("%s failed", run.chosen.solver.name)
+        finally:
+            run.seconds = time.monotonic() - run.started_s
+            run.task.close(drain=run.outcome is None)
+            self._ended(run)
+
+    def _ended(self, run: Run) -> None:
+        proven = run.outcome is not None and run.outcome.status in PROVEN
+        with self.board.changed:
+            run.ended = True
+            self._running -= 1
+            last = self._running == 0
+            self.board.changed.notify_all()
+        if proven and not self._fixed_work:
+            self._stop(StopReason.COMPLETED)
+        if last:
+            self._release()
+
+    def _stop(self, reason: StopReason) -> None:
+        with self.board.changed:
+            if self._stopped_for is None:
+                self._stopped_for = reason
+                self._stopped_s = time.monotonic()
+            self.board.changed.notify_all()
+        for run in self._runs:
+            run.task.stop(reason)
+
+    def _goal_reached(self, reason: StopReason) -> None:
+        if not self._fixed_work:
+            self._stop(reason)
+
+    def _over(self) -> bool:
+        """Whether to wait no longer; the board's lock is held."""
+        return self._running == 0 or self._patience_s() <= 0.0
+
+    def _patience_s(self) -> float:
+        """How long to wait for solvers yet: half of the allowed overshoot is theirs to come to an end."""
+        end_s = min(self.clock.deadline_s, self._stopped_s) + 0.5 * self.clock.overshoot_s
+        return end_s - time.monotonic()
+
+    def _give_up_late_runs(self) -> None:
+        late = [run for run in self._runs if not run.ended]
+        for run in late:
+            run.task.stop(self.clock.deadline_reason)
+            run.task.close()
+            run.seconds = time.monotonic() - run.started_s
+            log.warning("%s did not stop in time", run.chosen.solver.name)
+
+    def _progress(self) -> Progress:
+        best = self.board.best
+        return Progress(
+            time.monotonic() - self.clock.arrival_s,
+            self.board.bound,
+            None if best is None else best.objective,
+            sum(run.task.work for run in self._runs),
+        )
+
+    def _report(self, run: Run) -> RunReport:
+        outcome = run.outcome
+        index = run.task.index
+        best = self.board.best_by_run.get(index)
+        if outcome is not None:
+            status, reason, work, bound = outcome.status, outcome.stop_reason, outcome.work, outcome.bound
+        else:
+            status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
+            reason = run.task.stop_reason
+            work = run.task.work
+            bound = self.board.bounds_by_run.get(index)
+        failure = run.failure
+        if not failure and outcome is None:
+            failure = "did not stop in time"
+        return RunReport(
+            solver=run.chosen.solver.name,
+            version=run.chosen.version,
+            status=status,
+            stop_reason=reason,
+            objective=None if best is None else best.objective,
+            bound=None if bound is None or not math.isfinite(bound) else self.board.to_caller(bound),
+            work=work,
+            work_unit=run.chosen.solver.work_unit,
+            seconds=run.seconds,
+            failure=failure,
+        )
+
+
+PROVEN = frozenset({Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED})
+CHECK_S_PER_TERM = 1e-8
+"""About what evaluating a solution costs for each variable and coefficient."""

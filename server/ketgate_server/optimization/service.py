@@ -1,0 +1,112 @@
+"""OptimizationService: messages in, messages out. The work is done by the engine."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from ketgate.optimization.v1 import optimization_service_pb2 as pb
+
+from ketgate_server.errors import FieldError
+from ketgate_server.limits import Limit
+from ketgate_server.optimization import convert, convert_result, registry
+from ketgate_server.optimization.base import Problem, SolveOptions, sense_sign
+from ketgate_server.optimization.engine import Caller, Engine
+from ketgate_server.optimization.race import Progress
+from ketgate_server.rpc.call import Call, Method, Service
+
+NAME = "ketgate.optimization.v1.OptimizationService"
+ROLE = "optimization.user"
+PAGE_SIZE_MAX = 100
+
+
+def create_service(limits: Mapping[str, Limit], threads: int) -> Service:
+    """The service as the edge serves it. threads: processors that solves may use; 0: all."""
+    servicer = OptimizationServicer(limits, threads)
+    return Service(
+        NAME,
+        {
+            "Solve": Method(pb.SolveRequest, ROLE, unary=servicer.solve),
+            "SolveStream": Method(pb.SolveStreamRequest, ROLE, stream=servicer.solve_stream),
+            "ListSolvers": Method(pb.ListSolversRequest, ROLE, unary=servicer.list_solvers),
+        },
+    )
+
+
+class OptimizationServicer:
+    """Parse, call the domain, build the answer."""
+
+    def __init__(self, limits: Mapping[str, Limit], threads: int) -> None:
+        self._limits = limits
+        self._engine = Engine(limits, threads)
+
+    def solve(self, call: Call, request: pb.SolveRequest) -> pb.SolveResponse:
+        problem, options, checking_s = self._read(request)
+        if request.validate_only:
+            estimate = self._engine.estimate(problem, options)
+            return pb.SolveResponse(estimate=convert_result.write_estimate(estimate))
+        result = self._engine.solve(problem, options, _caller(call))
+        result = replace(result, times=replace(result.times, checking_s=checking_s))
+        digest = convert.digest(request.spec)
+        written = convert_result.write_result(result, problem, digest, call.arrival_s)
+        return pb.SolveResponse(result=written)
+
+    def solve_stream(
+        self, call: Call, request: pb.SolveStreamRequest
+    ) -> Iterator[pb.SolveStreamResponse]:
+        problem, options, checking_s = self._read(request)
+        sign = sense_sign(problem.sense)
+        race, queued_s = self._engine.race(problem, options, _caller(call))
+        try:
+            for event in race.events():
+                if isinstance(event, Progress):
+                    yield pb.SolveStreamResponse(progress=convert_result.write_progress(event, sign))
+                else:
+                    found = convert_result.write_incumbent(event, problem, sign)
+                    yield pb.SolveStreamResponse(incumbent=found)
+        except GeneratorExit:
+            race.cancel()
+            raise
+        result = self._engine.finish(race, problem, queued_s)
+        result = replace(result, times=replace(result.times, checking_s=checking_s))
+        digest = convert.digest(request.spec)
+        written = convert_result.write_result(result, problem, digest, call.arrival_s)
+        yield pb.SolveStreamResponse(result=written)
+
+    def list_solvers(self, call: Call, request: pb.ListSolversRequest) -> pb.ListSolversResponse:
+        kinds = {number: kind for kind, number in convert_result.KINDS.items()}
+        if request.problem and request.problem not in kinds:
+            raise FieldError("problem", expected="a kind of problem", given=request.problem)
+        wanted = kinds.get(request.problem)
+        listed = [s for s in registry.solvers().values() if wanted is None or wanted in s.problems]
+        start, size = _read_page(request, [solver.name for solver in listed])
+        page = listed[start : start + size]
+        token = page[-1].name if start + size < len(listed) else ""
+        return pb.ListSolversResponse(
+            solvers=convert_result.write_solvers(page), next_page_token=token
+        )
+
+    def _read(
+        self, request: pb.SolveRequest | pb.SolveStreamRequest
+    ) -> tuple[Problem, SolveOptions, float]:
+        """The problem, its options, and how long reading them took."""
+        started = time.monotonic()
+        problem, options = convert.read_spec(request, self._limits, self._engine.threads)
+        return problem, options, time.monotonic() - started
+
+
+def _caller(call: Call) -> Caller:
+    return Caller(call.arrival_s, call.remaining_s(), lambda: call.cancelled, call.on_cancel)
+
+
+def _read_page(request: pb.ListSolversRequest, names: list[str]) -> tuple[int, int]:
+    """(start, size) of a page; a token is the name of the last solver of the page before."""
+    if request.page_size < 0:
+        raise FieldError("page_size", expected="0 or more", given=request.page_size)
+    start = 0
+    if request.page_token:
+        if request.page_token not in names:
+            raise FieldError(
+                "page_token", expected="a token from the response before", given=request.page_token
+            )
+        start = names.index(request.page_token) + 1
+    return start, min(request.page_size or PAGE_SIZE_MAX, PAGE_SIZE_MAX)

@@ -1,0 +1,47 @@
+"""The default for Ising energies and QUBOs: the native mix of annealing and tabu, until a limit."""
+
+from typing import Any
+
+import numpy as np
+from ketgate_native import ising
+from numpy.typing import NDArray
+
+from ketgate_server.optimization.base import Outcome, Problem, StopReason, Task
+from ketgate_server.optimization.ising import IsingProblem
+from ketgate_server.optimization.solvers.blocks import (
+    SamplePool,
+    initial_spins,
+    outcome,
+    reason_after,
+)
+from ketgate_server.optimization.solvers.ising_solver import IsingSolver
+
+
+class LocalSearch(IsingSolver):
+    name = "local-search"
+    description = "Annealing and tabu in blocks of growing length, mixed by structure; the default."
+    work_unit = "moves"
+
+    def solve(self, problem: Problem, task: Task) -> Outcome:
+        assert isinstance(problem, IsingProblem)
+        kernel = problem.kernel()
+
+        def decode(found: bytes) -> NDArray[Any]:
+            return problem.from_spins(np.frombuffer(found, dtype=np.int8))
+
+        monitor = task.open_monitor(problem.size, decode)
+        samples = ising.search(
+            kernel,
+            work=task.work_limit or None,
+            seed=task.seed,
+            initial=initial_spins(problem, task),
+            threads=task.threads,
+            pool=task.pool_size,
+            monitor=monitor,
+        )
+        pool = SamplePool(task.pool_size)
+        pool.add(samples)
+        stop_reason = reason_after(task, monitor)
+        if stop_reason is StopReason.COMPLETED and task.work_limit:
+            stop_reason = StopReason.WORK_LIMIT
+        return outcome(problem, pool, stop_reason, int(samples.stats["work"]))
