@@ -6,45 +6,35 @@
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
 
-typedef int8_t v_int8 __attribute__((vector_size(32), may_alias));
-typedef int16_t v_int16 __attribute__((vector_size(32), may_alias));
-typedef int32_t v_int32 __attribute__((vector_size(32), may_alias));
-typedef float v_float __attribute__((vector_size(32), may_alias));
-typedef uint64_t v_uint64 __attribute__((vector_size(32), may_alias));
+#if KG_X86_VECTORS
+enum { VECTOR = 32 };
+#else
+enum { VECTOR = 16 }; /* wider ones are torn to scalars where the machine lacks them */
+#endif
+typedef int8_t v_int8 __attribute__((vector_size(VECTOR), may_alias));
+typedef int16_t v_int16 __attribute__((vector_size(VECTOR), may_alias));
+typedef int32_t v_int32 __attribute__((vector_size(VECTOR), may_alias));
+typedef float v_float __attribute__((vector_size(VECTOR), may_alias));
+typedef int64_t v_int64 __attribute__((vector_size(VECTOR), may_alias));
 
 #if KG_X86_VECTORS
 #define ANY_BITS(x) (!_mm256_testz_si256((__m256i)(x), (__m256i)(x)))
 #define SIGNED_INT8(x, s) ((v_int8)_mm256_sign_epi8((__m256i)(x), (__m256i)(s)))
 #define SIGNED_INT16(x, s) ((v_int16)_mm256_sign_epi16((__m256i)(x), (__m256i)(s)))
 #else
-#define ANY_BITS(x) any_bits((v_uint64)(x))
-static inline int any_bits(v_uint64 x) { return (x[0] | x[1] | x[2] | x[3]) != 0; }
+static inline int any_bits(v_int64 x) { return (x[0] | x[1]) != 0; }
 static inline v_int8 signed_int8(v_int8 x, v_int8 s) { /* s in {-1, 0, 1} */
     v_int8 negative = s < 0;
     return ((x ^ negative) - negative) & (s != 0);
 }
+#define ANY_BITS(x) any_bits((v_int64)(x))
 #define SIGNED_INT8 signed_int8
 #define SIGNED_INT16(x, s) ((x) * (s))
 #endif
 
-static inline v_int8 load_int8(const int8_t *from) {
-    v_int8 v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-static inline v_int16 load_int16(const int16_t *from) {
-    v_int16 v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-static inline v_float load_float(const float *from) {
-    v_float v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
 static inline v_int32 spread(uint32_t bits) {
-    int32_t x = (int32_t)bits;
-    return (v_int32){x, x, x, x, x, x, x, x};
+    v_int32 zero = {0};
+    return zero + (int32_t)bits;
 }
 
 #define T int8_t
@@ -55,10 +45,9 @@ static inline v_int32 spread(uint32_t bits) {
 #define LIMIT 126
 #define NAME(x) JOIN(int8, x)
 #define V v_int8
-#define LOADU load_int8
 #define SIGNED SIGNED_INT8
 #define GREATER(a, b) ((v_int8)((a) > (b)))
-#define ANY ANY_BITS
+#define OR(a, b) ((a) | (b))
 #define AND(a, b) ((a) & (b))
 #define BROADCAST(bits) ((v_int8)spread(bits))
 #include "ising_lanes_body.h"
@@ -71,10 +60,9 @@ static inline v_int32 spread(uint32_t bits) {
 #define LIMIT 32766
 #define NAME(x) JOIN(int16, x)
 #define V v_int16
-#define LOADU load_int16
 #define SIGNED SIGNED_INT16
 #define GREATER(a, b) ((v_int16)((a) > (b)))
-#define ANY ANY_BITS
+#define OR(a, b) ((a) | (b))
 #define AND(a, b) ((a) & (b))
 #define BROADCAST(bits) ((v_int16)spread(bits))
 #include "ising_lanes_body.h"
@@ -87,10 +75,9 @@ static inline v_int32 spread(uint32_t bits) {
 #define LIMIT 0
 #define NAME(x) JOIN(float32, x)
 #define V v_float
-#define LOADU load_float
 #define SIGNED(x, s) ((x) * (s))
 #define GREATER(a, b) ((v_float)((a) > (b)))
-#define ANY ANY_BITS
+#define OR(a, b) ((v_float)((v_int32)(a) | (v_int32)(b)))
 #define AND(a, b) ((v_float)((v_int32)(a) & (v_int32)(b)))
 #define BROADCAST(bits) ((v_float)spread(bits))
 #include "ising_lanes_body.h"
@@ -124,9 +111,9 @@ static void scan(kg_row_state *state, int chunk, int32_t iteration) {
     const v_float *spins = (const v_float *)(state->spins + (int64_t)chunk * KG_CHUNK);
     const v_float *fields = (const v_float *)(state->fields + (int64_t)chunk * KG_CHUNK);
     const v_int32 *until = (const v_int32 *)(state->until + (int64_t)chunk * KG_CHUNK);
-    v_float low = {-INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY};
-    v_float any = low, open = low;
-    for (int k = 0; k < KG_CHUNK / 8; k++) {
+    enum { WIDTH = VECTOR / (int)sizeof(float) };
+    v_float any = (v_float){0} - INFINITY, open = any;
+    for (int k = 0; k < KG_CHUNK / WIDTH; k++) {
         v_float v = spins[k] * fields[k];
         v_int32 greater = v > any;
         any = (v_float)((greater & (v_int32)v) | (~greater & (v_int32)any));
@@ -134,7 +121,7 @@ static void scan(kg_row_state *state, int chunk, int32_t iteration) {
         open = (v_float)((greater & (v_int32)v) | (~greater & (v_int32)open));
     }
     float any_max = -INFINITY, free_max = -INFINITY;
-    for (int k = 0; k < 8; k++) {
+    for (int k = 0; k < WIDTH; k++) {
         any_max = any[k] > any_max ? any[k] : any_max;
         free_max = open[k] > free_max ? open[k] : free_max;
     }

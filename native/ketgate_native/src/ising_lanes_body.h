@@ -1,5 +1,8 @@
 /* Sparse layout for one lane type. Included by ising_isa_body.h with: T (lane type), LANES, WIDE (accumulator), FLUSH
- * (rows a WIDE can sum), FLOATING, NAME(x), and the vector operations V, LOADU, SIGNED, GREATER, ANY, AND, BROADCAST. */
+ * (rows a WIDE can sum), FLOATING, NAME(x), and the vector operations V, SIGNED, GREATER, OR, AND, BROADCAST. */
+
+enum { NAME(parts) = LANES * (int)sizeof(T) / VECTOR }; /* vectors that hold one spin of all replicas */
+#define PARTS NAME(parts)
 
 static void NAME(start)(kg_lanes *state, int from, int to) {
     const kg_ising *p = state->p;
@@ -15,12 +18,14 @@ static void NAME(start)(kg_lanes *state, int from, int to) {
     }
 }
 
-static inline __attribute__((always_inline)) void NAME(turn)(V *spins, V *fields, const kg_ising *p, int i, V d) {
-    spins[i] = spins[i] - d - d; /* d: the spin where it turns, else 0 */
+/* d: the spin in each lane where it turns, else 0. */
+static inline __attribute__((always_inline)) void NAME(turn)(V *spins, V *fields, const kg_ising *p, int64_t i,
+                                                             const V *d) {
+    for (int k = 0; k < PARTS; k++) spins[i * PARTS + k] -= d[k] + d[k];
     const kg_edge *edge = p->edges + p->start[i], *end = p->edges + p->start[i + 1];
     for (; edge < end; edge++) {
-        V twice = BROADCAST(edge->twice);
-        fields[edge->col] -= SIGNED(twice, d);
+        V twice = BROADCAST(edge->twice), *field = fields + (int64_t)edge->col * PARTS;
+        for (int k = 0; k < PARTS; k++) field[k] -= SIGNED(twice, d[k]);
     }
 }
 
@@ -29,25 +34,34 @@ static void NAME(visit)(kg_lanes *state, int from, int to, uint64_t *random) {
     const T *thresholds = state->thresholds;
     const kg_ising *p = state->p;
     uint64_t x = *random, rows = state->rows, step = state->step;
-    for (int i = from; i < to; i++) {
+    for (int64_t i = from; i < to; i++) {
         x = x * 6364136223846793005u + 1442695040888963407u; /* where to read: statistical quality is the pool's */
-        V threshold = LOADU(thresholds + ((x >> 32) * rows >> 32) * step);
-        V accepted = GREATER(SIGNED(fields[i], spins[i]), threshold);
-        if (ANY(accepted)) NAME(turn)(spins, fields, p, i, AND(accepted, spins[i]));
+        V threshold[PARTS], accepted[PARTS], d[PARTS], any = {0};
+        memcpy(threshold, thresholds + ((x >> 32) * rows >> 32) * step, sizeof threshold);
+        for (int k = 0; k < PARTS; k++) {
+            accepted[k] = GREATER(SIGNED(fields[i * PARTS + k], spins[i * PARTS + k]), threshold[k]);
+            any = OR(any, accepted[k]);
+        }
+        if (!ANY_BITS(any)) continue;
+        for (int k = 0; k < PARTS; k++) d[k] = AND(accepted[k], spins[i * PARTS + k]);
+        NAME(turn)(spins, fields, p, i, d);
     }
     *random = x;
 }
 
 static int NAME(descend)(kg_lanes *state, int from, int to) {
     V *restrict spins = state->spins, *restrict fields = state->fields;
-    const kg_ising *p = state->p;
-    V zero = {0};
     int moved = 0;
-    for (int i = from; i < to; i++) {
-        V accepted = GREATER(SIGNED(fields[i], spins[i]), zero);
-        if (!ANY(accepted)) continue;
+    for (int64_t i = from; i < to; i++) {
+        V d[PARTS], any = {0}, zero = {0};
+        for (int k = 0; k < PARTS; k++) {
+            V accepted = GREATER(SIGNED(fields[i * PARTS + k], spins[i * PARTS + k]), zero);
+            any = OR(any, accepted);
+            d[k] = AND(accepted, spins[i * PARTS + k]);
+        }
+        if (!ANY_BITS(any)) continue;
         moved = 1;
-        NAME(turn)(spins, fields, p, i, AND(accepted, spins[i]));
+        NAME(turn)(spins, fields, state->p, i, d);
     }
     return moved;
 }
@@ -89,9 +103,9 @@ static void NAME(thresholds)(kg_lanes *state, const float *restrict exponentials
 #undef LIMIT
 #undef NAME
 #undef V
-#undef LOADU
+#undef PARTS
 #undef SIGNED
 #undef GREATER
-#undef ANY
+#undef OR
 #undef AND
 #undef BROADCAST

@@ -119,7 +119,7 @@ static int root(mq_search *s, double *bound, double *rho) {
 
 static void conclude(mq_search *s, double search_start) {
     mq_answer *a = s->answer;
-    double gap = s->options->gap_absolute * s->scale.objective + (s->options->gap_relative + 1e-9) * s->best_size;
+    double gap = mq_gap(s) + 1e-10 * s->best_size; /* a decided leaf is solved to rounding, not to the gap */
     double bound = fmin(s->best, fmax(s->proven, s->reported));
     a->bound = bound / s->scale.objective;
     if (s->best < INFINITY)

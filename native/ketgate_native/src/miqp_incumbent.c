@@ -6,6 +6,8 @@
 
 static const double FEASIBILITY = 1e-9; /* of rows and turnover, relative to 1 + |limit| scaled by the row */
 
+static const double ROUNDING = 1e-13;   /* of a bound, in scaled units: the best gap there is */
+
 static double value(const mq_request *q, const double *x, double *size) {
     double curvature = 0, linear = 0, cost = 0, parts = 0;
     for (int i = 0; i < q->n; i++) {
@@ -106,9 +108,10 @@ int mq_offer(mq_search *s, const double *x) {
     return mq_offer_point(s, s->point);
 }
 
-double mq_cutoff(const mq_search *s) {
-    double gap = s->options->gap_absolute * s->scale.objective + s->options->gap_relative * s->best_size;
-    return s->best - gap - s->p.constant;
+double mq_gap(const mq_search *s) {
+    return s->options->gap_absolute * s->scale.objective + s->options->gap_relative * s->best_size + ROUNDING;
 }
+
+double mq_cutoff(const mq_search *s) { return s->best - mq_gap(s) - s->p.constant; }
 
 int mq_stopped(mq_search *s) { return s->monitor && kg_should_stop(s->monitor); }

@@ -46,6 +46,7 @@ typedef struct {
 /* Workspaces for the present p; 0, or -1 without memory. */
 int mq_search_memory(mq_search *s);
 
+double mq_gap(const mq_search *s);              /* between best and bound at which the search is done */
 double mq_cutoff(const mq_search *s);           /* prune at this bound, in p's units (without its constant) */
 int mq_stopped(mq_search *s);
 /* Offer x (of p). Checked and valued in the caller's numbers; 1 if it is feasible. */

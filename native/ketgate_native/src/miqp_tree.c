@@ -143,7 +143,7 @@ static branch choose(mq_search *s) {
     for (int i = 0; i < p->n; i++) {
         double x = s->r.x[i];
         int a = s->now.allowed[i];
-        if (x == 0 || a == MQ_ZERO) continue;
+        if (a == MQ_ZERO || (x == 0 && (a & MQ_ZERO))) continue;
         mq_domain m = mq_domain_of(p, &s->now, i);
         double z = mq_pieces_fraction(&s->r.piece[i], x);
         if (m.zero && (m.pos || m.neg) && z < 1 - 1e-9) {
@@ -169,6 +169,12 @@ static branch choose(mq_search *s) {
         best = (branch){HOLD_OR_NOT, i, s->r.x[i]};
     }
     return best;
+}
+
+/* Whether the relaxation's point holds every name wholly or not at all. */
+static int is_whole(const mq_search *s, const branch *b) {
+    if (b->kind == DECIDED) return 1;
+    return b->kind == HOLD_OR_NOT && mq_pieces_fraction(&s->r.piece[b->name], b->value) >= 1 - 1e-9;
 }
 
 /* ---- children ---- */
@@ -277,7 +283,18 @@ int mq_tree(mq_search *s, double bound, double rho) {
         branch b = {DECIDED, -1, 0};
         if (!closed) {
             b = choose(s);
-            if (b.kind == DECIDED || (b.kind == HOLD_OR_NOT && mq_pieces_fraction(&s->r.piece[b.name], b.value) >= 1 - 1e-9))
+            if (rho > 0 && is_whole(s, &b)) { /* nothing is split: too many names is no longer the question */
+                rho = 0;
+                closed = mq_evaluate(s, &bound, &rho, 1);
+                if (closed == 2) {
+                    inside = 1;
+                    break;
+                }
+                if (!closed) b = choose(s);
+            }
+        }
+        if (!closed) {
+            if (is_whole(s, &b))
                 mq_offer(s, s->r.x);
             else if (s->nodes % 64 == 0)
                 mq_round(s, 0);

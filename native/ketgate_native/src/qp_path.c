@@ -68,6 +68,22 @@ static void direction(kg_core *t, const double *dc, const double *db, int exact)
     for (int i = 0; i < k->n; i++) t->step_g[i] += dc[i];
 }
 
+/* Whether only multipliers move, as at a vertex; what x seems to do then is rounding, and is taken out. */
+static int at_rest(kg_core *t, const double *dc) {
+    kg_kkt *k = &t->kkt;
+    double moves = 0.0;
+    for (int i = 0; i < k->nf; i++) {
+        int name = k->free[i];
+        double curvature = k->prox[name] + (k->h ? k->h[name * k->ldh + name] : k->own[name]);
+        moves = fmax(moves, curvature * fabs(t->step[i]));
+    }
+    if (moves > RATE_RELATIVE_MIN * largest(k->n, dc)) return 0;
+    memset(t->step, 0, k->nf * sizeof(double));
+    memset(t->step_hx, 0, k->n * sizeof(double));
+    memset(t->step_bx, 0, k->r * sizeof(double));
+    return 1;
+}
+
 static void consider(event *e, double room, double rate, int name, int row, int8_t state) {
     double length = room > 0.0 ? room / rate : 0.0;
     if (length < e->length) *e = (event){length, name, row, state};
@@ -97,8 +113,9 @@ static void names_event(const kg_core *t, double rate_min_x, double rate_min_g, 
     }
 }
 
-static void rows_event(const kg_core *t, const double *db, int exact, double rate_min, event *e) {
+static void rows_event(const kg_core *t, const double *db, int exact, double rate_min_x, event *e) {
     const kg_kkt *k = &t->kkt;
+    double rate_min = RATE_RELATIVE_MIN * largest(k->na, t->row_step);
     for (int i = 0; i < k->na; i++) {
         int j = k->active[i];
         double rate = t->row_step[i];
@@ -109,9 +126,9 @@ static void rows_event(const kg_core *t, const double *db, int exact, double rat
         if (t->row_state[j] != KG_ROW_BETWEEN) continue;
         double value = t->bx[j] + (exact ? 0.0 : k->reg[j] * t->y_centre[j]);
         double rate = t->step_bx[j] - (db ? db[j] : 0.0);
-        if (rate > 0.0 && t->row_upper[j] < INFINITY)
+        if (rate > rate_min_x && t->row_upper[j] < INFINITY)
             consider(e, t->row_upper[j] - value, rate, -1, j, KG_ROW_UPPER);
-        if (rate < 0.0 && t->row_lower[j] > -INFINITY)
+        if (rate < -rate_min_x && t->row_lower[j] > -INFINITY)
             consider(e, value - t->row_lower[j], -rate, -1, j, KG_ROW_LOWER);
     }
 }
@@ -169,18 +186,15 @@ int kg_core_path(kg_core *t, const double *dc, const double *db, double length, 
         if (k->monitor && kg_should_stop(k->monitor)) return KG_QP_STOPPED;
         if (t->iterations++ >= t->iterations_max) return KG_QP_STOPPED;
         direction(t, dc, db, exact);
-        double rate_x = 0.0;
-        for (int i = 0; i < k->n; i++) {
-            double curvature = k->h ? k->h[i * k->ldh + i] : k->own[i];
-            rate_x = fmax(rate_x, fabs(dc[i]) / fmax(curvature, k->prox[i]));
-        }
+        int resting = exact && at_rest(t, dc);
+        double rate_x = RATE_RELATIVE_MIN * largest(k->nf, t->step);
         double rate_g = RATE_RELATIVE_MIN * fmax(largest(k->n, t->step_hx), largest(k->n, dc));
         event e = {.length = length - position, .name = -1, .row = -1};
-        names_event(t, exact ? RATE_RELATIVE_MIN * rate_x : 0.0, rate_g, &e);
-        rows_event(t, db, exact, RATE_RELATIVE_MIN * largest(k->na, t->row_step), &e);
+        names_event(t, rate_x, rate_g, &e);
+        rows_event(t, db, exact, rate_x, &e);
         int last = e.name < 0 && e.row < 0;
         if (last && !isfinite(e.length)) /* nothing ever blocks: either at rest, or running away */
-            return largest(k->nf, t->step) <= RATE_RELATIVE_MIN * rate_x ? 0 : 2;
+            return resting ? 0 : 2;
         advance(t, dc, db, e.length);
         position += e.length;
         if (!isfinite(position)) return KG_QP_NUMERICAL;
