@@ -15,6 +15,7 @@ SOURCES = {
     "ising": ["monitor.c", "ising_problem.c", "ising_run.c", "ising_block.c", "ising_anneal.c", "ising_tempering.c",
               "ising_tabu.c", "ising_search.c", "ising_isa.c", "ising_isa_base.c", "ising_isa_avx2.c",
               "ising_isa_avx512.c"],
+    "exhaustive": ["monitor.c", "exhaustive.c"],
     "qp": [
         "monitor.c",
         *("qp.c", "qp_problem.c", "qp_certify.c", "qp_core.c", "qp_kkt.c", "qp_pivot.c", "qp_path.c", "qp_frontier.c"),
