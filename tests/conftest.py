@@ -21,13 +21,18 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
 # Same examples every time, and no deadline: the machine may be busy.
-settings.register_profile("ketgate", derandomize=True, deadline=None, max_examples=50, database=None)
+settings.register_profile(
+    "ketgate", derandomize=True, deadline=None, max_examples=50, database=None
+)
 settings.load_profile("ketgate")
 
 
 def server_environment() -> dict[str, str]:
-    """The environment of a server under test: this one's Python path, and none of this user's settings."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KETGATE_")}
+    """The environment of a server under test: this one's Python path, and none of this user's
+    settings."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("KETGATE_")
+    }
     paths = [str(ROOT / "server"), str(ROOT / "native"), str(ROOT / "clients" / "python")]
     environment["PYTHONPATH"] = os.pathsep.join([*paths, environment.get("PYTHONPATH", "")])
     return environment
@@ -62,7 +67,8 @@ class ServerProcess:
         return (("authorization", f"Bearer {self.token}"),)
 
     def channel(self, **options: Any) -> grpc.Channel:
-        """A new channel: TLS where the server has it. Close it. options: grpc.NAME with _ for the dots."""
+        """A new channel: TLS where the server has it. Close it. options: grpc.NAME with _ for the
+        dots."""
         pairs = [(f"grpc.{name}", value) for name, value in options.items()]
         pairs += [("grpc.use_local_subchannel_pool", 1)]  # so that closing it closes its connection
         if self.ready["ca_file"] is None:
@@ -85,7 +91,8 @@ StartServer = Callable[..., ServerProcess]
 
 
 def launch(folder: Path, *arguments: str, data_dir: Path | None = None) -> ServerProcess:
-    """Start a server in folder and wait until it serves. Raises AssertionError with its log when it does not."""
+    """Start a server in folder and wait until it serves. Raises AssertionError with its log when it
+    does not."""
     data_dir = data_dir or folder / "store"
     ready_file, log_file = folder / "ready.json", folder / "log.jsonl"
     ready_file.unlink(missing_ok=True)
@@ -98,9 +105,13 @@ def launch(folder: Path, *arguments: str, data_dir: Path | None = None) -> Serve
         if process.poll() is not None or time.monotonic() > end_s:
             process.kill()
             process.wait()
-            raise AssertionError(f"the server did not start:\n{log_file.read_text(encoding='utf-8')}")
+            raise AssertionError(
+                f"the server did not start:\n{log_file.read_text(encoding='utf-8')}"
+            )
         time.sleep(0.02)  # another process's file: there is nothing to wait on
-    return ServerProcess(process, data_dir, ready_file, log_file, json.loads(ready_file.read_text()))
+    return ServerProcess(
+        process, data_dir, ready_file, log_file, json.loads(ready_file.read_text())
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
-"""All settings, from four places: defaults < file (TOML) < environment (KETGATE_...) < flags. A key that does not exist
-is an error with the nearest one that does.
+"""All settings, from four places: defaults < file (TOML) < environment (KETGATE_...) < flags. A key
+that does not exist is an error with the nearest one that does.
 """
 
 import difflib
@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from ketgate_server.limits import LIMITS, Limit
 
@@ -48,7 +53,8 @@ class Settings(BaseSettings):
     """HOST:PORT of the gRPC server; port 0 takes a free one. An IPv6 host stands in brackets."""
 
     ready_file: Path | None = None
-    """File that says where the server is, written once it serves; default ready.json in data_dir."""
+    """File that says where the server is, written once it serves; default ready.json in
+    data_dir."""
 
     insecure: bool = False
     """Serve without TLS. Only on a loopback address."""
@@ -60,7 +66,8 @@ class Settings(BaseSettings):
     """PEM private key of tls_certificate_file."""
 
     tls_ca_file: Path | None = None
-    """PEM certificate that clients should trust, told in the ready file. Only with tls_certificate_file."""
+    """PEM certificate that clients should trust, told in the ready file. Only with
+    tls_certificate_file."""
 
     reflection: Literal["token", "open", "off"] = "token"
     """Who may read the contract through gRPC reflection: holders of a token, everybody, nobody."""
@@ -72,7 +79,8 @@ class Settings(BaseSettings):
     """Least level of what is logged, as JSON on stderr. At "info" every call is one line."""
 
     drain_limit_s: float = 10.0
-    """Seconds between SIGTERM and the end; running calls are told to give the best they have a second before."""
+    """Seconds between SIGTERM and the end; running calls are told to give the best they have a
+    second before."""
 
     threads: int = 0
     """Threads that kernels use together; 0: one for each processor that this process may use."""
@@ -81,11 +89,19 @@ class Settings(BaseSettings):
     """Values for limits by name, for example "rpc.calls_max"; GetServerInfo lists all of them."""
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> tuple[Any, ...]:
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments only: load() merges the sources, as limits are merged one by one."""
         return (init_settings,)
 
-    @field_validator("data_dir", "ready_file", "tls_certificate_file", "tls_key_file", "tls_ca_file")
+    @field_validator(
+        "data_dir", "ready_file", "tls_certificate_file", "tls_key_file", "tls_ca_file"
+    )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else Path(os.path.abspath(path.expanduser()))
@@ -134,9 +150,13 @@ class Settings(BaseSettings):
             if value < 1:
                 raise ValueError(f"limits.{name}: expected at least 1, given {value}")
         if self.limit_values["rpc.streams_max"] >= self.limit_values["rpc.calls_max"]:
-            raise ValueError("limits: rpc.streams_max must be below rpc.calls_max, as streams count as calls too")
+            raise ValueError(
+                "limits: rpc.streams_max must be below rpc.calls_max, as streams count as calls too"
+            )
         if self.limit_values["rpc.message_bytes_max"] > self.limit_values["rpc.requests_bytes_max"]:
-            raise ValueError("limits: rpc.message_bytes_max must not be above rpc.requests_bytes_max")
+            raise ValueError(
+                "limits: rpc.message_bytes_max must not be above rpc.requests_bytes_max"
+            )
         if self.limit_values["rpc.message_bytes_max"] >= 1 << 31:
             raise ValueError("limits.rpc.message_bytes_max: gRPC messages stay below 2 GiB")
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
@@ -158,7 +178,13 @@ class Settings(BaseSettings):
     @property
     def limit_table(self) -> dict[str, Limit]:
         """LIMITS with this configuration's values."""
-        return {name: replace(limit, value=self.limits.get(name, limit.value)) for name, limit in LIMITS.items()}
+        values = self.limit_values
+        return {name: replace(limit, value=values[name]) for name, limit in LIMITS.items()}
+
+    @property
+    def ready_path(self) -> Path:
+        """Where the ready file is written."""
+        return self.ready_file or self.data_dir / "ready.json"
 
     @property
     def processors(self) -> int:
@@ -166,10 +192,13 @@ class Settings(BaseSettings):
         return self.threads or len(os.sched_getaffinity(0))
 
 
-def load(overrides: Mapping[str, Any], config_file: Path | None = None) -> tuple[Settings, list[str]]:
+def load(
+    overrides: Mapping[str, Any], config_file: Path | None = None
+) -> tuple[Settings, list[str]]:
     """The settings, and warnings about the environment.
 
-    overrides: the flags that were given, by setting; "limits.NAME" for one limit. Raises ConfigError.
+    overrides: the flags that were given, by setting; "limits.NAME" for one limit. Raises
+    ConfigError.
     """
     environment = _from_environment()
     flags = _nest(overrides)
@@ -211,7 +240,9 @@ def is_loopback(host: str) -> bool:
 def nearest(name: str, known: Mapping[str, object]) -> str:
     """The end of a sentence that names the nearest known name, if one is near."""
     matches = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else f"; there are: {', '.join(sorted(known))}"
+    return (
+        f"; did you mean {matches[0]!r}?" if matches else f"; there are: {', '.join(sorted(known))}"
+    )
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:
@@ -233,7 +264,9 @@ def _from_environment() -> dict[str, Any]:
 def _limits_of(source: Mapping[str, Any]) -> dict[str, Any]:
     limits = source.get("limits", {})
     if not isinstance(limits, Mapping):
-        raise ConfigError(f"limits: expected a table of names and values, given {str(limits)[:100]!r}")
+        raise ConfigError(
+            f"limits: expected a table of names and values, given {str(limits)[:100]!r}"
+        )
     return dict(_flatten(limits))
 
 
@@ -262,7 +295,8 @@ def _check_names(merged: Mapping[str, Any]) -> None:
 
 
 def _environment_warnings() -> list[str]:
-    """Other programs share the prefix (the client, the build), so a stranger is told of, and only a near miss refused."""
+    """Other programs share the prefix (the client, the build), so a stranger is told of, and only a
+    near miss refused."""
     known = {f"{ENVIRONMENT_PREFIX}{name.upper()}": None for name in Settings.model_fields}
     warnings = []
     for name in sorted(os.environ):
@@ -270,8 +304,12 @@ def _environment_warnings() -> list[str]:
             continue
         matches = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if matches:
-            raise ConfigError(f"environment: there is no setting {name}; did you mean {matches[0]}?")
-        warnings.append(f"the environment variable {name} is no setting of the server and is ignored by it")
+            raise ConfigError(
+                f"environment: there is no setting {name}; did you mean {matches[0]}?"
+            )
+        warnings.append(
+            f"the environment variable {name} is no setting of the server and is ignored by it"
+        )
     return warnings
 
 

@@ -1,7 +1,8 @@
 """The one tree of errors, and the one table of reasons.
 
-A reason, once released, is never renamed; the table is the source of docs/errors.md and is held equal to the contract's
-enum ErrorReason by a test. Codes are gRPC's names, as text: domain code does not import grpc.
+A reason, once released, is never renamed; the table is the source of docs/errors.md and is held
+equal to the contract's enum ErrorReason by a test. Codes are gRPC's names, as text: domain code
+does not import grpc.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ class Reason(StrEnum):
     FIELD_INVALID = "FIELD_INVALID"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     SERVER_BUSY = "SERVER_BUSY"
-    TOKEN_MISSING = "TOKEN_MISSING"
-    TOKEN_INVALID = "TOKEN_INVALID"
+    TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105
     ROLE_MISSING = "ROLE_MISSING"
     TLS_REQUIRED = "TLS_REQUIRED"
     PART_NOT_INSTALLED = "PART_NOT_INSTALLED"
@@ -127,8 +128,9 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
 class KetgateError(Exception):
     """An error that a caller is told about.
 
-    field: path of the field at fault in the request, for example ``spec.portfolio.moments.covariance``.
-    limit: name of the limit that was exceeded. retry_after_s: when trying again helps.
+    field: path of the field at fault in the request, for example
+    ``spec.portfolio.moments.covariance``. limit: name of the limit that was exceeded.
+    retry_after_s: when trying again helps.
     """
 
     def __init__(
@@ -151,7 +153,8 @@ class KetgateError(Exception):
 
 
 class FieldError(KetgateError):
-    """The caller's fault: a field holds what it must not. Says what was expected and what was given."""
+    """The caller's fault: a field holds what it must not. Says what was expected and what was
+    given."""
 
     def __init__(self, field: str, *, expected: str, given: object, hint: str = "") -> None:
         text = f"{field}: expected {expected}, given {echo(given)}" + (f"; {hint}" if hint else "")
@@ -167,24 +170,32 @@ class LimitError(KetgateError):
     def __init__(self, limit: str, *, allowed: int, given: int, field: str | None = None) -> None:
         where = f"{field}: " if field else ""
         super().__init__(
-            Reason.LIMIT_EXCEEDED, f"{where}{given} is over the limit {limit} = {allowed}", field=field, limit=limit
+            Reason.LIMIT_EXCEEDED,
+            f"{where}{given} is over the limit {limit} = {allowed}",
+            field=field,
+            limit=limit,
         )
 
 
-class PartMissing(KetgateError):
+class PartMissing(KetgateError):  # noqa: N818 - a state of the server
     """An optional part is not installed."""
 
     def __init__(self, part: str, install_command: str) -> None:
         super().__init__(
-            Reason.PART_NOT_INSTALLED, f"the part {part!r} is not installed; install it with: {install_command}",
+            Reason.PART_NOT_INSTALLED,
+            f"the part {part!r} is not installed; install it with: {install_command}",
             metadata={"part": part},
         )
 
 
 def echo(value: object) -> str:
-    """A value as an error may show it: bytes by their length only, anything else cut at 100 characters."""
+    """A value as an error may show it: bytes by their length only, anything else cut at 100
+    characters."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"{len(value)} bytes"
     text = value if isinstance(value, str) else str(value)
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: ECHO_CHARACTERS_MAX + 1])
+    text = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for c in text[: ECHO_CHARACTERS_MAX + 1]
+    )
     return text if len(text) <= ECHO_CHARACTERS_MAX else text[:ECHO_CHARACTERS_MAX] + "…"

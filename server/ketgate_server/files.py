@@ -1,11 +1,12 @@
-"""Writing files that others read while we run."""
+"""Files and folders that hold secrets, or that others read while we run."""
 
 import os
 from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Write a file whole or not at all, durably, with this mode from its first byte on. Raises OSError."""
+    """Write a file whole or not at all, durably, with this mode from its first byte on. Raises
+    OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, mode)
     try:
@@ -18,3 +19,8 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only its owner may enter; an existing one is left as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Every limit of the server, in one table. GetServerInfo exports it; a configuration may lower or raise a value."""
+"""Every limit of the server, in one table. GetServerInfo exports it; a configuration may lower or
+raise a value."""
 
 from dataclasses import dataclass
 
@@ -13,25 +14,47 @@ class Limit:
 
 
 LIMITS: dict[str, Limit] = {
-    "rpc.message_bytes_max": Limit(64 * MIB, "bytes", "Largest request message; larger arrays are to be uploaded."),
-    "rpc.calls_max": Limit(256, "count", "Calls in progress at once, long polls and streams included."),
+    "rpc.message_bytes_max": Limit(
+        64 * MIB, "bytes", "Largest request message; larger arrays are to be uploaded."
+    ),
+    "rpc.calls_max": Limit(
+        256, "count", "Calls in progress at once, long polls and streams included."
+    ),
     "rpc.streams_max": Limit(128, "count", "Streams in progress at once."),
-    "rpc.health_calls_max": Limit(64, "count", "Health checks and watches in progress at once; they need no token."),
-    "rpc.requests_bytes_max": Limit(512 * MIB, "bytes", "Requests of all calls in progress together."),
+    "rpc.health_calls_max": Limit(
+        64, "count", "Health checks and watches in progress at once; they need no token."
+    ),
+    "rpc.requests_bytes_max": Limit(
+        512 * MIB, "bytes", "Requests of all calls in progress together."
+    ),
     "rpc.metadata_bytes_max": Limit(16 * 1024, "bytes", "Metadata of one call."),
     "optimization.solves_max": Limit(8, "count", "Solves running at once."),
-    "optimization.solves_queued_max": Limit(32, "count", "Solves waiting for a slot; one more is refused at once."),
-    "optimization.time_limit_ms_max": Limit(3_600_000, "milliseconds", "Longest time limit of a solve."),
+    "optimization.solves_queued_max": Limit(
+        32, "count", "Solves waiting for a slot; one more is refused at once."
+    ),
+    "optimization.time_limit_ms_max": Limit(
+        3_600_000, "milliseconds", "Longest time limit of a solve."
+    ),
     "optimization.spins_max": Limit(1_000_000, "count", "Spins or binaries of a problem."),
     "optimization.couplings_max": Limit(8_000_000, "count", "Couplings of a problem."),
-    "optimization.names_max": Limit(5_000, "count", "Names of a portfolio with a dense covariance."),
-    "optimization.factor_names_max": Limit(100_000, "count", "Names of a portfolio in factor form."),
+    "optimization.names_max": Limit(
+        5_000, "count", "Names of a portfolio with a dense covariance."
+    ),
+    "optimization.factor_names_max": Limit(
+        100_000, "count", "Names of a portfolio in factor form."
+    ),
     "optimization.periods_max": Limit(100_000, "count", "Periods of a price history."),
     "optimization.groups_max": Limit(1_000, "count", "Groups of a portfolio."),
-    "optimization.variables_max": Limit(1_000_000, "count", "Variables of a linear or mixed-integer program."),
+    "optimization.variables_max": Limit(
+        1_000_000, "count", "Variables of a linear or mixed-integer program."
+    ),
     "optimization.rows_max": Limit(1_000_000, "count", "Rows of a program."),
-    "optimization.nonzeros_max": Limit(8_000_000, "count", "Nonzero coefficients of a program's rows."),
+    "optimization.nonzeros_max": Limit(
+        8_000_000, "count", "Nonzero coefficients of a program's rows."
+    ),
     "optimization.pool_size_max": Limit(1_000, "count", "Solutions of one answer."),
     "optimization.solvers_max": Limit(8, "count", "Solvers racing in one solve."),
-    "optimization.memory_bytes_max": Limit(4096 * MIB, "bytes", "Memory that one solve may be estimated to need."),
+    "optimization.memory_bytes_max": Limit(
+        4096 * MIB, "bytes", "Memory that one solve may be estimated to need."
+    ),
 }

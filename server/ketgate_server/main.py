@@ -1,11 +1,14 @@
-"""The composition root: settings -> store, services, edge -> one gRPC server, until a signal ends it.
+"""The composition root: settings -> store, services, edge -> one gRPC server, until a signal ends
+it.
 
-Heavy libraries are imported by the part that uses them: a server is ready in well under two seconds.
+Heavy libraries are imported by the part that uses them: a server is ready in well under two
+seconds.
 """
 
 import argparse
-import fcntl
+import contextlib
 import importlib
+import ipaddress
 import json
 import logging
 import os
@@ -20,7 +23,8 @@ from typing import Any
 
 from ketgate_server import __version__
 from ketgate_server.config import ConfigError, Settings, load, split_address
-from ketgate_server.files import write_whole
+from ketgate_server.data_folder import FolderInUse, admin_token, lock_folder
+from ketgate_server.files import make_private_folder, write_whole
 from ketgate_server.limits import Limit
 from ketgate_server.rpc import health, info, reflection, tls
 from ketgate_server.rpc.auth import Authenticator
@@ -29,24 +33,22 @@ from ketgate_server.rpc.edge import Edge
 from ketgate_server.rpc.log import LogHandler, LogWriter
 from ketgate_server.rpc.metrics import Metrics, MetricsEndpoint
 from ketgate_server.rpc.server import AddressError, GrpcServer
-from ketgate_server.store.database import make_private_folder
 from ketgate_server.store.errors import StoreError
-from ketgate_server.store.tokens import TokenStore, new_secret
+from ketgate_server.store.tokens import TokenStore
 
 SERVICES = ("ketgate_server.optimization.service",)
 """Modules with ``create_service(limits: Mapping[str, Limit], threads: int) -> Service``."""
-
-ADMIN_TOKEN_FILE = "admin.token"
-LOCK_FILE = "server.lock"
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 STOP_MARGIN_S = 1.0
-"""Before the end of a drain, calls are told to stop, so that they can still answer with the best they have."""
+"""Before the end of a drain, calls are told to stop, so that they can still answer with the best
+they have."""
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long a thread that computes in Python keeps the others waiting; Python's own 5 ms would be the tail of every call."""
+"""How long a thread that computes in Python keeps the others waiting; Python's own 5 ms would be
+the tail of every call."""
 
 WATCH_INTERVAL_S = 1.0
 
@@ -72,15 +74,27 @@ def main(arguments: list[str] | None = None) -> int:
     """The command ``ketgate-server``. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="ketgate-server", description="Serves Ketgate over gRPC.")
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--config", type=Path, help="configuration file (TOML); default ketgate.toml in the data folder")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="configuration file (TOML); default ketgate.toml in the data folder",
+    )
     parser.add_argument("--data-dir", help="folder of the store and the certificates")
-    parser.add_argument("--listen", help="HOST:PORT; default 127.0.0.1:7443; port 0 takes a free one")
+    parser.add_argument(
+        "--listen", help="HOST:PORT; default 127.0.0.1:7443; port 0 takes a free one"
+    )
     parser.add_argument("--ready-file", help="file that says where the server is, once it serves")
     parser.add_argument("--metrics-listen", help='HOST:PORT of the Prometheus endpoint, or "off"')
-    parser.add_argument("--insecure", action="store_true", default=None, help="serve without TLS, on loopback only")
+    parser.add_argument(
+        "--insecure", action="store_true", default=None, help="serve without TLS, on loopback only"
+    )
     parser.add_argument("--log-level", help="debug, info, warning or error")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, for example limits.rpc.calls_max=64"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any setting, for example limits.rpc.calls_max=64",
     )
     given = vars(parser.parse_args(arguments))
     config_file = given.pop("config")
@@ -95,11 +109,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, and return the exit status: 0 after a drain, 1 if it could not start, 2 for settings
-    that are wrong.
+    """Serve until SIGTERM or SIGINT, and return the exit status: 0 after a drain, 1 if it could not
+    start, 2 for settings that are wrong.
 
-    overrides: what flags said, by setting (see config.Settings; "limits.NAME" for one limit). Signals are handled only
-    when called from the main thread. If a call is stuck beyond every limit the process is ended from here.
+    overrides: what flags said, by setting (see config.Settings; "limits.NAME" for one limit).
+    Signals are handled only when called from the main thread. If a call is stuck beyond every limit
+    the process is ended from here.
     """
     try:
         settings, warnings = load(overrides, config_file)
@@ -116,9 +131,16 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
     lock = None
     try:
         make_private_folder(settings.data_dir)
-        lock = _lock_data_dir(settings.data_dir)
+        lock = lock_folder(settings.data_dir)
         running = _start(settings, log)
-    except (StartError, StoreError, AddressError, tls.CertificateError, OSError) as error:
+    except (
+        StartError,
+        FolderInUse,
+        StoreError,
+        AddressError,
+        tls.CertificateError,
+        OSError,
+    ) as error:
         log.write("error", "start_failed", {"message": str(error)})
         log.close()
         print(f"ketgate: {error}", file=sys.stderr)
@@ -152,7 +174,9 @@ def _start(settings: Settings, log: LogWriter) -> Running:
     certificate = _certificate(settings, host)
     store = TokenStore.open(settings.data_dir)
     metrics = Metrics()
-    edge = Edge(settings.limit_values, Authenticator(store), metrics, log, plaintext=settings.insecure)
+    edge = Edge(
+        settings.limit_values, Authenticator(store), metrics, log, plaintext=settings.insecure
+    )
     services = _services(settings, log)
     names = [service.name for service in services] + [info.SERVICE]
     standard = _standard_endpoints(settings, names)
@@ -167,7 +191,7 @@ def _start(settings: Settings, log: LogWriter) -> Running:
     if settings.metrics_listen != "off":
         endpoint = _metrics_endpoint(metrics, settings.metrics_listen)
     bound = server.listen(host, port, certificate)
-    token_file = _admin_token(settings.data_dir, store)
+    token_file = admin_token(settings.data_dir, store)
     server.start()
     standard.health.set_serving(True)
     running = Running(settings, log, store, edge, standard.health, server, endpoint)
@@ -178,7 +202,7 @@ def _start(settings: Settings, log: LogWriter) -> Running:
 def _run(running: Running, stop: StopRequest) -> None:
     while not stop.requested.wait(WATCH_INTERVAL_S):
         running.edge.break_off_silent_calls()
-    _ready_file(running.settings).unlink(missing_ok=True)
+    running.settings.ready_path.unlink(missing_ok=True)
     idle = _drain(running, stop)
     running.server.stop()
     if running.metrics_endpoint is not None:
@@ -224,8 +248,12 @@ def _services(settings: Settings, log: LogWriter) -> list[Service]:
     services = []
     for name in SERVICES:
         try:
-            create: Callable[[Mapping[str, Limit], int], Service] = importlib.import_module(name).create_service
-        except ImportError as error:  # a part is missing: serve the rest, and GetServerInfo says what is
+            create: Callable[[Mapping[str, Limit], int], Service] = importlib.import_module(
+                name
+            ).create_service
+        except (
+            ImportError
+        ) as error:  # a part is missing: serve the rest, and GetServerInfo says what is
             log.write("error", "service_missing", {"module": name, "message": str(error)})
             continue
         services.append(create(settings.limit_table, settings.processors))
@@ -240,27 +268,21 @@ def _certificate(settings: Settings, host: str) -> tls.ServerCertificate | None:
     return tls.development(settings.data_dir / "tls", host)
 
 
-def _admin_token(data_dir: Path, store: TokenStore) -> Path | None:
-    """The administrator token's file: made with the first token, never again, as its absence may be the operator's wish."""
-    path = data_dir / ADMIN_TOKEN_FILE
-    if store.is_empty():
-        # Written before it is valid: a crash between the two leaves a file that the next start replaces.
-        secret = new_secret()
-        write_whole(path, f"{secret}\n".encode())
-        store.create("admin", roles=("admin",), secret=secret)
-    return path if path.exists() else None
-
-
 def _metrics_endpoint(metrics: Metrics, address: str) -> MetricsEndpoint:
     host, port = split_address(address)
     try:
         return MetricsEndpoint(metrics.registry, host, port)
     except OSError as error:
-        raise StartError(f"cannot serve metrics on {address}: {error}; choose another with --metrics-listen") from error
+        raise StartError(
+            f"cannot serve metrics on {address}: {error}; choose another with --metrics-listen"
+        ) from error
 
 
 def _announce(
-    running: Running, address: str, certificate: tls.ServerCertificate | None, token_file: Path | None
+    running: Running,
+    address: str,
+    certificate: tls.ServerCertificate | None,
+    token_file: Path | None,
 ) -> None:
     """Say where the server is: in the ready file, and in the log."""
     settings, endpoint = running.settings, running.metrics_endpoint
@@ -276,34 +298,15 @@ def _announce(
         "pid": os.getpid(),
     }
     try:
-        write_whole(_ready_file(settings), json.dumps(ready).encode() + b"\n", mode=0o644)
+        write_whole(settings.ready_path, json.dumps(ready).encode() + b"\n", mode=0o644)
     except OSError as error:
         raise StartError(f"cannot write the ready file: {error}") from error
     running.log.write("info", "serving", ready)
 
 
-def _ready_file(settings: Settings) -> Path:
-    return settings.ready_file or settings.data_dir / "ready.json"
-
-
 def _reachable(host: str, port: int) -> str:
     """An address that a client on this machine can use."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    with contextlib.suppress(ValueError):  # a name
+        if ipaddress.ip_address(host).is_unspecified:
+            host = "::1" if ":" in host else "127.0.0.1"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _lock_data_dir(data_dir: Path) -> int:
-    """One server a data folder. The lock ends with the process, so none is ever stale."""
-    descriptor = os.open(data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-        os.close(descriptor)
-        raise StartError(
-            f"another server (process {holder}) uses the data folder {data_dir}; stop it, or choose another folder "
-            "with --data-dir"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor

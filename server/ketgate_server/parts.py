@@ -1,4 +1,5 @@
-"""The parts that a server may lack. Asking for one imports nothing: versions come from the installed metadata."""
+"""The parts that a server may lack. Asking for one imports nothing: versions come from the
+installed metadata."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ PARTS: dict[str, Part] = {
 
 @cache
 def part_version(name: str) -> str | None:
-    """Version of an installed part; None if it is missing. What is installed while the server runs counts next time."""
+    """Version of an installed part; None if it is missing. What is installed while the server runs
+    counts next time."""
     part = PARTS[name]
     try:
         if importlib.util.find_spec(part.module) is None:

@@ -1,1 +1,2 @@
-"""The edge: server, TLS, authentication, deadlines, error mapping, health, reflection, telemetry."""
+"""The edge: server, TLS, authentication, deadlines, error mapping, health, reflection,
+telemetry."""

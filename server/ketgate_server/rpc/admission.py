@@ -1,7 +1,7 @@
 """How much runs at once. Over a limit a call is refused at once; it never waits for a thread.
 
-A lane is a number of calls with as many threads. Streams, unary calls and health checks have one each, so that none takes
-another's threads.
+A lane is a number of calls with as many threads. Streams, unary calls and health checks have one
+each, so that none takes another's threads.
 """
 
 import threading
@@ -26,7 +26,9 @@ class Lane:
         self._limit = limit
         self._lock = threading.Lock()
         self._count = 0
-        self.pool = ThreadPoolExecutor(capacity + REFUSING_THREADS, thread_name_prefix=f"rpc-{name}")
+        self.pool = ThreadPoolExecutor(
+            capacity + REFUSING_THREADS, thread_name_prefix=f"rpc-{name}"
+        )
 
     @property
     def count(self) -> int:
@@ -34,12 +36,16 @@ class Lane:
         return self._count
 
     def enter(self) -> None:
-        """Raises KetgateError SERVER_BUSY when the lane is full. Each success is paired with one leave()."""
+        """Raises KetgateError SERVER_BUSY when the lane is full. Each success is paired with one
+        leave()."""
         with self._lock:
             if self._count < self.capacity:
                 self._count += 1
                 return
-        raise busy(f"{self.capacity} {self.name} calls are in progress, the most that this server takes", self._limit)
+        raise busy(
+            f"{self.capacity} {self.name} calls are in progress, the most that this server takes",
+            self._limit,
+        )
 
     def leave(self) -> None:
         with self._lock:
@@ -55,14 +61,18 @@ class RequestBytes:
         self._bytes = 0
 
     def take(self, size: int) -> int:
-        """What to give back afterwards. Raises KetgateError SERVER_BUSY when there is no room now."""
+        """What to give back afterwards. Raises KetgateError SERVER_BUSY when there is no room
+        now."""
         if size <= SMALL_REQUEST_BYTES:
             return 0
         with self._lock:
             if self._bytes + size <= self._bytes_max:
                 self._bytes += size
                 return size
-        raise busy("the requests in progress hold all the memory that is set aside for them", "rpc.requests_bytes_max")
+        raise busy(
+            "the requests in progress hold all the memory that is set aside for them",
+            "rpc.requests_bytes_max",
+        )
 
     def give(self, size: int) -> None:
         if size:

@@ -1,7 +1,8 @@
 """Who calls: bearer tokens, looked up by their hash, and the role that a method asks for.
 
-What was looked up is kept until the store changes, which is asked four times a second: a call costs a hash and a
-dictionary look-up, and a token revoked by another process is refused within a quarter of a second.
+What was looked up is kept until the store changes, which is asked four times a second: a call costs
+a hash and a dictionary look-up, and a token revoked by another process is refused within a quarter
+of a second.
 """
 
 import hashlib
@@ -31,13 +32,17 @@ class Authenticator:
         self._checked_s = time.monotonic()
 
     def identify(self, authorization: str | None) -> Identity:
-        """Raises KetgateError TOKEN_MISSING or TOKEN_INVALID. An unknown, an expired and a revoked one look alike."""
+        """Raises KetgateError TOKEN_MISSING or TOKEN_INVALID. An unknown, an expired and a revoked
+        one look alike."""
         if authorization is None:
             raise KetgateError(
-                Reason.TOKEN_MISSING, "the call carries no token; send the metadata `authorization: Bearer TOKEN`"
+                Reason.TOKEN_MISSING,
+                "the call carries no token; send the metadata `authorization: Bearer TOKEN`",
             )
         if len(authorization) > HEADER_CHARACTERS_MAX or authorization[:7].lower() != "bearer ":
-            raise KetgateError(Reason.TOKEN_INVALID, f"{_INVALID}: expected `authorization: Bearer TOKEN`")
+            raise KetgateError(
+                Reason.TOKEN_INVALID, f"{_INVALID}: expected `authorization: Bearer TOKEN`"
+            )
         secret = authorization[7:].strip()
         if time.monotonic() - self._checked_s > CHECK_INTERVAL_S:
             self._forget_if_changed()
@@ -48,7 +53,8 @@ class Authenticator:
         return known[0]
 
     def _look_up(self, digest: bytes, secret: str) -> tuple[Identity, float] | None:
-        # Reading and remembering under the lock that forgetting takes: what is remembered is never older than that.
+        # Reading and remembering under the lock that forgetting takes: what is remembered is never
+        # older than that.
         with self._lock:
             record = self._store.lookup(secret)
             if record is None or not record.is_live(time.time()):

@@ -36,7 +36,8 @@ class Call(Protocol):
         """Whether the caller went away or the server is stopping."""
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Run callback once when the call is cancelled or its deadline passes, at once if it was; from any thread."""
+        """Run callback once when the call is cancelled or its deadline passes, at once if it was;
+        from any thread."""
 
     def set_trailer(self, key: str, value: str) -> None:
         """Send a trailer with the status."""

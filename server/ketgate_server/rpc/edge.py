@@ -1,13 +1,14 @@
-"""The way of a call: admission, identity, role, one request, the service, and a status that explains itself.
+"""The way of a call: admission, identity, role, one request, the service, and a status that
+explains itself.
 
-Bytes in, bytes out. A token is checked before the request is read, so a stranger cannot make the server hold a message.
+Bytes in, bytes out. A token is checked before the request is read, so a stranger cannot make the
+server hold a message.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 
@@ -15,12 +16,13 @@ from ketgate_server import __version__
 from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.rpc.admission import Lane, RequestBytes
 from ketgate_server.rpc.auth import Authenticator, require_role
-from ketgate_server.rpc.call import Handler, Service
+from ketgate_server.rpc.call import Call, Service
+from ketgate_server.rpc.endpoint import Endpoint, Route
 from ketgate_server.rpc.errors import DETAILS_KEY, as_ketgate_error, wire_status
 from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
 from ketgate_server.rpc.handler import wrap
 from ketgate_server.rpc.log import LogWriter, stack
-from ketgate_server.rpc.metrics import UNKNOWN_METHOD, MethodMetrics, Metrics
+from ketgate_server.rpc.metrics import UNKNOWN_METHOD, Metrics
 
 VERSION_KEY = "x-ketgate-version"
 REQUEST_ID_KEY = "x-request-id"
@@ -41,35 +43,17 @@ _REFUSALS = {
 """Counted by reason: what an operator watches."""
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A method that is no Method of a Service: one that anybody may call, or that takes a stream of requests."""
-
-    handler: Handler
-    streams: bool = False
-    """May send any number of messages."""
-    takes_stream: bool = False
-    """Reads its requests itself, any number of them."""
-    role: str | None = None
-    """None: no token is needed."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """A method, ready to be called."""
-
-    method: str
-    endpoint: Endpoint
-    lane: Lane
-    metrics: MethodMetrics
-    log_level: str = "info"
-
-
 class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Serves the methods of all services. grpcio calls service() for every call that comes in."""
 
     def __init__(
-        self, limits: Mapping[str, int], authenticator: Authenticator, metrics: Metrics, log: LogWriter, *, plaintext: bool
+        self,
+        limits: Mapping[str, int],
+        authenticator: Authenticator,
+        metrics: Metrics,
+        log: LogWriter,
+        *,
+        plaintext: bool,
     ) -> None:
         self._authenticator = authenticator
         self._metrics = metrics
@@ -108,7 +92,9 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             lane = self._open_stream_lane if endpoint.streams else self._open_lane
         else:
             lane = self._stream_lane if endpoint.streams else self._unary_lane
-        level = "debug" if method.startswith("/grpc.health.") else "info"  # probes come every second, for ever
+        level = (
+            "debug" if method.startswith("/grpc.health.") else "info"
+        )  # probes come every second, for ever
         route = Route(method, endpoint, lane, self._metrics.method(method), level)
         self._handlers[method] = self._method_handler(route)
 
@@ -122,16 +108,19 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         )
 
     def _method_handler(self, route: Route) -> grpc.RpcMethodHandler:
-        # Requests are always taken as a stream: grpcio then calls us before it reads a message, and we decide first.
+        # Requests are always taken as a stream: grpcio then calls us before it reads a message, and
+        # we decide first.
         if route.endpoint.streams:
-            behavior = partial(self._serve_stream, route)
-            behavior.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
-            return grpc.stream_stream_rpc_method_handler(behavior)
-        behavior = partial(self._serve_unary, route)
-        behavior.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
-        return grpc.stream_unary_rpc_method_handler(behavior)
+            stream = partial(self._serve_stream, route)
+            stream.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
+            return grpc.stream_stream_rpc_method_handler(stream)
+        unary = partial(self._serve_unary, route)
+        unary.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
+        return grpc.stream_unary_rpc_method_handler(unary)
 
-    def _serve_unary(self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+    def _serve_unary(
+        self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> bytes:
         call = GrpcCall(route.method, context)
         entered = False
         size = 0
@@ -202,17 +191,24 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         # The listener is on loopback already; this holds whatever forwards to it.
         if self._plaintext and "authorization" in call.metadata and not is_loopback_peer(call.peer):
             raise KetgateError(
-                Reason.TLS_REQUIRED, "tokens are taken over plaintext from this machine only; connect with TLS"
+                Reason.TLS_REQUIRED,
+                "tokens are taken over plaintext from this machine only; connect with TLS",
             )
 
     def _end(self, route: Route, call: GrpcCall, context: grpc.ServicerContext) -> None:
         call.finish()
-        context.set_trailing_metadata((*call.trailers, (REQUEST_ID_KEY, call.request_id), self._version))
+        context.set_trailing_metadata(
+            (*call.trailers, (REQUEST_ID_KEY, call.request_id), self._version)
+        )
         self._record(route, call, "OK", None)
 
-    def _refuse(self, route: Route, call: GrpcCall, context: grpc.ServicerContext, error: Exception) -> Any:
+    def _refuse(
+        self, route: Route, call: GrpcCall, context: grpc.ServicerContext, error: Exception
+    ) -> NoReturn:
         """Answer with an error. Always raises: that is how grpcio is told."""
-        gone = isinstance(error, grpc.RpcError) or (call.cancelled and not isinstance(error, KetgateError))
+        gone = isinstance(error, grpc.RpcError) or (
+            call.cancelled and not isinstance(error, KetgateError)
+        )
         call.finish()
         if gone:
             known = KetgateError(Reason.CANCELLED, "the caller ended the call")
@@ -224,9 +220,15 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         if known.reason in _REFUSALS:
             self._metrics.refused(status.reason)
         context.set_trailing_metadata(
-            (*call.trailers, (REQUEST_ID_KEY, call.request_id), self._version, (DETAILS_KEY, status.details))
+            (
+                *call.trailers,
+                (REQUEST_ID_KEY, call.request_id),
+                self._version,
+                (DETAILS_KEY, status.details),
+            )
         )
         context.abort(status.code, status.message)
+        raise AssertionError  # abort() raises; mypy does not know
 
     def _record(
         self, route: Route, call: GrpcCall, code: str, reason: str | None, fault: str | None = None
@@ -272,7 +274,8 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
                 call.abandon()
 
     def wait_idle(self, timeout_s: float, interrupted: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until no call is in progress, health watches left out. Whether that came before the timeout."""
+        """Wait until no call is in progress, health watches left out. Whether that came before the
+        timeout."""
         end_s = time.monotonic() + timeout_s
         while self._unary_lane.count or self._stream_lane.count:
             if time.monotonic() >= end_s or interrupted():
@@ -286,15 +289,20 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             lane.pool.shutdown(wait=False)
 
 
-def _refuse_unknown(call: Any, requests: Iterator[bytes]) -> Iterator[bytes]:
+def _refuse_unknown(call: Call, _: Iterator[bytes]) -> Iterator[bytes]:
     raise KetgateError(Reason.METHOD_UNKNOWN, f"the server has no method {echo(call.method)}")
     yield b""  # a generator, as every handler is
 
 
 def is_loopback_peer(peer: str) -> bool:
-    """Whether grpcio's name of a peer is this machine: ``ipv4:127.0.0.1:5``, ``ipv6:%5B::1%5D:5``, ``unix:``."""
+    """Whether grpcio's name of a peer is this machine: ``ipv4:127.0.0.1:5``, ``ipv6:%5B::1%5D:5``,
+    ``unix:``."""
     kind, _, rest = peer.partition(":")
     if kind == "unix":
         return True
     host = rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
-    return host == "::1" or (kind == "ipv4" and host.startswith("127.")) or host.startswith("::ffff:127.")
+    return (
+        host == "::1"
+        or (kind == "ipv4" and host.startswith("127."))
+        or host.startswith("::ffff:127.")
+    )

@@ -1,4 +1,5 @@
-"""The one place where an error becomes a gRPC status: google.rpc.Status with ErrorInfo always, and what else helps."""
+"""The one place where an error becomes a gRPC status: google.rpc.Status with ErrorInfo always, and
+what else helps."""
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -10,7 +11,8 @@ from ketgate_server.errors import CATALOGUE, DOMAIN, KetgateError, Reason
 DETAILS_KEY = "grpc-status-details-bin"
 
 MESSAGE_BYTES_MAX = 800
-"""A status travels three times in the trailers, percent-encoded or in base64, and clients accept 8 KiB of those."""
+"""A status travels three times in the trailers, percent-encoded or in base64, and clients accept 8
+KiB of those."""
 
 METADATA_BYTES_MAX = 200
 METADATA_ENTRIES_MAX = 12
@@ -37,14 +39,19 @@ class WireStatus:
 
 
 def as_ketgate_error(error: Exception, request_id: str) -> KetgateError:
-    """The error that a caller may see. Of a fault of ours it is told the request id and nothing else."""
+    """The error that a caller may see. Of a fault of ours it is told the request id and nothing
+    else."""
     if isinstance(error, KetgateError):
         return error
     if isinstance(error, MemoryError):
         return KetgateError(
-            Reason.LIMIT_EXCEEDED, "the server has not enough memory for this request", limit="memory"
+            Reason.LIMIT_EXCEEDED,
+            "the server has not enough memory for this request",
+            limit="memory",
         )
-    return KetgateError(Reason.INTERNAL, f"a fault in the server; its log has the cause under {request_id}")
+    return KetgateError(
+        Reason.INTERNAL, f"a fault in the server; its log has the cause under {request_id}"
+    )
 
 
 def wire_status(error: KetgateError, request_id: str) -> WireStatus:
@@ -71,7 +78,9 @@ def _details(error: KetgateError, message: str, request_id: str) -> list[Message
     ]
     if error.field and CATALOGUE[error.reason].code == "INVALID_ARGUMENT":
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_clean(error.field, FIELD_BYTES_MAX), description=message, reason=error.reason.value
+            field=_clean(error.field, FIELD_BYTES_MAX),
+            description=message,
+            reason=error.reason.value,
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.reason is Reason.LIMIT_EXCEEDED:
@@ -90,8 +99,11 @@ def _details(error: KetgateError, message: str, request_id: str) -> list[Message
 
 
 def _clean(text: str, bytes_max: int) -> str:
-    """Text that any client can decode and a terminal can show: valid UTF-8, no control characters, bounded."""
-    text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:bytes_max])
+    """Text that any client can decode and a terminal can show: valid UTF-8, no control characters,
+    bounded."""
+    text = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[:bytes_max]
+    )
     encoded = text.encode("utf-8", "replace")
     if len(encoded) <= bytes_max:
         return encoded.decode()

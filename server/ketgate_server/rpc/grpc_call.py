@@ -80,8 +80,9 @@ class GrpcCall:
             self.cancel()  # it ended before we could watch it
 
     def cancel(self) -> None:
-        """Tell the call to stop: the caller is gone, its deadline passed, or the server stops. Also grpcio's callback,
-        which comes at the normal end of a call too; then nobody is to be told."""
+        """Tell the call to stop: the caller is gone, its deadline passed, or the server stops. Also
+        grpcio's callback, which comes at the normal end of a call too; then nobody is to be
+        told."""
         with self._lock:
             if self._cancelled or self._finished:
                 return

@@ -15,10 +15,13 @@ _Message = TypeVar("_Message", bound=Message)
 
 
 def wrap(method: Method) -> Handler:
-    """The Handler of a method: parse the one request, call, serialise. It raises KetgateError and what the method does."""
+    """The Handler of a method: parse the one request, call, serialise. It raises KetgateError and
+    what the method does."""
     request_type, unary, stream = method.request_type, method.unary, method.stream
     if (unary is None) == (stream is None):
-        raise ValueError(f"exactly one of unary and stream, for {request_type.DESCRIPTOR.full_name}")
+        raise ValueError(
+            f"exactly one of unary and stream, for {request_type.DESCRIPTOR.full_name}"
+        )
 
     def handle_unary(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         assert unary is not None
@@ -33,14 +36,16 @@ def wrap(method: Method) -> Handler:
 
 
 def parse(request_type: type[_Message], requests: Iterator[bytes]) -> _Message:
-    """The next request. Raises KetgateError MALFORMED_MESSAGE when it is none of this type, or there is none."""
+    """The next request. Raises KetgateError MALFORMED_MESSAGE when it is none of this type, or
+    there is none."""
     content = next(requests, None)
     if content is None:
         raise KetgateError(Reason.MALFORMED_MESSAGE, "the call ended without a request message")
     try:
-        return request_type.FromString(content)
+        request: _Message = request_type.FromString(content)
     except DecodeError as error:
         raise KetgateError(
             Reason.MALFORMED_MESSAGE,
             f"the {len(content)} bytes sent are no message of type {request_type.DESCRIPTOR.full_name}",
         ) from error
+    return request

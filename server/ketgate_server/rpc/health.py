@@ -10,18 +10,20 @@ from grpc_health.v1 import health_pb2
 
 from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.rpc.call import Call
-from ketgate_server.rpc.edge import Endpoint
+from ketgate_server.rpc.endpoint import Endpoint
 from ketgate_server.rpc.handler import parse
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
-_NOT_SERVING = health_pb2.HealthCheckResponse(
-    status=health_pb2.HealthCheckResponse.NOT_SERVING
-).SerializeToString()
-_UNKNOWN = health_pb2.HealthCheckResponse(
-    status=health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-).SerializeToString()
+
+def _encoded(status: int) -> bytes:
+    content: bytes = health_pb2.HealthCheckResponse(status=status).SerializeToString()
+    return content
+
+
+_SERVING = _encoded(health_pb2.HealthCheckResponse.SERVING)
+_NOT_SERVING = _encoded(health_pb2.HealthCheckResponse.NOT_SERVING)
+_UNKNOWN = _encoded(health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
 
 
 class Health:
@@ -43,10 +45,12 @@ class Health:
             f"/{SERVICE}/Watch": Endpoint(self._watch, streams=True),
         }
 
-    def _check(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def _check(self, _: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         service = parse(health_pb2.HealthCheckRequest, requests).service
         if service not in self._known:
-            raise KetgateError(Reason.SERVICE_UNKNOWN, f"the server has no service {echo(service)!r}")
+            raise KetgateError(
+                Reason.SERVICE_UNKNOWN, f"the server has no service {echo(service)!r}"
+            )
         yield _SERVING if self._serving else _NOT_SERVING
 
     def _watch(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:

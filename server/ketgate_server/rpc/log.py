@@ -1,7 +1,8 @@
 """JSON logs on stderr, one object a line, written by a thread of their own.
 
-A call only appends to a queue (0.5 us; structlog's JSON renderer costs 20 us). A reader of stderr that stalls stops this
-thread and nothing else: the queue is bounded, and what did not fit is counted and told.
+A call only appends to a queue (0.5 us; structlog's JSON renderer costs 20 us). A reader of stderr
+that stalls stops this thread and nothing else: the queue is bounded, and what did not fit is
+counted and told.
 """
 
 import json
@@ -24,7 +25,9 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 class LogWriter:
     """Writes events to a file descriptor. Thread-safe; never blocks."""
 
-    def __init__(self, descriptor: int = 2, level: str = "info", queue_max: int = QUEUE_MAX) -> None:
+    def __init__(
+        self, descriptor: int = 2, level: str = "info", queue_max: int = QUEUE_MAX
+    ) -> None:
         self._descriptor = descriptor
         self._threshold = LEVELS[level]
         self._queue_max = queue_max

@@ -1,14 +1,41 @@
-"""Prometheus metrics of the edge. Every label has a bounded set of values: a method that does not exist is "unknown"."""
+"""Prometheus metrics of the edge. Every label has a bounded set of values: a method that does not
+exist is "unknown"."""
 
 import threading
 from collections.abc import Iterable
+from functools import partial
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
 
 from ketgate_server.rpc.admission import Lane
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    300,
+    1800,
+)
 UNKNOWN_METHOD = "unknown"
 
 
@@ -19,7 +46,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # memory, processor time, open files
         self._calls = Counter(
-            "ketgate_calls", "Calls that ended, by method and gRPC code.", ("method", "code"), registry=self.registry
+            "ketgate_calls",
+            "Calls that ended, by method and gRPC code.",
+            ("method", "code"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "ketgate_call_seconds",
@@ -29,17 +59,25 @@ class Metrics:
             registry=self.registry,
         )
         self._refused = Counter(
-            "ketgate_refused", "Calls refused before a service saw them, by reason.", ("reason",), registry=self.registry
+            "ketgate_refused",
+            "Calls refused before a service saw them, by reason.",
+            ("reason",),
+            registry=self.registry,
         )
         self._in_progress = Gauge(
-            "ketgate_calls_in_progress", "Calls in progress, by lane.", ("lane",), registry=self.registry
+            "ketgate_calls_in_progress",
+            "Calls in progress, by lane.",
+            ("lane",),
+            registry=self.registry,
         )
-        self._draining = Gauge("ketgate_draining", "1 while the server takes no new calls.", registry=self.registry)
+        self._draining = Gauge(
+            "ketgate_draining", "1 while the server takes no new calls.", registry=self.registry
+        )
 
     def observe_lanes(self, lanes: Iterable[Lane]) -> None:
         """Show the lanes' own counts; nothing is counted twice."""
         for lane in lanes:
-            self._in_progress.labels(lane.name).set_function(lambda lane=lane: lane.count)
+            self._in_progress.labels(lane.name).set_function(partial(getattr, lane, "count"))
 
     def method(self, name: str) -> "MethodMetrics":
         return MethodMetrics(self._calls, self._seconds.labels(name), name)

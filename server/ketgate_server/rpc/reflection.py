@@ -1,4 +1,5 @@
-"""gRPC reflection, as v1 and v1alpha. The two differ by their package's name only; the public servicer knows v1alpha."""
+"""gRPC reflection, as v1 and v1alpha. The two differ by their package's name only; the public
+servicer knows v1alpha."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +7,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from ketgate_server.rpc.call import Call
-from ketgate_server.rpc.edge import Endpoint
+from ketgate_server.rpc.endpoint import Endpoint
 from ketgate_server.rpc.handler import parse
 
 V1ALPHA = reflection.SERVICE_NAME
@@ -21,7 +22,7 @@ def endpoints(services: Iterable[str], role: str | None) -> dict[str, Endpoint]:
     _add_v1_descriptors()
     servicer = reflection.ReflectionServicer((*services, V1ALPHA, V1))
 
-    def info(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def info(_: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         for answer in servicer.ServerReflectionInfo(_parsed(requests), None):
             yield answer.SerializeToString()
 

@@ -57,7 +57,8 @@ def _options(limits: Mapping[str, int]) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", metadata_bytes),
         ("grpc.absolute_max_metadata_size", metadata_bytes),
-        # One connection may hold more calls than the server takes: it is then told so, rather than left to wait.
+        # One connection may hold more calls than the server takes: it is then told so, rather than
+        # left to wait.
         ("grpc.max_concurrent_streams", 2 * limits["rpc.calls_max"]),
         # Linux would let a second server share the port in silence.
         ("grpc.so_reuseport", 0),

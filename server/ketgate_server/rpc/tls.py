@@ -1,6 +1,8 @@
-"""Certificates. Without given ones, a development CA and a server certificate are made in the data folder.
+"""Certificates. Without given ones, a development CA and a server certificate are made in the data
+folder.
 
-ECDSA P-256. The CA is made once; the server's certificate again when it nears its end or lacks a name.
+ECDSA P-256. The CA is made once; the server's certificate again when it nears its end or lacks a
+name.
 """
 
 import datetime
@@ -38,7 +40,8 @@ class ServerCertificate:
 
 
 def given(certificate_file: Path, key_file: Path, ca_file: Path | None) -> ServerCertificate:
-    """The operator's own certificate. Raises CertificateError when the two do not belong together."""
+    """The operator's own certificate. Raises CertificateError when the two do not belong
+    together."""
     try:
         chain, key = certificate_file.read_bytes(), key_file.read_bytes()
         certificate = x509.load_pem_x509_certificates(chain)[0]
@@ -46,14 +49,19 @@ def given(certificate_file: Path, key_file: Path, ca_file: Path | None) -> Serve
     except (OSError, ValueError, TypeError) as error:
         raise CertificateError(f"cannot read {certificate_file} and {key_file}: {error}") from error
     if private.public_key() != certificate.public_key():
-        raise CertificateError(f"the key {key_file} is not the key of the certificate {certificate_file}")
+        raise CertificateError(
+            f"the key {key_file} is not the key of the certificate {certificate_file}"
+        )
     if certificate.not_valid_after_utc <= _now():
-        raise CertificateError(f"the certificate {certificate_file} ended on {certificate.not_valid_after_utc}")
+        raise CertificateError(
+            f"the certificate {certificate_file} ended on {certificate.not_valid_after_utc}"
+        )
     return ServerCertificate(key, chain, ca_file)
 
 
 def development(folder: Path, host: str) -> ServerCertificate:
-    """A certificate for localhost, 127.0.0.1, ::1 and host, made in folder unless a good one is there."""
+    """A certificate for localhost, 127.0.0.1, ::1 and host, made in folder unless a good one is
+    there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ca_file, ca_key_file = folder / "ca.pem", folder / "ca.key"
     chain_file, key_file = folder / "server.pem", folder / "server.key"
@@ -69,7 +77,9 @@ def development(folder: Path, host: str) -> ServerCertificate:
             _store(chain_file, key_file, certificate, key)
         return ServerCertificate(key_file.read_bytes(), chain_file.read_bytes(), ca_file)
     except (OSError, ValueError, TypeError) as error:
-        raise CertificateError(f"cannot make or read the certificates in {folder}: {error}") from error
+        raise CertificateError(
+            f"cannot make or read the certificates in {folder}: {error}"
+        ) from error
 
 
 def _names(host: str) -> list[x509.GeneralName]:
@@ -95,12 +105,17 @@ def _load(
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)
     except (FileNotFoundError, ValueError):  # ValueError: cut short by a crash of the machine
         return None, None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+    if (
+        not isinstance(key, ec.EllipticCurvePrivateKey)
+        or key.public_key() != certificate.public_key()
+    ):
         return None, None
     return certificate, key
 
 
-def _is_good(certificate: x509.Certificate, ca: x509.Certificate, names: list[x509.GeneralName]) -> bool:
+def _is_good(
+    certificate: x509.Certificate, ca: x509.Certificate, names: list[x509.GeneralName]
+) -> bool:
     if certificate.not_valid_after_utc < _now() + RENEW_BEFORE:
         return False
     try:
@@ -153,7 +168,10 @@ def _make_server(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, valid: datetime.timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    valid: datetime.timedelta,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -167,7 +185,10 @@ def _builder(
 
 
 def _store(
-    certificate_file: Path, key_file: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    certificate_file: Path,
+    key_file: Path,
+    certificate: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
 ) -> None:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

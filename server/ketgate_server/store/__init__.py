@@ -1,1 +1,2 @@
-"""What outlives the process: one SQLite database in the data folder, its schema and its migrations."""
+"""What outlives the process: one SQLite database in the data folder, its schema and its
+migrations."""

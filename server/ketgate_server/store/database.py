@@ -1,6 +1,7 @@
 """Opens the one database of a data folder, made or brought to the schema of this version first.
 
-WAL with synchronous=FULL: what was committed survives a power loss, and readers never wait for a writer.
+WAL with synchronous=FULL: what was committed survives a power loss, and readers never wait for a
+writer.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ketgate_server.files import make_private_folder
 from ketgate_server.store.errors import StoreError
 
 FILE_NAME = "ketgate.db"
@@ -44,13 +46,10 @@ def open_database(data_dir: Path) -> sqlite3.Connection:
     return connection
 
 
-def make_private_folder(path: Path) -> None:
-    """Make a folder that only its owner may enter; an existing one is left as it is."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     return connection
@@ -63,8 +62,12 @@ def _is_ready(connection: sqlite3.Connection) -> bool:
 
 def _revision(connection: sqlite3.Connection) -> str | None:
     """The store's revision; None for one that has none yet."""
-    table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
+    table = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+    ).fetchone()
+    row = (
+        connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
+    )
     return row[0] if row else None
 
 
@@ -94,7 +97,8 @@ def _create(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _exclusive(data_dir: Path) -> Iterator[None]:
-    """One process at a time makes or migrates the store. The lock ends with the process, so none is ever stale."""
+    """One process at a time makes or migrates the store. The lock ends with the process, so none is
+    ever stale."""
     descriptor = os.open(data_dir / "migrate.lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

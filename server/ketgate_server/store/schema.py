@@ -1,4 +1,5 @@
-"""The tables, as SQLAlchemy sees them: what migrations are compared with. Imported only to migrate and to test."""
+"""The tables, as SQLAlchemy sees them: what migrations are compared with. Imported only to migrate
+and to test."""
 
 from sqlalchemy import (
     BigInteger,

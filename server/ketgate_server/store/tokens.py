@@ -1,7 +1,7 @@
 """Bearer tokens: made, listed, revoked and looked up. Only the hash of a secret is kept.
 
-Secrets are 256 random bits, so one SHA-256 is enough: there is nothing to guess, and a lookup by the hash has no
-comparison whose time could tell a caller anything.
+Secrets are 256 random bits, so one SHA-256 is enough: there is nothing to guess, and a lookup by
+the hash has no comparison whose time could tell a caller anything.
 """
 
 import hashlib
@@ -25,13 +25,16 @@ ROLES = {
 }
 """Every role, and what it allows."""
 
-SECRET_PREFIX = "kg_"
+SECRET_PREFIX = "kg_"  # noqa: S105
 TOKENS_MAX = 10_000
 EXPIRES_IN_S_MAX = 100 * 365 * 86_400
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_COLUMNS = "name, tenant, roles, create_time_us, expire_time_us, revoke_time_us"
+_INSERT = """INSERT INTO tokens
+    (secret_sha256, name, tenant, roles, create_time_us, expire_time_us, revoke_time_us)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_SELECT = "SELECT name, tenant, roles, create_time_us, expire_time_us, revoke_time_us FROM tokens "
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class TokenRecord:
 
 
 class TokenStore:
-    """The tokens of a data folder. Several processes may have it open: a server, and a command beside it.
+    """The tokens of a data folder. Several processes may have it open: a server, and a command
+    beside it.
 
     >>> import tempfile
     >>> store = TokenStore.open(Path(tempfile.mkdtemp()))
@@ -88,9 +92,10 @@ class TokenStore:
     ) -> tuple[str, TokenRecord]:
         """Make a token. The secret is returned once and cannot be had again.
 
-        name: 1 to 100 of letters, digits and . _ @ -; a revoked token's name may be given again. expires_in_s: None
-        for never. secret: one made with new_secret(), when it had to be written somewhere first.
-        Raises TokenError for a name that is taken, a role that does not exist, or values out of range.
+        name: 1 to 100 of letters, digits and . _ @ -; a revoked token's name may be given again.
+        expires_in_s: None for never. secret: one made with new_secret(), when it had to be written
+        somewhere first. Raises TokenError for a name that is taken, a role that does not exist, or
+        values out of range.
         """
         _check(name, tenant, roles, expires_in_s)
         secret = secret or new_secret()
@@ -99,12 +104,11 @@ class TokenStore:
         row = (name, tenant, " ".join(dict.fromkeys(roles)), now_us, expire_us, None)
         with self._lock:
             if self._count() >= TOKENS_MAX:
-                raise TokenError(f"there are {TOKENS_MAX} tokens already; revoked ones count: they are the record")
-            try:
-                self._connection.execute(
-                    f"INSERT INTO tokens (secret_sha256, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (_hash(secret), *row),
+                raise TokenError(
+                    f"there are {TOKENS_MAX} tokens already; revoked ones count: they are the record"
                 )
+            try:
+                self._connection.execute(_INSERT, (_hash(secret), *row))
             except sqlite3.IntegrityError as error:
                 raise TokenError(
                     f"there is a token named {name!r} already; choose another name, or revoke that one first"
@@ -115,11 +119,12 @@ class TokenStore:
     def list(self) -> list[TokenRecord]:
         """All tokens, the revoked and the expired too, oldest first."""
         with self._lock:
-            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM tokens ORDER BY uid").fetchall()
+            rows = self._connection.execute(_SELECT + "ORDER BY uid").fetchall()
         return [_record(row) for row in rows]
 
     def revoke(self, name: str) -> TokenRecord:
-        """Revoke the token of this name; running servers refuse it within a second. Revoking twice changes nothing.
+        """Revoke the token of this name; running servers refuse it within a second. Revoking twice
+        changes nothing.
 
         Raises TokenError when there never was one.
         """
@@ -130,22 +135,25 @@ class TokenStore:
             ).rowcount
             self._own_changes += changed
             row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM tokens WHERE name = ? ORDER BY uid DESC LIMIT 1", (name,)
+                _SELECT + "WHERE name = ? ORDER BY uid DESC LIMIT 1", (name,)
             ).fetchone()
         if row is None:
-            raise TokenError(f"there is no token named {name[:100]!r}; `ketgate token list` shows all")
+            raise TokenError(
+                f"there is no token named {name[:100]!r}; `ketgate token list` shows all"
+            )
         return _record(row)
 
     def lookup(self, secret: str) -> TokenRecord | None:
         """The token with this secret, in whatever state it is; None for an unknown one."""
         with self._lock:
             row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM tokens WHERE secret_sha256 = ?", (_hash(secret),)
+                _SELECT + "WHERE secret_sha256 = ?", (_hash(secret),)
             ).fetchone()
         return _record(row) if row else None
 
     def revision(self) -> tuple[int, int]:
-        """Changes whenever the database was changed, by this process or another. Costs microseconds."""
+        """Changes whenever the database was changed, by this process or another. Costs
+        microseconds."""
         with self._lock:
             return self._connection.execute("PRAGMA data_version").fetchone()[0], self._own_changes
 
@@ -183,14 +191,18 @@ def _check(name: str, tenant: str, roles: Sequence[str], expires_in_s: float | N
             raise TokenError(f"there is no role {role[:100]!r}; the roles are: {', '.join(ROLES)}")
     # Written so that NaN fails too.
     if expires_in_s is not None and not 0 < expires_in_s <= EXPIRES_IN_S_MAX:
-        raise TokenError(f"expires_in_s must be above 0 and at most {EXPIRES_IN_S_MAX}; given {expires_in_s}")
+        raise TokenError(
+            f"expires_in_s must be above 0 and at most {EXPIRES_IN_S_MAX}; given {expires_in_s}"
+        )
 
 
 def _record(row: tuple[str, str, str, int, int | None, int | None]) -> TokenRecord:
     name, tenant, roles, create_us, expire_us, revoke_us = row
     create = _time(create_us)
     assert create is not None
-    return TokenRecord(name, tenant, tuple(roles.split()), create, _time(expire_us), _time(revoke_us))
+    return TokenRecord(
+        name, tenant, tuple(roles.split()), create, _time(expire_us), _time(revoke_us)
+    )
 
 
 def _time(time_us: int | None) -> datetime | None:

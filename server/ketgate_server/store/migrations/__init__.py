@@ -1,6 +1,7 @@
 """Brings an older store to the schema of this version.
 
-Alembic costs about half a second to import, so this package is imported only when there is something to do.
+Alembic costs about half a second to import, so this package is imported only when there is
+something to do.
 """
 
 from pathlib import Path
@@ -15,13 +16,16 @@ from ketgate_server.store.errors import StoreError
 
 
 def upgrade(database: Path) -> None:
-    """Run what is missing, all of it in one transaction, so that a crash leaves the store as it was.
+    """Run what is missing, all of it in one transaction, so that a crash leaves the store as it
+    was.
 
     Raises StoreError when the store was written by a newer version than this one.
     """
     engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
     # SQLite's driver commits before DDL of its own accord; these two make the transaction ours.
-    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    event.listen(
+        engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None)
+    )
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     with engine.begin() as connection:
         config = configuration()
@@ -30,8 +34,8 @@ def upgrade(database: Path) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise StoreError(
-                f"{database} was written by a newer version of Ketgate ({error}); start that version, or restore a "
-                "back-up made by this one"
+                f"{database} was written by a newer version of Ketgate ({error}); "
+                "start that version, or restore a back-up made by this one"
             ) from error
 
 
@@ -45,6 +49,6 @@ def configuration() -> Config:
 
 def head() -> str:
     """The newest revision in versions/."""
-    revision = ScriptDirectory.from_config(configuration()).get_current_head()
+    revision: str | None = ScriptDirectory.from_config(configuration()).get_current_head()
     assert revision is not None
     return revision

@@ -1,0 +1,46 @@
+"""What a data folder holds beside the store: the lock of the one server that uses it, and the
+administrator's token."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from ketgate_server.files import write_whole
+from ketgate_server.store.tokens import TokenStore, new_secret
+
+ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
+LOCK_FILE = "server.lock"
+
+
+class FolderInUse(Exception):  # noqa: N818 - a state of the folder
+    """Another server uses the data folder; the message says which process."""
+
+
+def lock_folder(data_dir: Path) -> int:
+    """One server a data folder. The lock ends with the process, so none is ever stale."""
+    descriptor = os.open(data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise FolderInUse(
+            f"another server (process {holder}) uses the data folder {data_dir}; "
+            "stop it, or choose another folder with --data-dir"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def admin_token(data_dir: Path, store: TokenStore) -> Path | None:
+    """The administrator token's file: made with the first token, never again, as its absence may be
+    the operator's wish."""
+    path = data_dir / ADMIN_TOKEN_FILE
+    if store.is_empty():
+        # Written before it is valid: a crash between the two leaves a file that the next start
+        # replaces.
+        secret = new_secret()
+        write_whole(path, f"{secret}\n".encode())
+        store.create("admin", roles=("admin",), secret=secret)
+    return path if path.exists() else None
