@@ -1,1 +1,126 @@
-"""Ketgate's Python client."""
+"""Ketgate's Python client: optimisation over gRPC, with NumPy and pandas in and out.
+
+>>> import ketgate
+>>> with ketgate.connect() as client:
+...     result = client.optimize.portfolio(prices, k=10, min_position=0.01, progress=True)
+>>> result.weights, result.gap
+
+Names are loaded when first used, so that generated stubs (`ketgate.optimization.v1` ...) can be had
+without the rest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ketgate import aio as aio
+    from ketgate import specs as specs
+    from ketgate._client import Client as Client
+    from ketgate._client import Optimize as Optimize
+    from ketgate._client import connect as connect
+    from ketgate._errors import Cancelled as Cancelled
+    from ketgate._errors import DeadlineExceeded as DeadlineExceeded
+    from ketgate._errors import InternalError as InternalError
+    from ketgate._errors import InvalidArgument as InvalidArgument
+    from ketgate._errors import KetgateError as KetgateError
+    from ketgate._errors import LimitExceeded as LimitExceeded
+    from ketgate._errors import NoSolution as NoSolution
+    from ketgate._errors import PartNotInstalled as PartNotInstalled
+    from ketgate._errors import PermissionDenied as PermissionDenied
+    from ketgate._errors import ServerBusy as ServerBusy
+    from ketgate._errors import ServerNotFound as ServerNotFound
+    from ketgate._errors import SolverUnsuitable as SolverUnsuitable
+    from ketgate._errors import Unauthenticated as Unauthenticated
+    from ketgate._errors import Unavailable as Unavailable
+    from ketgate._events import Incumbent as Incumbent
+    from ketgate._events import ProgressEvent as ProgressEvent
+    from ketgate._options import SolveOptions as SolveOptions
+    from ketgate._portfolio import Factors as Factors
+    from ketgate._portfolio import Group as Group
+    from ketgate._portfolio import Lots as Lots
+    from ketgate._portfolio import PortfolioArguments as PortfolioArguments
+    from ketgate._portfolio_result import Frontier as Frontier
+    from ketgate._portfolio_result import FrontierResult as FrontierResult
+    from ketgate._portfolio_result import PortfolioResult as PortfolioResult
+    from ketgate._result import BinaryResult as BinaryResult
+    from ketgate._result import Conflict as Conflict
+    from ketgate._result import IsingResult as IsingResult
+    from ketgate._result import LinearResult as LinearResult
+    from ketgate._result import PortfolioFigures as PortfolioFigures
+    from ketgate._result import Result as Result
+    from ketgate._result import Solution as Solution
+    from ketgate._result import SolverRun as SolverRun
+    from ketgate._result import Status as Status
+    from ketgate._result import StopReason as StopReason
+    from ketgate._result import TimeSplit as TimeSplit
+    from ketgate._retry import Retry as Retry
+    from ketgate._server import Estimate as Estimate
+    from ketgate._server import Limit as Limit
+    from ketgate._server import Parameter as Parameter
+    from ketgate._server import Part as Part
+    from ketgate._server import ServerInfo as ServerInfo
+    from ketgate._server import SolverDescription as SolverDescription
+    from ketgate._version import VERSION as __version__  # noqa: N811
+
+_MODULES = {
+    "_client": ("Client", "Optimize", "connect"),
+    "_errors": (
+        "Cancelled",
+        "DeadlineExceeded",
+        "InternalError",
+        "InvalidArgument",
+        "KetgateError",
+        "LimitExceeded",
+        "NoSolution",
+        "PartNotInstalled",
+        "PermissionDenied",
+        "ServerBusy",
+        "ServerNotFound",
+        "SolverUnsuitable",
+        "Unauthenticated",
+        "Unavailable",
+    ),
+    "_events": ("Incumbent", "ProgressEvent"),
+    "_options": ("SolveOptions",),
+    "_portfolio": ("Factors", "Group", "Lots", "PortfolioArguments"),
+    "_portfolio_result": ("Frontier", "FrontierResult", "PortfolioResult"),
+    "_result": (
+        "BinaryResult",
+        "Conflict",
+        "IsingResult",
+        "LinearResult",
+        "PortfolioFigures",
+        "Result",
+        "Solution",
+        "SolverRun",
+        "Status",
+        "StopReason",
+        "TimeSplit",
+    ),
+    "_retry": ("Retry",),
+    "_server": ("Estimate", "Limit", "Parameter", "Part", "ServerInfo", "SolverDescription"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES = ("aio", "specs")
+
+__all__ = [
+    "__version__",
+    *_SUBMODULES,
+    *_HOME,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"ketgate.{name}")
+    if name == "__version__":
+        return import_module("ketgate._version").VERSION
+    if name not in _HOME:
+        raise AttributeError(f"module 'ketgate' has no attribute {name!r}")
+    value = getattr(import_module(f"ketgate.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

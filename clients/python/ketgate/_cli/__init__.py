@@ -1,0 +1,1 @@
+"""The `ketgate` command. Needs the extra: pip install 'ketgate[cli]'."""

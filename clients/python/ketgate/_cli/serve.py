@@ -1,0 +1,67 @@
+"""`ketgate serve`: the server, where it is installed."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ketgate._errors import InvalidArgument, PartNotInstalled
+
+
+def require_server() -> None:
+    """Raises PartNotInstalled where the server's distribution is absent."""
+    if find_spec("ketgate_server") is None:
+        raise PartNotInstalled(
+            "the server is not installed here",
+            reason="PART_NOT_INSTALLED",
+            remedy="Run: pip install ketgate-server",
+        )
+
+
+def serve(
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of keys, tokens and state.")] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="host:port; port 0: a free one. Default 127.0.0.1:7443.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(help="File written when it serves; default ready.json in the data folder."),
+    ] = None,
+    metrics_listen: Annotated[
+        str | None, typer.Option(help="host:port of the Prometheus endpoint, or off.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Plaintext, on loopback only.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated."),
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Start a server; SIGTERM or Ctrl-C drains and stops it."""
+    require_server()
+    from ketgate_server.main import serve as serve_until_stopped
+
+    overrides: dict[str, object] = {}
+    for pair in setting or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InvalidArgument(f"--set: expected KEY=VALUE, given {pair!r}", field="--set")
+        overrides[key] = value
+    flags = {
+        "data_dir": data_dir,
+        "listen": listen,
+        "ready_file": ready_file,
+        "metrics_listen": metrics_listen,
+        "insecure": insecure or None,
+        "log_level": log_level,
+    }
+    overrides |= {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in flags.items()
+        if value is not None
+    }
+    raise typer.Exit(serve_until_stopped(overrides, config))

@@ -1,0 +1,55 @@
+"""Methods made of the functions that build requests, so that each request has one signature and one
+description.
+
+The functions take their many options as **options of a TypedDict, which checks types; a person who
+asks for help sees every option by name instead.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from ketgate._options import SolveOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def describe_as(method: F, build: Callable[..., Any], *, bound: bool, returns: Any) -> F:
+    """Give method the name, description and signature of build; bound: with `self` before it."""
+    method.__name__ = build.__name__
+    method.__qualname__ = build.__qualname__
+    method.__doc__, parameters = _describe(build)
+    first = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)] if bound else []
+    method.__signature__ = inspect.Signature([*first, *parameters], return_annotation=returns)  # type: ignore[attr-defined]
+    return method
+
+
+def job_result(build: Callable[..., Any]) -> Any:
+    """R of a function that returns Job[R]."""
+    return get_args(get_type_hints(build)["return"])[0]
+
+
+def _describe(build: Callable[..., Any]) -> tuple[str, list[inspect.Parameter]]:
+    """The description, and the parameters with the options spelled out."""
+    text = inspect.getdoc(build) or ""
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(build).parameters.values():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            parameters.append(parameter)
+            continue
+        options = _unpacked(parameter.annotation)
+        for name, kind in options.__annotations__.items():
+            parameters.append(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind
+                )
+            )
+        for described in dict.fromkeys(
+            (options, SolveOptions)
+        ):  # a TypedDict does not tell what it extends
+            text += "\n\n" + (inspect.getdoc(described) or "")
+    return text, parameters
+
+
+def _unpacked(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is not None else annotation
