@@ -8,10 +8,22 @@ typedef struct {
     int replicas;
 } anneal_job;
 
-/* Linear in beta: slow where the fields freeze; measured better on the G-set than geometric. */
-float kg_schedule_beta(kg_schedule s, int64_t sweep) {
+/* Linear in beta: measured better on the G-set than geometric, which spends too long where nothing freezes. */
+static float beta_at(kg_schedule s, int64_t sweep) {
     if (s.sweeps <= 1) return s.beta_end;
     return s.beta_start + (s.beta_end - s.beta_start) * (float)((double)sweep / (double)(s.sweeps - 1));
+}
+
+int kg_block_anneal(kg_block *b, kg_schedule schedule, int64_t sweeps_max, int snapshots) {
+    enum { SNAPSHOTS = 16 };
+    int64_t every = schedule.sweeps / SNAPSHOTS + 8;
+    for (int64_t t = 0; t < schedule.sweeps; t++) {
+        float half[KG_LANES_MAX], beta = beta_at(schedule, t);
+        for (int l = 0; l < b->lanes; l++) half[l] = 0.5f / beta;
+        if (t == sweeps_max || !kg_block_sweep(b, half, 1)) return 0;
+        if (snapshots && t > schedule.sweeps / 3 && t % every == 0) kg_block_offer_lowest(b);
+    }
+    return kg_block_descend(b);
 }
 
 static void anneal_block(void *context, int index) {
@@ -23,14 +35,8 @@ static void anneal_block(void *context, int index) {
     const int8_t *from[KG_LANES_MAX] = {0};
     for (int l = 0; l < count && run->initial_count; l++)
         from[l] = run->initial + (int64_t)((first + l) % run->initial_count) * run->p->n;
-    int going = kg_block_start(&b, from), started = going;
-    for (int64_t t = 0; going && t < job->schedule.sweeps; t++) {
-        float half[KG_LANES_MAX];
-        for (int l = 0; l < KG_LANES_MAX; l++) half[l] = 0.5f / kg_schedule_beta(job->schedule, t);
-        going = kg_block_sweep(&b, half, 1);
-    }
-    if (going) kg_block_descend(&b);
-    if (started) {
+    if (kg_block_start(&b, from)) {
+        kg_block_anneal(&b, job->schedule, job->schedule.sweeps, 0);
         kg_block_measure(&b);
         kg_block_offer(&b, count);
     }

@@ -200,6 +200,16 @@ void kg_block_measure(kg_block *b) {
     for (int l = 0; l < b->lanes; l++) b->energy[l] *= 0.5;
 }
 
+void kg_block_offer_lowest(kg_block *b) {
+    int low = 0;
+    kg_block_measure(b);
+    for (int l = 1; l < b->lanes; l++)
+        if (b->energy[l] < b->energy[low]) low = l;
+    if (b->run->p->offset + b->run->p->unit * b->energy[low] > kg_pool_threshold(b->run->pool)) return;
+    kg_block_read(b, low, b->spins);
+    kg_run_offer(b->run, b->spins, b->energy[low]);
+}
+
 void kg_block_offer(kg_block *b, int count) {
     const kg_ising *p = b->run->p;
     int order[KG_LANES_MAX];

@@ -31,7 +31,12 @@ int kg_block_sweep(kg_block *b, const float *half_temperature, int uniform);
 int kg_block_descend(kg_block *b); /* 0 when stopped: lanes may then not be local minima */
 void kg_block_measure(kg_block *b);
 void kg_block_read(kg_block *b, int lane, int8_t *spins);
+void kg_block_offer_lowest(kg_block *b); /* measures */
 /* Offer what the first `count` lanes hold, best first; needs energies measured. */
 void kg_block_offer(kg_block *b, int count);
+
+/* Anneal a started block and descend. Runs at most sweeps_max of the schedule: what is cut off so, or by a stop, leaves
+ * the lanes as they are. 1 when it came to its end. snapshots: offer the lowest lane now and then once it is cold. */
+int kg_block_anneal(kg_block *b, kg_schedule schedule, int64_t sweeps_max, int snapshots);
 
 #endif

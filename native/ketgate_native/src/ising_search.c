@@ -1,4 +1,116 @@
-/* The anytime driver. */
-#include "ising_block.h"
+/* The anytime driver: stages of doubling length, each a pure function of (problem, seed, stage). */
+#include <stdlib.h>
+#include <string.h>
 
-void kg_search(kg_run *run, int64_t work_max) { (void)run; (void)work_max; }
+#include "ising_block.h"
+#include "ising_tabu.h"
+#include "parallel.h"
+
+enum {
+    STAGES = 48,            /* the last would take 2^48 sweeps */
+    SPARSE_FIRST_SWEEPS = 4,
+    DENSE_FIRST_SWEEPS = 32,
+    DENSE_ANNEALS = KG_ELITE,
+    ITERATIONS_PER_SPIN = 64, /* dense: spins for one tabu iteration a sweep, so that both take about as long */
+};
+
+typedef struct {
+    kg_run *run;
+    int64_t work_max;
+} search_job;
+
+typedef struct {
+    int64_t sweeps, iterations; /* iterations: of tabu, dense only */
+} stage_plan;
+
+static stage_plan plan(const kg_run *run, int stage) {
+    stage_plan s = {0};
+    s.sweeps = (int64_t)(run->p->dense ? DENSE_FIRST_SWEEPS : SPARSE_FIRST_SWEEPS) << stage;
+    if (run->p->dense) s.iterations = s.sweeps * DENSE_ANNEALS * run->p->n / ITERATIONS_PER_SPIN;
+    return s;
+}
+
+/* Work before `stage`, in moves evaluated; saturates. */
+static int64_t work_before(const kg_run *run, int stage) {
+    double total = 0.0;
+    for (int k = 0; k < stage; k++) {
+        stage_plan s = plan(run, k);
+        total += (double)run->p->n * ((double)s.sweeps * (run->p->dense ? DENSE_ANNEALS : kg_block_lanes(run)) +
+                                      (double)s.iterations);
+    }
+    return total < 9e18 ? (int64_t)total : INT64_MAX;
+}
+
+static kg_schedule schedule_of(const kg_run *run, stage_plan s, int warm) {
+    kg_schedule schedule = {s.sweeps, run->p->beta_hot, run->p->beta_cold};
+    if (warm) schedule.beta_start = 0.5f * (run->p->beta_hot + run->p->beta_cold); /* keeps most of a given state */
+    return schedule;
+}
+
+/* Every second stage of a run with warm starts begins from them. */
+static void warm_starts(const kg_run *run, int stage, int count, const int8_t **from) {
+    for (int l = 0; l < count && run->initial_count && stage % 2 == 0; l++)
+        from[l] = run->initial + (int64_t)(l % run->initial_count) * run->p->n;
+}
+
+static void sparse_stage(kg_run *run, int stage, int64_t work) {
+    kg_block b;
+    stage_plan s = plan(run, stage);
+    if (kg_block_init(&b, run, (uint64_t)stage)) return;
+    const int8_t *from[KG_LANES_MAX] = {0};
+    warm_starts(run, stage, b.lanes, from);
+    int64_t sweeps_max = work / ((int64_t)run->p->n * b.lanes);
+    if (kg_block_start(&b, from)) {
+        int ended = kg_block_anneal(&b, schedule_of(run, s, from[0] != NULL), sweeps_max, 1);
+        if (!ended && atomic_load(&run->interrupted)) kg_block_offer_lowest(&b);
+        if (ended) {
+            kg_block_measure(&b);
+            kg_block_offer(&b, b.lanes);
+        }
+    }
+    kg_block_free(&b);
+}
+
+/* Anneals one state after another into an elite, then lets tabu search recombine them. */
+static void dense_stage(kg_run *run, int stage, int64_t work) {
+    int n = run->p->n, count = 0;
+    stage_plan s = plan(run, stage);
+    int8_t *spins = malloc((size_t)n * KG_ELITE);
+    double energies[KG_ELITE];
+    if (!spins) {
+        atomic_store(&run->no_memory, 1);
+        return;
+    }
+    const int8_t *from[KG_LANES_MAX] = {0};
+    warm_starts(run, stage, DENSE_ANNEALS, from);
+    int going = 1;
+    for (int k = 0; going && k < DENSE_ANNEALS; k++) {
+        kg_block b;
+        if (kg_block_init(&b, run, (uint64_t)stage * KG_LANES_MAX + (uint64_t)k)) break;
+        going = kg_block_start(&b, from + k) && kg_block_anneal(&b, schedule_of(run, s, from[k] != NULL), work / n, 0);
+        if (going || atomic_load(&run->interrupted)) kg_block_offer_lowest(&b);
+        work -= s.sweeps * n;
+        if (going) {
+            kg_block_read(&b, 0, spins + (int64_t)count * n);
+            energies[count++] = b.energy[0];
+        }
+        kg_block_free(&b);
+    }
+    int64_t iterations = work / n < s.iterations ? work / n : s.iterations;
+    kg_elite elite = {count, spins, energies};
+    if (going && iterations > 0) kg_tabu_trajectory(run, (uint64_t)stage, iterations, 0, NULL, &elite);
+    free(spins);
+}
+
+static void run_stage(void *context, int stage) {
+    const search_job *job = context;
+    int64_t before = work_before(job->run, stage);
+    if (before >= job->work_max || kg_run_stopped(job->run)) return;
+    if (job->run->p->dense) dense_stage(job->run, stage, job->work_max - before);
+    else sparse_stage(job->run, stage, job->work_max - before);
+}
+
+void kg_search(kg_run *run, int64_t work_max) {
+    search_job job = {run, work_max};
+    kg_parallel_for(run->threads, STAGES, run_stage, &job);
+}

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "ising_isa.h"
+#include "ising_tabu.h"
 #include "parallel.h"
 
-enum { ELITE = 8, TENURE_SPREAD = 10, RING = 4096, REBASE = 1 << 30, POLL_WORK = 1 << 18 };
+enum { TENURE_SPREAD = 10, RING = 4096, REBASE = 1 << 30, POLL_WORK = 1 << 18 };
 
 typedef struct {
     kg_run *run;
@@ -20,7 +21,7 @@ typedef struct {
 typedef struct {
     kg_run *run;
     kg_row_state row;
-    int chunks, tenure, elite;
+    int chunks, tenure, tenure_base, tenure_fixed, elite;
     int32_t iteration;
     uint8_t *dirty;           /* sparse: chunks whose maxima must be found anew */
     int32_t moved[RING];      /* sparse: which spin moved at iteration t % RING */
@@ -28,7 +29,7 @@ typedef struct {
     int8_t *best, *scratch;   /* of the trajectory since its last start */
     double best_energy;
     int8_t *elite_spins;
-    double elite_energy[ELITE];
+    double elite_energy[KG_ELITE];
     kg_rng rng;
 } tabu_state;
 
@@ -41,15 +42,14 @@ static int init(tabu_state *s, kg_run *run, uint64_t stream, int tenure) {
     s->rng = kg_rng_stream(run->seed ^ 0x7ABu, stream);
     s->chunks = (p->n + KG_CHUNK - 1) / KG_CHUNK;
     size_t padded = (size_t)s->chunks * KG_CHUNK;
-    int limit = RING - TENURE_SPREAD - 1 < p->n / 3 ? RING - TENURE_SPREAD - 1 : p->n / 3;
-    s->tenure = tenure > 0 ? tenure : 10 + p->n / 100;
-    if (s->tenure > limit) s->tenure = limit;
+    s->tenure_fixed = tenure;
+    s->tenure_base = 10 + p->n / 100;
     s->row.p = p;
     s->row.spins = aligned(padded * 4), s->row.fields = aligned(padded * 4), s->row.until = aligned(padded * 4);
     s->row.free_max = aligned((size_t)s->chunks * 4), s->row.any_max = aligned((size_t)s->chunks * 4);
     s->dirty = calloc((size_t)s->chunks + 1, 1);
     s->best = malloc(padded + 1), s->scratch = malloc(padded + 1);
-    s->elite_spins = malloc(ELITE * (size_t)p->n + 1);
+    s->elite_spins = malloc(KG_ELITE * (size_t)p->n + 1);
     return s->row.spins && s->row.fields && s->row.until && s->row.free_max && s->row.any_max && s->dirty &&
            s->best && s->scratch && s->elite_spins;
 }
@@ -179,7 +179,7 @@ static void enlist(tabu_state *s) {
         if (s->elite_energy[k] == s->best_energy && !memcmp(s->elite_spins + (size_t)k * n, s->best, n)) return;
         if (s->elite_energy[k] > s->elite_energy[worst]) worst = k;
     }
-    if (s->elite < ELITE) worst = s->elite++;
+    if (s->elite < KG_ELITE) worst = s->elite++;
     else if (s->elite_energy[worst] <= s->best_energy) return;
     s->elite_energy[worst] = s->best_energy;
     memcpy(s->elite_spins + (size_t)worst * n, s->best, n);
@@ -188,9 +188,9 @@ static void enlist(tabu_state *s) {
 /* Where to start next, into scratch. */
 static void recombine(tabu_state *s) {
     int n = s->row.p->n, differ = 0;
-    int full = s->elite == ELITE;
-    const int8_t *a = s->elite_spins + (size_t)kg_rng_below(&s->rng, ELITE) * (size_t)n;
-    const int8_t *b = s->elite_spins + (size_t)kg_rng_below(&s->rng, ELITE) * (size_t)n;
+    int full = s->elite == KG_ELITE;
+    const int8_t *a = s->elite_spins + (size_t)kg_rng_below(&s->rng, KG_ELITE) * (size_t)n;
+    const int8_t *b = s->elite_spins + (size_t)kg_rng_below(&s->rng, KG_ELITE) * (size_t)n;
     for (int i = 0; i < n; i++) {
         int8_t coin = kg_rng_next(&s->rng) >> 63 ? 1 : -1;
         if (full) differ += a[i] != b[i];
@@ -203,7 +203,16 @@ static void recombine(tabu_state *s) {
         }
 }
 
+/* No single tenure suits all problems (measured best: 10 for sparse rows, 40 for full ones at n = 1000). */
+static void draw_tenure(tabu_state *s) {
+    int limit = RING - TENURE_SPREAD - 1 < s->row.p->n / 3 ? RING - TENURE_SPREAD - 1 : s->row.p->n / 3;
+    int drawn = (s->tenure_base << kg_rng_below(&s->rng, 4)) / 2;
+    s->tenure = s->tenure_fixed > 0 ? s->tenure_fixed : drawn;
+    if (s->tenure > limit) s->tenure = limit;
+}
+
 static int begin(tabu_state *s, const int8_t *spins) {
+    draw_tenure(s);
     if (!load(s, spins)) return 0;
     forget(s);
     s->best_energy = s->row.energy;
@@ -218,44 +227,66 @@ static void offer(tabu_state *s) {
     kg_run_offer(s->run, s->scratch, s->best_energy);
 }
 
-static void trajectory(void *context, int index) {
-    const tabu_job *job = context;
-    kg_run *run = job->run;
-    int n = run->p->n;
-    tabu_state s;
-    if (kg_run_stopped(run)) return;
-    if (!init(&s, run, (uint64_t)index, job->tenure)) {
-        atomic_store(&run->no_memory, 1);
-        release(&s);
-        return;
+static void admit(tabu_state *s, const kg_elite *elite) {
+    for (int k = 0; elite && k < elite->count; k++) {
+        memcpy(s->best, elite->spins + (int64_t)k * s->row.p->n, (size_t)s->row.p->n);
+        s->best_energy = elite->energies[k];
+        s->at_best = 0;
+        enlist(s);
     }
-    recombine(&s);
-    if (run->initial_count)
-        memcpy(s.scratch, run->initial + (int64_t)(index % run->initial_count) * n, (size_t)n);
+}
+
+/* Iterate; start anew from a recombination at every stall. What it offers does not depend on where it is cut off. */
+static void iterate(tabu_state *s, int64_t iterations) {
+    kg_run *run = s->run;
+    int n = run->p->n, going = begin(s, s->scratch);
     int64_t stall_max = 5 * (int64_t)n + 1000, stall = 0, unpolled = 0;
-    int going = begin(&s, s.scratch), improved = going;
     double offered = INFINITY;
-    for (int64_t t = 0; going && t < job->iterations; t++) {
-        double before = s.best_energy;
-        move(&s, choose(&s));
-        atomic_fetch_add_explicit(&run->work, n, memory_order_relaxed);
-        if (s.best_energy < before) stall = 0, improved = 1;
-        else if (++stall >= stall_max || s.iteration >= REBASE) {
-            if (improved && s.best_energy <= offered) offer(&s), offered = s.best_energy;
-            enlist(&s);
-            recombine(&s);
-            going = begin(&s, s.scratch);
-            stall = 0, improved = 1;
-        }
+    for (int64_t t = 0; going && t < iterations; t++) {
+        double before = s->best_energy;
+        move(s, choose(s));
+        stall = s->best_energy < before ? 0 : stall + 1;
         unpolled += n;
+        if (stall >= stall_max || s->iteration >= REBASE) {
+            offer(s);
+            enlist(s);
+            recombine(s);
+            going = begin(s, s->scratch);
+            stall = 0, offered = INFINITY;
+        }
         if (unpolled >= POLL_WORK) {
+            atomic_fetch_add_explicit(&run->work, unpolled, memory_order_relaxed);
             unpolled = 0;
-            if (improved && s.best_energy < offered) offer(&s), offered = s.best_energy, improved = 0;
+            if (s->best_energy < offered && stall > 0) offer(s), offered = s->best_energy;
             going = going && !kg_run_stopped(run);
         }
     }
-    if (isfinite(s.best_energy) && improved && (going || s.best_energy < offered)) offer(&s);
-    release(&s);
+    atomic_fetch_add_explicit(&run->work, unpolled, memory_order_relaxed);
+    if (isfinite(s->best_energy) && s->best_energy < offered) offer(s);
+}
+
+void kg_tabu_trajectory(kg_run *run, uint64_t stream, int64_t iterations, int tenure, const int8_t *initial,
+                        const kg_elite *elite) {
+    tabu_state *s = malloc(sizeof *s);
+    if (!s || !init(s, run, stream, tenure)) {
+        atomic_store(&run->no_memory, 1);
+    } else {
+        admit(s, elite);
+        recombine(s);
+        if (initial) memcpy(s->scratch, initial, (size_t)run->p->n);
+        s->best_energy = INFINITY;
+        iterate(s, iterations);
+    }
+    if (s) release(s);
+    free(s);
+}
+
+static void trajectory(void *context, int index) {
+    const tabu_job *job = context;
+    kg_run *run = job->run;
+    if (kg_run_stopped(run)) return;
+    const int8_t *from = run->initial_count ? run->initial + (int64_t)(index % run->initial_count) * run->p->n : NULL;
+    kg_tabu_trajectory(run, (uint64_t)index, job->iterations, job->tenure, from, NULL);
 }
 
 void kg_tabu(kg_run *run, int64_t iterations, int restarts, int tenure) {

@@ -114,7 +114,7 @@ int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
         *bound = INFINITY;
         return 1;
     }
-    for (int round = 0; round < rounds; round++) {
+    for (int round = 0;; round++) {
         mq_relax_with_cuts(s, &s->r, &s->now, *rho);
         if (mq_stopped(s)) return 2;
         double value = mq_bound(p, &s->now, &s->r, &s->s);
@@ -128,10 +128,11 @@ int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
         int changed = mq_fix(p, &s->now, &s->s, mq_cutoff(s));
         double wanted = next_price(s, *rho);
         int moved = fabs(wanted - *rho) > 0.02 * (wanted + *rho) + 1e-12;
-        if (round + 1 == rounds) break;
+        int again = changed && point_cut_off(s); /* at most once a name: the count of rounds does not bind it */
+        if (round + 1 >= rounds && !again) break;
         if (moved)
             *rho = wanted;
-        else if (!changed || !point_cut_off(s))
+        else if (!again)
             break;
     }
     return 0;

@@ -5,6 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef MQ_TRACE
+#include <stdio.h>
+#endif
 
 #include "miqp_search.h"
 
@@ -301,6 +304,11 @@ int mq_tree(mq_search *s, double bound, double rho) {
             closed = b.kind == DECIDED || bound >= mq_cutoff(s);
         }
         if (closed) {
+#ifdef MQ_TRACE
+            if (bound < mq_cutoff(s)) { int u=0,h=0,nz=0; for (int i=0;i<s->p.n;i++) { u += s->now.allowed[i]==3; h += s->now.allowed[i]==2; nz += s->r.x[i]!=0; }
+                double v=mq_bound(&s->p,&s->now,&s->r,&s->s);
+                fprintf(stderr, "LEAF bound %.12g cutoff %.12g again %.12g rho %g und %d held %d nz %d conv %d swol %d names %g kmax %d kind %d\n", bound, mq_cutoff(s), v, rho, u, h, nz, s->r.converged, s->r.swollen, mq_relax_names(&s->r), s->p.names_max, b.kind); }
+#endif
             s->proven = fmin(s->proven, bound + s->p.constant);
             continue;
         }

@@ -13,6 +13,8 @@ enum { PROXIMAL_MAX = 60 };
 static const double ROWS_MISSED = 1e-7;
 /* Polish to well below the tolerance; each round costs two triangular solves. */
 static const double STATIONARITY_POLISHED = 1e-12, ROWS_POLISHED = 2e-14;
+/* What rounding may leave on the hardest problems, however small the tolerance asked for. */
+static const double TOLERANCE_MIN = 1e-11;
 
 typedef struct {
     double stationarity, rows;
@@ -53,14 +55,14 @@ static void recentre(kg_core *t) {
 
 /* Proximal steps on one working set. 0 when its conditions hold, -2 when names must be priced first. */
 static int settle_core(kg_problem *t, kg_core *core, kg_qp_result *out, double *scratch) {
-    double best = INFINITY;
+    double best = INFINITY, polished = fmin(STATIONARITY_POLISHED, 0.1 * t->p->tolerance);
     int worse = 0;
     for (int step = 0; step < PROXIMAL_MAX; step++) {
         int status = kg_core_solve(core);
         if (status) return status;
         residual now = proximal_residual(core);
         if (step == 0 && t->count < t->p->n && (now.rows > ROWS_MISSED || now.stationarity > 1e-6)) return -2;
-        if (now.stationarity <= STATIONARITY_POLISHED && now.rows <= ROWS_POLISHED) return 0;
+        if (now.stationarity <= polished && now.rows <= ROWS_POLISHED) return 0;
         double combined = fmax(now.stationarity, now.rows);
         if (now.rows > ROWS_MISSED || now.stationarity > 1e-6) {
             status = certified(t, core, out, scratch);
@@ -122,7 +124,7 @@ int kg_qp_solve(const kg_qp *p, kg_qp_result *out) {
     if (!status) {
         status = run(&t, out, scratch);
         if (status >= 0) kg_problem_measure(&t, out);
-        if (status == KG_QP_OPTIMAL && !(out->kkt_residual <= p->tolerance)) status = KG_QP_NUMERICAL;
+        if (status == KG_QP_OPTIMAL && !(out->kkt_residual <= fmax(p->tolerance, TOLERANCE_MIN))) status = KG_QP_NUMERICAL;
     }
     out->price_s = t.price_ns * 1e-9;
     free(scratch);
