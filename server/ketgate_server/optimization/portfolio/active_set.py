@@ -1,5 +1,7 @@
 """The solver "active-set": continuous portfolios by the native convex QP kernel."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ketgate_server.optimization.base import (
@@ -13,7 +15,7 @@ from ketgate_server.optimization.base import (
     Task,
     sense_sign,
 )
-from ketgate_server.optimization.portfolio import quadratic, sharpe
+from ketgate_server.optimization.portfolio import continuous, sharpe
 from ketgate_server.optimization.portfolio.conflict import find_conflict
 from ketgate_server.optimization.portfolio.covariance import Array
 from ketgate_server.optimization.portfolio.frontier import Walk
@@ -36,16 +38,27 @@ def ended(task: Task, *, work: int = 0) -> StopReason:
     """Why a solver that is about to return ended."""
     if task.should_stop:
         return task.stop_reason
-    return StopReason.WORK_LIMIT if task.work_limit and work >= task.work_limit else StopReason.COMPLETED
+    return (
+        StopReason.WORK_LIMIT
+        if task.work_limit and work >= task.work_limit
+        else StopReason.COMPLETED
+    )
 
 
 def infeasible(problem: PortfolioProblem, task: Task, work: int) -> Outcome:
     """A proof that there is no solution, and why, if that is found in time."""
-    return Outcome(Status.INFEASIBLE, StopReason.COMPLETED, work=work, conflict=find_conflict(problem, task))
+    return Outcome(
+        Status.INFEASIBLE, StopReason.COMPLETED, work=work, conflict=find_conflict(problem, task)
+    )
 
 
 def settled(
-    problem: PortfolioProblem, task: Task, status: Status, weights: Array | None, bound: float, work: int
+    problem: PortfolioProblem,
+    task: Task,
+    status: Status,
+    weights: Array | None,
+    bound: float,
+    work: int,
 ) -> Outcome:
     """An outcome of one portfolio; the bound in the minimised sense."""
     if status is Status.INFEASIBLE:
@@ -79,7 +92,7 @@ class ActiveSet:
     )
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
-    parameters: tuple[ParameterSpec, ...] = ()
+    parameters: Sequence[ParameterSpec] = ()
     part = "native"
     work_unit = "pivots"
     deterministic = True
@@ -95,7 +108,10 @@ class ActiveSet:
     def memory_bytes(self, problem: Problem) -> int:
         size = problem.size
         rows = problem.num_constraints - 2 * size
-        return 8 * (min(size, 6000) ** 2 + size * max(8, rows)) + 3 * portfolio(problem).covariance.nbytes
+        return (
+            8 * (min(size, 6000) ** 2 + size * max(8, rows))
+            + 3 * portfolio(problem).covariance.nbytes
+        )
 
     def solve(self, problem: Problem, task: Task) -> Outcome:
         asked = portfolio(problem)
@@ -104,7 +120,7 @@ class ActiveSet:
         if isinstance(asked.objective, MaximumSharpe):
             ratio = sharpe.maximise(asked, task)
             return settled(asked, task, ratio.status, ratio.weights, -ratio.bound, ratio.work)
-        solved = quadratic.solve(program_of(asked), task)
+        solved = continuous.solve(program_of(asked), task)
         return settled(asked, task, solved.status, solved.weights, solved.bound, solved.work)
 
 
@@ -114,11 +130,19 @@ def walk(problem: PortfolioProblem, task: Task) -> Outcome:
     frontier = path.run()
     if frontier is None:
         return settled(problem, task, path.status, None, -np.inf, path.work)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     asked = problem.objective.points if isinstance(problem.objective, EfficientFrontier) else 0
     if len(frontier.weights) < asked and path.status is not Status.OPTIMAL:
-        warnings = (f"{len(frontier.weights)} of {asked} portfolios of the frontier were found within the limits",)
+        warnings = (
+            f"{len(frontier.weights)} of {asked} portfolios of the frontier were found within the limits",
+        )
     return Outcome(
-        path.status, ended(task, work=path.work), (frontier.weights[0],), (1,), _known(path.low_bound), path.work,
-        frontier=frontier, warnings=warnings,
+        path.status,
+        ended(task, work=path.work),
+        (frontier.weights[0],),
+        (1,),
+        _known(path.low_bound),
+        path.work,
+        frontier=frontier,
+        warnings=warnings,
     )

@@ -1,5 +1,7 @@
 """The solver "branch-and-bound": portfolios with few names, least positions and round lots, to a proof."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ketgate_server.optimization.base import (
@@ -12,8 +14,18 @@ from ketgate_server.optimization.base import (
     Task,
 )
 from ketgate_server.optimization.portfolio import discrete
-from ketgate_server.optimization.portfolio.active_set import ended, infeasible, portfolio, settled, walk
-from ketgate_server.optimization.portfolio.model import EfficientFrontier, MaximumSharpe, PortfolioProblem
+from ketgate_server.optimization.portfolio.active_set import (
+    ended,
+    infeasible,
+    portfolio,
+    settled,
+    walk,
+)
+from ketgate_server.optimization.portfolio.model import (
+    EfficientFrontier,
+    MaximumSharpe,
+    PortfolioProblem,
+)
 from ketgate_server.optimization.portfolio.program import program_of
 from ketgate_server.optimization.portfolio.sharpe_discrete import maximise_discrete
 
@@ -30,7 +42,7 @@ class BranchAndBound:
     )
     problems = frozenset({ProblemKind.PORTFOLIO_DISCRETE})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
-    parameters: tuple[ParameterSpec, ...] = ()
+    parameters: Sequence[ParameterSpec] = ()
     part = "native"
     work_unit = "nodes"
     deterministic = True
@@ -55,19 +67,33 @@ class BranchAndBound:
         return self._program(asked, task)
 
     def _program(self, problem: PortfolioProblem, task: Task) -> Outcome:
-        initial = None if task.initial is None else np.ascontiguousarray(task.initial[0], dtype=np.float64)
+        initial = (
+            None
+            if task.initial is None
+            else np.ascontiguousarray(task.initial[0], dtype=np.float64)
+        )
         found = discrete.search(
-            program_of(problem), problem.constraints, task, initial=initial, report=True,
+            program_of(problem),
+            problem.constraints,
+            task,
+            initial=initial,
+            report=True,
             nodes_max=task.work_limit or None,
         )
         if found.status is Status.INFEASIBLE:
             return infeasible(problem, task, found.nodes)
         if found.weights is None:
             return settled(problem, task, found.status, None, found.bound, found.nodes)
-        solutions = _distinct([problem.polish(weights) for weights in found.pool or [found.weights]])
+        solutions = _distinct(
+            [problem.polish(weights) for weights in found.pool or [found.weights]]
+        )
         return Outcome(
-            found.status, ended(task, work=found.nodes), solutions, (1,) * len(solutions),
-            found.bound if np.isfinite(found.bound) else None, found.nodes,
+            found.status,
+            ended(task, work=found.nodes),
+            solutions,
+            (1,) * len(solutions),
+            found.bound if np.isfinite(found.bound) else None,
+            found.nodes,
         )
 
 

@@ -20,14 +20,18 @@ def check_magnitude(array: Array, path: str, largest: float) -> None:
     if array.size and float(np.abs(array).max()) > largest:
         k = int(np.abs(array).argmax())
         raise FieldError(
-            path, expected=f"numbers of magnitude at most {largest:g}", given=f"{array.flat[k]} at element {k}"
+            path,
+            expected=f"numbers of magnitude at most {largest:g}",
+            given=f"{array.flat[k]} at element {k}",
         )
 
 
 def check_not_negative(array: Array, path: str) -> None:
     if array.size and float(array.min()) < 0.0:
         k = int(array.argmin())
-        raise FieldError(path, expected="numbers not below 0", given=f"{array.flat[k]} at element {k}")
+        raise FieldError(
+            path, expected="numbers not below 0", given=f"{array.flat[k]} at element {k}"
+        )
 
 
 def symmetric(matrix: Array, path: str) -> Array:
@@ -52,7 +56,11 @@ def positive_semidefinite(matrix: Array, path: str, *, repair: bool = False) -> 
         return matrix, ""
     if repair:
         return nearest_psd(matrix)
-    worst = "" if found.eigenvector is None else f", mostly in position {int(np.abs(found.eigenvector).argmax())}"
+    worst = (
+        ""
+        if found.eigenvector is None
+        else f", mostly in position {int(np.abs(found.eigenvector).argmax())}"
+    )
     raise FieldError(
         path,
         expected="a positive semidefinite matrix",
@@ -71,7 +79,9 @@ def nearest_psd(matrix: Array) -> tuple[Array, str]:
     raised = np.maximum(values, 0.0)
     repaired = (vectors * raised) @ vectors.T
     repaired = np.ascontiguousarray((repaired + repaired.T) / 2)
-    moved = float(np.linalg.norm(repaired - matrix) / max(np.linalg.norm(matrix), np.finfo(float).tiny))
+    moved = float(
+        np.linalg.norm(repaired - matrix) / max(np.linalg.norm(matrix), np.finfo(float).tiny)
+    )
     text = (
         f"the covariance was not positive semidefinite (least eigenvalue {values[0]:.6g}); the nearest one that "
         f"is was used, {moved:.3g} of its Frobenius norm away; variances rose by at most "

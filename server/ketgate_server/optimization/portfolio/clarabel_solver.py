@@ -1,5 +1,6 @@
 """The solver "clarabel": continuous portfolios by the interior-point method of the library Clarabel."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,10 @@ class Clarabel:
     description = "Convex portfolios by an interior-point method (Clarabel); an independent check of active-set."
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
-    parameters = (
-        ParameterSpec("iterations_max", "Interior-point iterations at most.", 200, minimum=1, maximum=10_000),
+    parameters: Sequence[ParameterSpec] = (
+        ParameterSpec(
+            "iterations_max", "Interior-point iterations at most.", 200, minimum=1, maximum=10_000
+        ),
     )
     part = "clarabel"
     work_unit = "iterations"
@@ -54,8 +57,16 @@ class Clarabel:
             return "it finds one portfolio of a quadratic objective"
         if isinstance(asked.covariance, Factors):
             wide = asked.covariance.loadings.shape[1] > FACTORS_MAX or asked.size > FACTOR_NAMES_MAX
-            return f"it takes at most {FACTOR_NAMES_MAX} names and {FACTORS_MAX} factors" if wide else None
-        return None if asked.size <= DENSE_NAMES_MAX else f"it takes at most {DENSE_NAMES_MAX} names here"
+            return (
+                f"it takes at most {FACTOR_NAMES_MAX} names and {FACTORS_MAX} factors"
+                if wide
+                else None
+            )
+        return (
+            None
+            if asked.size <= DENSE_NAMES_MAX
+            else f"it takes at most {DENSE_NAMES_MAX} names here"
+        )
 
     def memory_bytes(self, problem: Problem) -> int:
         covariance = portfolio(problem).covariance
@@ -81,7 +92,9 @@ class Clarabel:
         return _outcome(asked, task, form, found, origin)
 
 
-def _cones(form: conic.Standard, clarabel: Any) -> tuple[sparse.csc_matrix, Array, list[Any], np.ndarray]:
+def _cones(
+    form: conic.Standard, clarabel: Any
+) -> tuple[sparse.csc_matrix, Array, list[Any], np.ndarray]:
     """A x + s = b with s in cones; and for each row of it the row of the program it stands for, signed, 0 for none."""
     rows = form.rows.matrix
     low, high = form.rows.ends
@@ -104,16 +117,27 @@ def _outcome(
     status = str(found.status)
     work = int(found.iterations)
     if "PrimalInfeasible" in status:
-        return settled(problem, task, Status.INFEASIBLE if status == "PrimalInfeasible" else Status.NO_SOLUTION, None, -np.inf, work)
+        return settled(
+            problem,
+            task,
+            Status.INFEASIBLE if status == "PrimalInfeasible" else Status.NO_SOLUTION,
+            None,
+            -np.inf,
+            work,
+        )
     x = np.array(found.x)
     if not np.isfinite(x).all() or (form.scaled and not x[-1] > 0):
         return settled(problem, task, Status.NO_SOLUTION, None, -np.inf, work)
     weights = conic.repaired(form.program, form.weights(x))
     bound = -np.inf
     if not form.scaled:
-        bound = form.program.lagrangian_bound(weights, *_multipliers(form, np.array(found.z), origin))
-    proven = status == "Solved" and not form.scaled and _close(problem, form, weights, bound)
-    return settled(problem, task, Status.OPTIMAL if proven else Status.FEASIBLE, weights, bound, work)
+        bound = form.program.lagrangian_bound(
+            weights, *_multipliers(form, np.array(found.z), origin)
+        )
+    proven = status == "Solved" and not form.scaled and _close(form, weights, bound)
+    return settled(
+        problem, task, Status.OPTIMAL if proven else Status.FEASIBLE, weights, bound, work
+    )
 
 
 def _multipliers(form: conic.Standard, dual: Array, origin: np.ndarray) -> tuple[Array, float]:
@@ -123,6 +147,6 @@ def _multipliers(form: conic.Standard, dual: Array, origin: np.ndarray) -> tuple
     return by_row[form.main], price
 
 
-def _close(problem: PortfolioProblem, form: conic.Standard, weights: Array, bound: float) -> bool:
+def _close(form: conic.Standard, weights: Array, bound: float) -> bool:
     program = form.program
     return program.objective(weights) - bound <= 1e-9 * max(program.size_of_parts(weights), 1e-300)

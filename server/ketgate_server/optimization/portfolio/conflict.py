@@ -12,7 +12,12 @@ import numpy as np
 
 from ketgate_server.optimization.base import Conflict, Task
 from ketgate_server.optimization.portfolio.covariance import Array
-from ketgate_server.optimization.portfolio.model import Interval, MaximumSharpe, PortfolioProblem, TargetReturn
+from ketgate_server.optimization.portfolio.model import (
+    Interval,
+    MaximumSharpe,
+    PortfolioProblem,
+    TargetReturn,
+)
 from ketgate_server.optimization.portfolio.rows import RowBuilder
 
 FEASIBILITY = 1e-9
@@ -52,8 +57,11 @@ def find_conflict(problem: PortfolioProblem, task: Task) -> tuple[Conflict, ...]
 
 
 def _explain(
-    infeasible: Callable[[Sequence[Constraint]], bool], background: list[Constraint], candidates: list[Constraint],
-    *, changed: bool,
+    infeasible: Callable[[Sequence[Constraint]], bool],
+    background: list[Constraint],
+    candidates: list[Constraint],
+    *,
+    changed: bool,
 ) -> list[Constraint]:
     if changed and infeasible(background):
         return []
@@ -72,24 +80,48 @@ def constraints_of(problem: PortfolioProblem) -> list[Constraint]:
     found = []
     match problem.objective:
         case TargetReturn(minimum_return=least):
-            found.append(Constraint(
-                "portfolio.objective.target_return.minimum_return", "", f"expected return at least {least:.10g}"
-            ))
+            found.append(
+                Constraint(
+                    "portfolio.objective.target_return.minimum_return",
+                    "",
+                    f"expected return at least {least:.10g}",
+                )
+            )
         case MaximumSharpe(risk_free_rate=rate):
-            found.append(Constraint(
-                "portfolio.objective.maximum_sharpe.risk_free_rate", "", f"expected return above {rate:.10g}"
-            ))
+            found.append(
+                Constraint(
+                    "portfolio.objective.maximum_sharpe.risk_free_rate",
+                    "",
+                    f"expected return above {rate:.10g}",
+                )
+            )
     if np.isfinite([limits.budget.lower, limits.budget.upper]).any():
-        found.append(Constraint(f"{below}.budget", "", f"sum of the weights {_words(limits.budget)}"))
-    found.append(Constraint(f"{below}.lower", "", f"lower bounds of the weights, {_spread(limits.lower)}"))
+        found.append(
+            Constraint(f"{below}.budget", "", f"sum of the weights {_words(limits.budget)}")
+        )
+    found.append(
+        Constraint(f"{below}.lower", "", f"lower bounds of the weights, {_spread(limits.lower)}")
+    )
     if np.isfinite(limits.upper).any():
-        found.append(Constraint(f"{below}.upper", "", f"upper bounds of the weights, {_spread(limits.upper)}"))
+        found.append(
+            Constraint(
+                f"{below}.upper", "", f"upper bounds of the weights, {_spread(limits.upper)}"
+            )
+        )
     for k, group in enumerate(limits.groups):
-        found.append(Constraint(f"{below}.groups[{k}]", group.name, f"sum of the group {_words(group.interval)}"))
+        found.append(
+            Constraint(
+                f"{below}.groups[{k}]", group.name, f"sum of the group {_words(group.interval)}"
+            )
+        )
     if limits.names_max:
-        found.append(Constraint(f"{below}.cardinality.names_max", "", f"at most {limits.names_max} names"))
+        found.append(
+            Constraint(f"{below}.cardinality.names_max", "", f"at most {limits.names_max} names")
+        )
     if limits.names_min:
-        found.append(Constraint(f"{below}.cardinality.names_min", "", f"at least {limits.names_min} names"))
+        found.append(
+            Constraint(f"{below}.cardinality.names_min", "", f"at least {limits.names_min} names")
+        )
     if limits.position_min:
         text = f"a weight is 0 or at least {limits.position_min:.10g}"
         found.append(Constraint(f"{below}.cardinality.position_min", "", text))
@@ -97,7 +129,9 @@ def constraints_of(problem: PortfolioProblem) -> list[Constraint]:
         text = f"sum of |w - current weights| at most {limits.turnover_max:.10g}"
         found.append(Constraint(f"{below}.turnover_max", "", text))
     if limits.lot_weights is not None:
-        found.append(Constraint(f"{below}.round_lots", "", "weights are whole multiples of the lots"))
+        found.append(
+            Constraint(f"{below}.round_lots", "", "weights are whole multiples of the lots")
+        )
     return found
 
 
@@ -107,14 +141,20 @@ def feasible(problem: PortfolioProblem, kept: set[str], time_limit_s: float) -> 
     solver = highspy.Highs()
     solver.silent()
     for option, value in (
-        ("threads", 1), ("time_limit", max(time_limit_s, 1e-3)), ("primal_feasibility_tolerance", FEASIBILITY),
-        ("mip_feasibility_tolerance", FEASIBILITY), ("presolve", "on"),
+        ("threads", 1),
+        ("time_limit", max(time_limit_s, 1e-3)),
+        ("primal_feasibility_tolerance", FEASIBILITY),
+        ("mip_feasibility_tolerance", FEASIBILITY),
+        ("presolve", "on"),
     ):
         solver.setOptionValue(option, value)
     solver.passModel(rows.highs_model())
     solver.run()
     status = solver.getModelStatus()
-    if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+    if status in (
+        highspy.HighsModelStatus.kInfeasible,
+        highspy.HighsModelStatus.kUnboundedOrInfeasible,
+    ):
         return False
     if status in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kUnbounded):
         return True
@@ -135,7 +175,9 @@ def _model(problem: PortfolioProblem, kept: set[str]) -> RowBuilder:
         rows.row(w, ones, limits.budget.lower, limits.budget.upper)
     for k, group in enumerate(limits.groups):
         if f"{below}.groups[{k}]" in kept:
-            rows.row(w[group.members], group.coefficients, group.interval.lower, group.interval.upper)
+            rows.row(
+                w[group.members], group.coefficients, group.interval.lower, group.interval.upper
+            )
     _add_trades(rows, problem, kept, w, far)
     _add_names(rows, problem, kept, w, lower, upper)
     if f"{below}.round_lots" in kept and limits.lot_weights is not None:
@@ -147,7 +189,9 @@ def _model(problem: PortfolioProblem, kept: set[str]) -> RowBuilder:
     return rows
 
 
-def _add_trades(rows: RowBuilder, problem: PortfolioProblem, kept: set[str], w: np.ndarray, far: float) -> None:
+def _add_trades(
+    rows: RowBuilder, problem: PortfolioProblem, kept: set[str], w: np.ndarray, far: float
+) -> None:
     """Turnover, and the returns that an objective demands, net of the cost of trading where it counts."""
     limits, book, expected = problem.constraints, problem.book, problem.expected_returns
     size = problem.size
@@ -174,13 +218,20 @@ def _add_trades(rows: RowBuilder, problem: PortfolioProblem, kept: set[str], w: 
         least = problem.objective.risk_free_rate / scale + 1e-6
         if traded is not None and book is not None:
             costs = np.concatenate((book.buy_cost, book.sell_cost)) / scale
-            rows.row(np.append(w, traded), np.concatenate((expected / scale, -costs)), least, np.inf)
+            rows.row(
+                np.append(w, traded), np.concatenate((expected / scale, -costs)), least, np.inf
+            )
         else:
             rows.row(w, expected / scale, least, np.inf)
 
 
 def _add_names(
-    rows: RowBuilder, problem: PortfolioProblem, kept: set[str], w: np.ndarray, lower: Array, upper: Array
+    rows: RowBuilder,
+    problem: PortfolioProblem,
+    kept: set[str],
+    w: np.ndarray,
+    lower: Array,
+    upper: Array,
 ) -> None:
     """Names held: a binary for each long side and each short side that there is."""
     limits = problem.constraints
@@ -202,7 +253,11 @@ def _add_names(
 
 def _sides(rows: RowBuilder, w: int, position: float, lower: float, upper: float) -> list[int]:
     """A binary for each side that w has: on the long one position <= w <= upper, on the short one likewise."""
-    sides = [int(p) for p in rows.columns(np.zeros(1), np.ones(1), integer=True)] if upper > 0 or lower < 0 else []
+    sides = (
+        [int(p) for p in rows.columns(np.zeros(1), np.ones(1), integer=True)]
+        if upper > 0 or lower < 0
+        else []
+    )
     if lower >= 0 and upper > 0:
         rows.row(np.array([w, sides[0]]), np.array([1.0, -upper]), -np.inf, 0.0)
         rows.row(np.array([w, sides[0]]), np.array([1.0, -max(position, lower)]), 0.0, np.inf)

@@ -40,7 +40,9 @@ def standard(program: Program) -> Standard:
     """The program itself."""
     rows, size = RowBuilder(), program.size
     w = rows.columns(program.lower, program.upper)
-    for row, low, high in zip(program.rows.matrix, program.rows.lower, program.rows.upper, strict=True):
+    for row, low, high in zip(
+        program.rows.matrix, program.rows.lower, program.rows.upper, strict=True
+    ):
         kept = np.flatnonzero(row)
         rows.row(w[kept], row[kept], low, high)
     linear = [program.linear]
@@ -52,7 +54,15 @@ def standard(program: Program) -> Standard:
     blocks, extra = _risk(rows, program, w)
     linear.append(np.zeros(extra))
     total = np.concatenate(linear)
-    return Standard(program, _place(blocks, rows.size, program.scale), total, rows, slice(0, len(program.rows.lower)), turnover, False)
+    return Standard(
+        program,
+        _place(blocks, rows.size, program.scale),
+        total,
+        rows,
+        slice(0, len(program.rows.lower)),
+        turnover,
+        False,
+    )
 
 
 def homogeneous(problem: PortfolioProblem) -> Standard:
@@ -67,25 +77,46 @@ def homogeneous(problem: PortfolioProblem) -> Standard:
     rows, size = RowBuilder(), problem.size
     y = rows.columns(np.full(size, -np.inf), np.full(size, np.inf))
     trading = program.costly or program.turnover_max is not None
-    held = rows.columns(np.zeros(2 * size), np.full(2 * size, np.inf)) if trading else np.empty(0, np.int64)
-    factors = program.covariance.scaled_loadings.shape[1] if isinstance(program.covariance, Factors) else 0
+    held = (
+        rows.columns(np.zeros(2 * size), np.full(2 * size, np.inf))
+        if trading
+        else np.empty(0, np.int64)
+    )
+    factors = (
+        program.covariance.scaled_loadings.shape[1]
+        if isinstance(program.covariance, Factors)
+        else 0
+    )
     exposures = rows.columns(np.full(factors, -np.inf), np.full(factors, np.inf))
     kappa = rows.columns(np.zeros(1), np.full(1, np.inf))[0]
-    for row, low, high in zip(program.rows.matrix, program.rows.lower, program.rows.upper, strict=True):
+    for row, low, high in zip(
+        program.rows.matrix, program.rows.lower, program.rows.upper, strict=True
+    ):
         _scaled_row(rows, y, row, float(low), float(high), kappa)
     for k in range(size):
-        _scaled_row(rows, y[k : k + 1], np.ones(1), float(program.lower[k]), float(program.upper[k]), kappa)
+        _scaled_row(
+            rows, y[k : k + 1], np.ones(1), float(program.lower[k]), float(program.upper[k]), kappa
+        )
     if trading:
         _trade_rows(rows, program, y, held, kappa)
     _exposure_rows(rows, program, y, exposures)
     costs = np.concatenate((program.buy_cost, program.sell_cost)) if trading else np.empty(0)
     place = np.concatenate((y, held, [kappa]))
-    rows.row(place, np.concatenate((-program.linear, -costs, [-problem.objective.risk_free_rate])), 1.0, 1.0)
+    rows.row(
+        place,
+        np.concatenate((-program.linear, -costs, [-problem.objective.risk_free_rate])),
+        1.0,
+        1.0,
+    )
     blocks = _blocks(program, y, exposures)
-    return Standard(program, _place(blocks, rows.size, 1.0), np.zeros(rows.size), rows, slice(0, 0), -1, True)
+    return Standard(
+        program, _place(blocks, rows.size, 1.0), np.zeros(rows.size), rows, slice(0, 0), -1, True
+    )
 
 
-def _scaled_row(rows: RowBuilder, y: np.ndarray, row: Array, low: float, high: float, kappa: int) -> None:
+def _scaled_row(
+    rows: RowBuilder, y: np.ndarray, row: Array, low: float, high: float, kappa: int
+) -> None:
     kept = np.flatnonzero(row)
     place = np.append(y[kept], kappa)
     if np.isfinite(low):
@@ -94,12 +125,16 @@ def _scaled_row(rows: RowBuilder, y: np.ndarray, row: Array, low: float, high: f
         rows.row(place, np.append(row[kept], -high), -np.inf, 0.0)
 
 
-def _trades(rows: RowBuilder, program: Program, w: np.ndarray, kappa: int | None) -> tuple[np.ndarray, int]:
+def _trades(
+    rows: RowBuilder, program: Program, w: np.ndarray, kappa: int | None
+) -> tuple[np.ndarray, int]:
     held = rows.columns(np.zeros(2 * program.size), np.full(2 * program.size, np.inf))
     return held, _trade_rows(rows, program, w, held, kappa)
 
 
-def _trade_rows(rows: RowBuilder, program: Program, w: np.ndarray, held: np.ndarray, kappa: int | None) -> int:
+def _trade_rows(
+    rows: RowBuilder, program: Program, w: np.ndarray, held: np.ndarray, kappa: int | None
+) -> int:
     """w - bought + sold = book, and the limit of their sum; the position of that row, -1 without."""
     size = program.size
     for k in range(size):
@@ -113,18 +148,31 @@ def _trade_rows(rows: RowBuilder, program: Program, w: np.ndarray, held: np.ndar
     if kappa is None:
         rows.row(held, np.ones(2 * size), -np.inf, program.turnover_max)
     else:
-        rows.row(np.append(held, kappa), np.append(np.ones(2 * size), -program.turnover_max), -np.inf, 0.0)
+        rows.row(
+            np.append(held, kappa),
+            np.append(np.ones(2 * size), -program.turnover_max),
+            -np.inf,
+            0.0,
+        )
     return rows.count - 1
 
 
-def _risk(rows: RowBuilder, program: Program, w: np.ndarray) -> tuple[list[tuple[np.ndarray, sparse.spmatrix]], int]:
-    count = program.covariance.scaled_loadings.shape[1] if isinstance(program.covariance, Factors) else 0
+def _risk(
+    rows: RowBuilder, program: Program, w: np.ndarray
+) -> tuple[list[tuple[np.ndarray, sparse.spmatrix]], int]:
+    count = (
+        program.covariance.scaled_loadings.shape[1]
+        if isinstance(program.covariance, Factors)
+        else 0
+    )
     exposures = rows.columns(np.full(count, -np.inf), np.full(count, np.inf))
     _exposure_rows(rows, program, w, exposures)
     return _blocks(program, w, exposures), count
 
 
-def _exposure_rows(rows: RowBuilder, program: Program, w: np.ndarray, exposures: np.ndarray) -> None:
+def _exposure_rows(
+    rows: RowBuilder, program: Program, w: np.ndarray, exposures: np.ndarray
+) -> None:
     if isinstance(program.covariance, Factors):
         for k, column in enumerate(program.covariance.scaled_loadings.T):
             rows.row(np.append(w, exposures[k]), np.append(column, -1.0), 0.0, 0.0)
@@ -139,7 +187,9 @@ def _blocks(
     return [(w, sparse.coo_matrix(program.covariance.dense()))]
 
 
-def _place(blocks: list[tuple[np.ndarray, sparse.spmatrix]], size: int, scale: float) -> sparse.csc_matrix:
+def _place(
+    blocks: list[tuple[np.ndarray, sparse.spmatrix]], size: int, scale: float
+) -> sparse.csc_matrix:
     """The blocks on the diagonal of a (size, size) matrix, at the positions of their columns."""
     row, column, value = [], [], []
     for positions, block in blocks:
@@ -148,7 +198,9 @@ def _place(blocks: list[tuple[np.ndarray, sparse.spmatrix]], size: int, scale: f
         column.append(positions[entries.col])
         value.append(scale * entries.data)
     shape = (size, size)
-    return sparse.csc_matrix((np.concatenate(value), (np.concatenate(row), np.concatenate(column))), shape=shape)
+    return sparse.csc_matrix(
+        (np.concatenate(value), (np.concatenate(row), np.concatenate(column))), shape=shape
+    )
 
 
 def repaired(program: Program, weights: Array) -> Array:

@@ -53,8 +53,13 @@ def problem_from_proto(
     if isinstance(objective, m.RiskParity):
         _check_risk_parity(message, constraints, book, covariance, path)
     return m.PortfolioProblem(
-        covariance=covariance, objective=objective, constraints=constraints, expected_returns=expected_returns,
-        names=names, book=book, warnings=warnings,
+        covariance=covariance,
+        objective=objective,
+        constraints=constraints,
+        expected_returns=expected_returns,
+        names=names,
+        book=book,
+        warnings=warnings,
     )
 
 
@@ -96,7 +101,9 @@ def _read_model(message: portfolio_pb2.PortfolioProblem, path: str) -> Moments:
         case "prices":
             return _read_prices(message.prices, f"{path}.prices")
         case _:
-            raise FieldError(f"{path}.model", expected="moments, factors or prices", given="none of them")
+            raise FieldError(
+                f"{path}.model", expected="moments, factors or prices", given="none of them"
+            )
 
 
 def _read_moments(message: portfolio_pb2.Moments, path: str) -> Moments:
@@ -107,7 +114,9 @@ def _read_moments(message: portfolio_pb2.Moments, path: str) -> Moments:
     matrix = read_float64(message.covariance, f"{path}.covariance", shape=("n", "n"))
     _check_some_names(matrix, f"{path}.covariance")
     matrix = checks.symmetric(matrix, f"{path}.covariance")
-    matrix, warning = checks.positive_semidefinite(matrix, f"{path}.covariance", repair=message.nearest_psd)
+    matrix, warning = checks.positive_semidefinite(
+        matrix, f"{path}.covariance", repair=message.nearest_psd
+    )
     expected = _read_expected_returns(message, len(matrix), path)
     return Dense(matrix), expected, (warning,) if warning else ()
 
@@ -145,35 +154,51 @@ def _read_prices(message: portfolio_pb2.PriceHistory, path: str) -> Moments:
     periods, size = prices.shape
     _check_some_names(prices.T, f"{path}.prices")
     if periods < 3:
-        raise FieldError(f"{path}.prices", expected="at least 3 periods", given=f"shape {prices.shape}")
+        raise FieldError(
+            f"{path}.prices", expected="at least 3 periods", given=f"shape {prices.shape}"
+        )
     _check_names_limit(size, "optimization.names_max", f"{path}.prices")
     allowed = LIMITS["optimization.periods_max"].value
     if periods > allowed:
-        raise LimitError("optimization.periods_max", allowed=allowed, given=periods, field=f"{path}.prices")
+        raise LimitError(
+            "optimization.periods_max", allowed=allowed, given=periods, field=f"{path}.prices"
+        )
     if not (prices > 0).all():
         k = int((prices <= 0).argmax())
         place = f"period {k // size}, name {k % size}"
-        raise FieldError(f"{path}.prices", expected="prices above 0", given=f"{prices.flat[k]} at {place}")
+        raise FieldError(
+            f"{path}.prices", expected="prices above 0", given=f"{prices.flat[k]} at {place}"
+        )
     given = _read_expected_returns(message, size, path)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         estimate = estimators.estimate(
             prices,
-            estimator=_choice(_ESTIMATORS, message.covariance_estimator, f"{path}.covariance_estimator"),
+            estimator=_choice(
+                _ESTIMATORS, message.covariance_estimator, f"{path}.covariance_estimator"
+            ),
             return_kind=_choice(_RETURN_KINDS, message.return_kind, f"{path}.return_kind"),
-            half_life_periods=_positive(message, "half_life_periods", path, estimators.HALF_LIFE_PERIODS),
-            periods_per_year=_positive(message, "periods_per_year", path, estimators.PERIODS_PER_YEAR),
+            half_life_periods=_positive(
+                message, "half_life_periods", path, estimators.HALF_LIFE_PERIODS
+            ),
+            periods_per_year=_positive(
+                message, "periods_per_year", path, estimators.PERIODS_PER_YEAR
+            ),
         )
     moments = np.concatenate((estimate.expected_returns, estimate.covariance.ravel()))
     if not (np.abs(moments) <= checks.MOMENT_MAX).all():
         raise FieldError(
-            f"{path}.prices", expected=f"prices whose moments are below {checks.MOMENT_MAX:g}",
-            given="larger ones", hint="two neighbouring prices of a name differ too much",
+            f"{path}.prices",
+            expected=f"prices whose moments are below {checks.MOMENT_MAX:g}",
+            given="larger ones",
+            hint="two neighbouring prices of a name differ too much",
         )
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if estimate.shrinkage is not None:
         warnings = (f"Ledoit-Wolf shrinkage: {estimate.shrinkage:.6g} of the identity target",)
     elif periods - 1 <= size:
-        warnings = (f"{periods - 1} returns of {size} names: the covariance is singular; consider shrinkage",)
+        warnings = (
+            f"{periods - 1} returns of {size} names: the covariance is singular; consider shrinkage",
+        )
     expected = estimate.expected_returns if given is None else given
     return Dense(np.ascontiguousarray(estimate.covariance)), expected, warnings
 
@@ -205,7 +230,9 @@ def _read_objective(message: portfolio_pb2.PortfolioObjective, size: int, path: 
                 )
             return m.EfficientFrontier(points)
         case _:
-            raise FieldError(f"{path}.kind", expected="one of the kinds of objective", given="none of them")
+            raise FieldError(
+                f"{path}.kind", expected="one of the kinds of objective", given="none of them"
+            )
 
 
 def _read_budgets(message: portfolio_pb2.RiskParity, size: int, path: str) -> Array:
@@ -217,15 +244,19 @@ def _read_budgets(message: portfolio_pb2.RiskParity, size: int, path: str) -> Ar
     if not (budgets > 1e-12 * budgets.max()).all():
         k = int(budgets.argmin())
         raise FieldError(
-            f"{path}.budgets", expected="positive shares, none below 1e-12 of the largest",
+            f"{path}.budgets",
+            expected="positive shares, none below 1e-12 of the largest",
             given=f"{budgets[k]} at element {k}",
         )
     return np.asarray(budgets / budgets.sum())
 
 
 def _check_risk_parity(
-    message: portfolio_pb2.PortfolioProblem, limits: m.Constraints, book: m.Book | None,
-    covariance: Covariance, path: str,
+    message: portfolio_pb2.PortfolioProblem,
+    limits: m.Constraints,
+    book: m.Book | None,
+    covariance: Covariance,
+    path: str,
 ) -> None:
     """Risk parity with anything but a budget and the bounds 0 and 1 is another problem: refuse it."""
     below = f"{path}.constraints"
@@ -242,15 +273,18 @@ def _check_risk_parity(
     for field, present in refused:
         if present:
             raise FieldError(
-                field, expected="nothing but a budget and the bounds 0 and 1 with risk parity",
-                given="another constraint or cost", hint="leave it out, or choose another objective",
+                field,
+                expected="nothing but a budget and the bounds 0 and 1 with risk parity",
+                given="another constraint or cost",
+                hint="leave it out, or choose another objective",
             )
     diagonal = covariance.diagonal()
     if not (diagonal > 0).all():
         kind = message.WhichOneof("model")
         field = {"moments": "covariance", "factors": "specific_variances"}.get(str(kind), "prices")
         raise FieldError(
-            f"{path}.{kind}.{field}", expected="a positive variance of each name, as risk parity shares risk",
+            f"{path}.{kind}.{field}",
+            expected="a positive variance of each name, as risk parity shares risk",
             given=f"{diagonal.min()} at element {int(diagonal.argmin())}",
         )
 
@@ -263,10 +297,14 @@ def _read_names(message: portfolio_pb2.PortfolioProblem, size: int, path: str) -
     for k, name in enumerate(names):
         if len(name) > NAME_CHARACTERS_MAX:
             raise FieldError(
-                f"{path}[{k}]", expected=f"at most {NAME_CHARACTERS_MAX} characters", given=f"{len(name)} of them"
+                f"{path}[{k}]",
+                expected=f"at most {NAME_CHARACTERS_MAX} characters",
+                given=f"{len(name)} of them",
             )
         if name in seen:
-            raise FieldError(f"{path}[{k}]", expected=f"another name than at {seen[name]}", given=name)
+            raise FieldError(
+                f"{path}[{k}]", expected=f"another name than at {seen[name]}", given=name
+            )
         seen[name] = k
     return names
 
@@ -298,7 +336,9 @@ def _check_some_names(array: Array, path: str) -> None:
 
 def _choice(table: dict[int, _T], number: int, path: str) -> _T:
     if number not in table:
-        raise FieldError(path, expected=f"one of {', '.join(str(n) for n in sorted(table))}", given=number)
+        raise FieldError(
+            path, expected=f"one of {', '.join(str(n) for n in sorted(table))}", given=number
+        )
     return table[number]
 
 
@@ -313,5 +353,7 @@ def _positive(message: Message, name: str, path: str, default: float) -> float:
 
 def _finite(value: float, path: str) -> float:
     if not math.isfinite(value) or abs(value) > checks.MOMENT_MAX:
-        raise FieldError(path, expected=f"a number of magnitude at most {checks.MOMENT_MAX:g}", given=value)
+        raise FieldError(
+            path, expected=f"a number of magnitude at most {checks.MOMENT_MAX:g}", given=value
+        )
     return value

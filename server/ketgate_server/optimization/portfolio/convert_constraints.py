@@ -32,7 +32,9 @@ def read_constraints(
         turnover_max = _number(given.turnover_max, f"{below}.turnover_max", 0.0, checks.WEIGHT_MAX)
         if not message.HasField("current"):
             raise FieldError(
-                f"{path}.current", expected="the weights held now, as turnover_max counts from them", given="nothing"
+                f"{path}.current",
+                expected="the weights held now, as turnover_max counts from them",
+                given="nothing",
             )
     cardinality = given.cardinality
     position_min = _number(cardinality.position_min, f"{below}.cardinality.position_min", 0.0, 1.0)
@@ -58,7 +60,9 @@ def read_book(message: portfolio_pb2.PortfolioProblem, size: int, path: str) -> 
         return None
     below = f"{path}.current"
     if not message.current.HasField("weights"):
-        raise FieldError(f"{below}.weights", expected=f"the weights held now, shape ({size},)", given="nothing")
+        raise FieldError(
+            f"{below}.weights", expected=f"the weights held now, shape ({size},)", given="nothing"
+        )
     held = read_float64(message.current.weights, f"{below}.weights", shape=(size,))
     checks.check_magnitude(held, f"{below}.weights", checks.WEIGHT_MAX)
     return m.Book(
@@ -76,41 +80,59 @@ def read_interval(message: program_pb2.Range, path: str) -> m.Interval:
         if message.HasField(name):
             _number(getattr(message, name), f"{path}.{name}", -checks.WEIGHT_MAX, checks.WEIGHT_MAX)
     if lower > upper:
-        raise FieldError(f"{path}.lower", expected=f"a lower end not above the upper one, {upper}", given=lower)
+        raise FieldError(
+            f"{path}.lower", expected=f"a lower end not above the upper one, {upper}", given=lower
+        )
     return m.Interval(lower, upper)
 
 
-def _read_groups(given: portfolio_pb2.PortfolioConstraints, size: int, path: str) -> tuple[m.Group, ...]:
+def _read_groups(
+    given: portfolio_pb2.PortfolioConstraints, size: int, path: str
+) -> tuple[m.Group, ...]:
     allowed = LIMITS["optimization.groups_max"].value
     if len(given.groups) > allowed:
-        raise LimitError("optimization.groups_max", allowed=allowed, given=len(given.groups), field=path)
+        raise LimitError(
+            "optimization.groups_max", allowed=allowed, given=len(given.groups), field=path
+        )
     return tuple(_read_group(group, size, f"{path}[{k}]") for k, group in enumerate(given.groups))
 
 
 def _read_group(group: portfolio_pb2.Group, size: int, path: str) -> m.Group:
     if len(group.name) > 200:
-        raise FieldError(f"{path}.name", expected="at most 200 characters", given=f"{len(group.name)} of them")
+        raise FieldError(
+            f"{path}.name", expected="at most 200 characters", given=f"{len(group.name)} of them"
+        )
     members = np.array(group.members, dtype=np.int64)
     if not members.size:
         raise FieldError(f"{path}.members", expected="at least one position", given="none")
     outside = (members < 0) | (members >= size)
     if outside.any():
         k = int(np.argmax(outside))
-        raise FieldError(f"{path}.members[{k}]", expected=f"a position from 0 to {size - 1}", given=int(members[k]))
+        raise FieldError(
+            f"{path}.members[{k}]",
+            expected=f"a position from 0 to {size - 1}",
+            given=int(members[k]),
+        )
     if len(np.unique(members)) != len(members):
         order = np.argsort(members, kind="stable")
         k = int(order[1:][np.diff(members[order]) == 0][0])
-        raise FieldError(f"{path}.members[{k}]", expected="each position once", given=int(members[k]))
+        raise FieldError(
+            f"{path}.members[{k}]", expected="each position once", given=int(members[k])
+        )
     coefficients = np.ones(len(members))
     if group.coefficients:
         coefficients = np.array(group.coefficients, dtype=np.float64)
         if len(coefficients) != len(members):
             raise FieldError(
-                f"{path}.coefficients", expected=f"none or {len(members)}, one a member", given=len(coefficients)
+                f"{path}.coefficients",
+                expected=f"none or {len(members)}, one a member",
+                given=len(coefficients),
             )
         if not np.isfinite(coefficients).all():
             k = int(np.argmin(np.isfinite(coefficients)))
-            raise FieldError(f"{path}.coefficients[{k}]", expected="a finite number", given=coefficients[k])
+            raise FieldError(
+                f"{path}.coefficients[{k}]", expected="a finite number", given=coefficients[k]
+            )
         checks.check_magnitude(coefficients, f"{path}.coefficients", checks.WEIGHT_MAX)
     if not group.HasField("range"):
         raise FieldError(f"{path}.range", expected="the bounds of the sum", given="nothing")
@@ -122,7 +144,11 @@ def _read_lots(given: portfolio_pb2.PortfolioConstraints, size: int, path: str) 
         return None
     where = f"{path}.lot_weights"
     if not given.round_lots.HasField("lot_weights"):
-        raise FieldError(where, expected=f"the weight of a lot of each name, shape ({size},) or (1,)", given="nothing")
+        raise FieldError(
+            where,
+            expected=f"the weight of a lot of each name, shape ({size},) or (1,)",
+            given="nothing",
+        )
     lots = read_float64(given.round_lots.lot_weights, where, shape=(size,), broadcast_scalar=True)
     checks.check_not_negative(lots, where)
     checks.check_magnitude(lots, where, checks.WEIGHT_MAX)
@@ -130,7 +156,9 @@ def _read_lots(given: portfolio_pb2.PortfolioConstraints, size: int, path: str) 
     if small.any():
         k = int(np.argmax(small))
         raise FieldError(
-            where, expected=f"0 or at least {LOT_WEIGHT_MIN:g}", given=f"{lots[k]} at element {k}",
+            where,
+            expected=f"0 or at least {LOT_WEIGHT_MIN:g}",
+            given=f"{lots[k]} at element {k}",
             hint="so small a lot is no restriction: send 0",
         )
     return lots
@@ -146,18 +174,25 @@ def _read_costs(current: portfolio_pb2.CurrentBook, name: str, size: int, path: 
     return np.ascontiguousarray(costs)
 
 
-def _weights(given: portfolio_pb2.PortfolioConstraints, name: str, size: int, path: str) -> Array | None:
+def _weights(
+    given: portfolio_pb2.PortfolioConstraints, name: str, size: int, path: str
+) -> Array | None:
     if not given.HasField(name):
         return None
-    bounds = read_float64(getattr(given, name), f"{path}.{name}", shape=(size,), broadcast_scalar=True)
+    bounds = read_float64(
+        getattr(given, name), f"{path}.{name}", shape=(size,), broadcast_scalar=True
+    )
     checks.check_magnitude(bounds, f"{path}.{name}", checks.WEIGHT_MAX)
     return bounds
 
 
-def _check_relations(cardinality: portfolio_pb2.Cardinality, position_min: float, path: str) -> None:
+def _check_relations(
+    cardinality: portfolio_pb2.Cardinality, position_min: float, path: str
+) -> None:
     if cardinality.names_max and cardinality.names_min > cardinality.names_max:
         raise FieldError(
-            f"{path}.cardinality.names_min", expected=f"at most names_max, {cardinality.names_max}",
+            f"{path}.cardinality.names_min",
+            expected=f"at most names_max, {cardinality.names_max}",
             given=cardinality.names_min,
         )
     if cardinality.names_min and not position_min:
@@ -168,7 +203,9 @@ def _check_relations(cardinality: portfolio_pb2.Cardinality, position_min: float
         )
     if 0.0 < position_min < LOT_WEIGHT_MIN:
         raise FieldError(
-            f"{path}.cardinality.position_min", expected=f"0 or at least {LOT_WEIGHT_MIN:g}", given=position_min
+            f"{path}.cardinality.position_min",
+            expected=f"0 or at least {LOT_WEIGHT_MIN:g}",
+            given=position_min,
         )
 
 

@@ -87,11 +87,16 @@ class Factors:
         exposure = self.loadings.T @ weights
         if self.factor_covariance is not None:
             exposure = self.factor_covariance @ exposure
-        specific = self.specific_variances if weights.ndim == 1 else self.specific_variances[:, None]
+        specific = (
+            self.specific_variances if weights.ndim == 1 else self.specific_variances[:, None]
+        )
         return np.asarray(self.loadings @ exposure + specific * weights)
 
     def diagonal(self) -> Array:
-        return np.asarray(np.einsum("ij,ij->i", self.scaled_loadings, self.scaled_loadings) + self.specific_variances)
+        return np.asarray(
+            np.einsum("ij,ij->i", self.scaled_loadings, self.scaled_loadings)
+            + self.specific_variances
+        )
 
     def dense(self) -> Array:
         scaled = self.scaled_loadings

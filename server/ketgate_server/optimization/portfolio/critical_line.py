@@ -1,5 +1,7 @@
 """The solver "critical-line": the whole efficient frontier, corner by corner."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ketgate_server.optimization.base import (
@@ -25,10 +27,12 @@ class CriticalLine:
     """Implements base.Solver. Markowitz's critical line: between two corners the frontier is exact."""
 
     name = "critical-line"
-    description = "The whole efficient frontier by its corner portfolios, between which it is exact."
+    description = (
+        "The whole efficient frontier by its corner portfolios, between which it is exact."
+    )
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
-    parameters: tuple[ParameterSpec, ...] = ()
+    parameters: Sequence[ParameterSpec] = ()
     part = "native"
     work_unit = "corners"
     deterministic = True
@@ -41,7 +45,11 @@ class CriticalLine:
         if asked.book is not None and asked.book.costly:
             return "costs of trading bend the line between corners"
         most = NAMES_MAX if asked.constraints.turnover_max is None else SPLIT_NAMES_MAX
-        return None if problem.size <= most else f"it takes at most {most} names here: corners are many"
+        return (
+            None
+            if problem.size <= most
+            else f"it takes at most {most} names here: corners are many"
+        )
 
     def memory_bytes(self, problem: Problem) -> int:
         split = 1 if portfolio(problem).constraints.turnover_max is None else 2
@@ -62,8 +70,19 @@ class CriticalLine:
             return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED, work=work)
         low = frontier.weights[0]
         bound = asked.evaluate(low).objective
-        left_out = () if frontier.corner_weights is not None else (f"{work} corner portfolios are too many to send",)
+        left_out = (
+            ()
+            if frontier.corner_weights is not None
+            else (f"{work} corner portfolios are too many to send",)
+        )
         assert np.isfinite(bound)
         return Outcome(
-            Status.OPTIMAL, StopReason.COMPLETED, (low,), (1,), bound, work, frontier=frontier, warnings=left_out
+            Status.OPTIMAL,
+            StopReason.COMPLETED,
+            (low,),
+            (1,),
+            bound,
+            work,
+            frontier=frontier,
+            warnings=left_out,
         )

@@ -26,8 +26,14 @@ class Searched:
 
 
 def search(
-    program: Program, limits: Constraints, task: Task, *, initial: Array | None = None, report: bool = False,
-    gap_relative: float | None = None, nodes_max: int | None = None,
+    program: Program,
+    limits: Constraints,
+    task: Task,
+    *,
+    initial: Array | None = None,
+    report: bool = False,
+    gap_relative: float | None = None,
+    nodes_max: int | None = None,
     decode: Callable[[bytes], Array] = as_float64_bytes,
 ) -> Searched:
     """The best of a discrete program.
@@ -38,8 +44,13 @@ def search(
     size = program.size
     monitor = task.open_monitor(8 * size, decode, report=report)
     result = miqp.solve(
-        _scaled(program), program.linear, program.rows.matrix, program.rows.lower, program.rows.upper,
-        program.lower, program.upper,
+        _scaled(program),
+        program.linear,
+        program.rows.matrix,
+        program.rows.lower,
+        program.rows.upper,
+        program.lower,
+        program.upper,
         cardinality_max=limits.names_max or None,
         cardinality_min=limits.names_min,
         position_min=limits.position_min or None,
@@ -73,6 +84,8 @@ def _scaled(program: Program) -> Array | miqp.Factor:
 
 
 _STATUS = {
-    "optimal": Status.OPTIMAL, "infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED,
+    "optimal": Status.OPTIMAL,
+    "infeasible": Status.INFEASIBLE,
+    "unbounded": Status.UNBOUNDED,
     "stopped": Status.NO_SOLUTION,
 }

@@ -6,11 +6,16 @@ import numpy as np
 from ketgate_native import qp
 
 from ketgate_server.optimization.base import Status, Task
-from ketgate_server.optimization.portfolio import quadratic
+from ketgate_server.optimization.portfolio import continuous, quadratic
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance, variance
 from ketgate_server.optimization.portfolio.discrete import search
-from ketgate_server.optimization.portfolio.model import EfficientFrontier, Frontier, PortfolioProblem
+from ketgate_server.optimization.portfolio.model import (
+    EfficientFrontier,
+    Frontier,
+    PortfolioProblem,
+)
 from ketgate_server.optimization.portfolio.program import Program, build
+from ketgate_server.optimization.portfolio.quadratic import Solved
 
 NUMBERS_MAX = 4_000_000
 """Weights of all portfolios of a frontier, or of all its corners: 32 MB of an answer."""
@@ -25,8 +30,13 @@ def corners(problem: PortfolioProblem, task: Task) -> qp.Frontier:
     # No corners_max: cut short, the line would lack its most profitable end without saying so.
     if program.turnover_max is None:
         return qp.frontier(
-            quadratic.kernel_form(problem.covariance), expected, program.rows.matrix, program.rows.lower,
-            program.rows.upper, program.lower, program.upper,
+            quadratic.kernel_form(problem.covariance),
+            expected,
+            program.rows.matrix,
+            program.rows.lower,
+            program.rows.upper,
+            program.lower,
+            program.upper,
             monitor=task.open_monitor(8 * size, quadratic.as_float64_bytes, report=False),
         )
     found = _split_corners(program, expected, task)
@@ -45,9 +55,14 @@ def _split_corners(program: Program, expected: Array, task: Task) -> qp.Frontier
     turnover = np.append(np.ones(2 * size), 0.0)
     monitor = task.open_monitor(8 * (2 * size + 1), quadratic.as_float64_bytes, report=False)
     found = qp.frontier(
-        _split_form(program.covariance, held), np.concatenate((expected, -expected, [float(expected @ held)])),
-        np.vstack((tilted, turnover)), np.append(rows.lower, -np.inf), np.append(rows.upper, program.turnover_max),
-        np.concatenate((bought[0], sold[0], [1.0])), np.concatenate((bought[1], sold[1], [1.0])), monitor=monitor,
+        _split_form(program.covariance, held),
+        np.concatenate((expected, -expected, [float(expected @ held)])),
+        np.vstack((tilted, turnover)),
+        np.append(rows.lower, -np.inf),
+        np.append(rows.upper, program.turnover_max),
+        np.concatenate((bought[0], sold[0], [1.0])),
+        np.concatenate((bought[1], sold[1], [1.0])),
+        monitor=monitor,
     )
     return found._replace(x=found.x[:, : 2 * size])
 
@@ -56,11 +71,13 @@ def _split_form(covariance: Covariance, held: Array) -> Array:
     """C of book + bought - sold, over (bought, sold, 1); dense."""
     matrix = covariance.dense()
     risk = matrix @ held
-    return np.block([
-        [matrix, -matrix, risk[:, None]],
-        [-matrix, matrix, -risk[:, None]],
-        [risk[None, :], -risk[None, :], np.array([[float(held @ risk)]])],
-    ])
+    return np.block(
+        [
+            [matrix, -matrix, risk[:, None]],
+            [-matrix, matrix, -risk[:, None]],
+            [risk[None, :], -risk[None, :], np.array([[float(held @ risk)]])],
+        ]
+    )
 
 
 def from_corners(problem: PortfolioProblem, found: qp.Frontier) -> Frontier:
@@ -73,7 +90,11 @@ def from_corners(problem: PortfolioProblem, found: qp.Frontier) -> Frontier:
     keep = np.append(True, np.diff(means) > 1e-14 * max(1.0, float(np.abs(means).max())))
     path, means = path[keep], means[keep]
     targets = np.linspace(means[0], means[-1], problem.objective.points) if len(path) > 1 else means
-    right = np.clip(np.searchsorted(means, targets), 1, max(1, len(path) - 1)) if len(path) > 1 else np.zeros(1, int)
+    right = (
+        np.clip(np.searchsorted(means, targets), 1, max(1, len(path) - 1))
+        if len(path) > 1
+        else np.zeros(1, int)
+    )
     if len(path) > 1:
         share = (targets - means[right - 1]) / (means[right] - means[right - 1])
         weights = path[right - 1] + share[:, None] * (path[right] - path[right - 1])
@@ -91,7 +112,9 @@ def from_corners(problem: PortfolioProblem, found: qp.Frontier) -> Frontier:
 
 
 def _volatilities(problem: PortfolioProblem, weights: Array) -> Array:
-    return np.sqrt(np.maximum(0.0, np.einsum("pi,ip->p", weights, problem.covariance.times(weights.T))))
+    return np.sqrt(
+        np.maximum(0.0, np.einsum("pi,ip->p", weights, problem.covariance.times(weights.T)))
+    )
 
 
 class Walk:
@@ -112,6 +135,7 @@ class Walk:
         self.low_bound = -np.inf
         self.weights: list[Array] = []
         self.bounds: list[float] = []
+        self._near: Solved | None = None
 
     def run(self) -> Frontier | None:
         """The frontier as far as the limits let it be walked; None without a single portfolio."""
@@ -134,19 +158,23 @@ class Walk:
         for target in targets:
             # A hair below the last target, which rounding might put out of reach.
             floor = float(target) - 1e-12 * max(1.0, abs(float(target)))
-            if self._exhausted or solve(build(self.problem, scale=2.0, minimum_return=floor)) is None:
+            if (
+                self._exhausted
+                or solve(build(self.problem, scale=2.0, minimum_return=floor)) is None
+            ):
                 self.status = Status.FEASIBLE if self.status is Status.OPTIMAL else self.status
                 return
 
     @property
     def _exhausted(self) -> bool:
-        return self.task.should_stop or bool(self.task.work_limit and self.work >= self.task.work_limit)
+        return self.task.should_stop or bool(
+            self.task.work_limit and self.work >= self.task.work_limit
+        )
 
     def _continuous(self, program: Program) -> Array | None:
-        warm = getattr(self, "_warm", None)
-        found = quadratic.solve(program, self.task, warm)
+        found = continuous.solve(program, self.task, self._near)
         self.work += found.work
-        self._warm = found.warm
+        self._near = found
         if found.status is not Status.OPTIMAL:
             self._settle(found.status)
         if found.weights is None or found.status is Status.NO_SOLUTION:
@@ -156,11 +184,17 @@ class Walk:
     def _discrete(self, program: Program) -> Array | None:
         left = self.task.work_limit - self.work if self.task.work_limit else None
         initial = self.weights[-1] if self.weights else None
-        found = search(program, self.problem.constraints, self.task, initial=initial, nodes_max=left)
+        found = search(
+            program, self.problem.constraints, self.task, initial=initial, nodes_max=left
+        )
         self.work += found.nodes
         if found.status is not Status.OPTIMAL:
             self._settle(found.status)
-        return None if found.weights is None else self._keep(self.problem.polish(found.weights), found.bound)
+        return (
+            None
+            if found.weights is None
+            else self._keep(self.problem.polish(found.weights), found.bound)
+        )
 
     def _settle(self, status: Status) -> None:
         """The first point decides whether there is a solution; later ones only whether all is proven."""

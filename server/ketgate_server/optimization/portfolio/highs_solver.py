@@ -1,5 +1,7 @@
 """The solver "highs-qp": continuous portfolios by the quadratic solver of the library HiGHS."""
 
+from collections.abc import Sequence
+
 import highspy
 import numpy as np
 from scipy import sparse
@@ -16,7 +18,12 @@ from ketgate_server.optimization.base import (
 from ketgate_server.optimization.portfolio import conic
 from ketgate_server.optimization.portfolio.active_set import portfolio, settled
 from ketgate_server.optimization.portfolio.covariance import Factors
-from ketgate_server.optimization.portfolio.model import MinimumVariance, PortfolioProblem, TargetReturn, Utility
+from ketgate_server.optimization.portfolio.model import (
+    MinimumVariance,
+    PortfolioProblem,
+    TargetReturn,
+    Utility,
+)
 from ketgate_server.optimization.portfolio.program import program_of
 
 NAMES_MAX = 1_000
@@ -27,10 +34,12 @@ class HighsQuadratic:
     """Implements base.Solver. An oracle for the native kernels, and a fallback."""
 
     name = "highs-qp"
-    description = "Convex portfolios by the active-set method of HiGHS; an independent check of active-set."
+    description = (
+        "Convex portfolios by the active-set method of HiGHS; an independent check of active-set."
+    )
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
-    parameters: tuple[ParameterSpec, ...] = ()
+    parameters: Sequence[ParameterSpec] = ()
     part = "highs"
     work_unit = "iterations"
     deterministic = True
@@ -55,8 +64,10 @@ class HighsQuadratic:
         solver = highspy.Highs()
         solver.silent()
         for option, value in (
-            ("threads", 1), ("time_limit", max(task.remaining_s, 1e-3)),
-            ("primal_feasibility_tolerance", FEASIBILITY), ("dual_feasibility_tolerance", FEASIBILITY),
+            ("threads", 1),
+            ("time_limit", max(task.remaining_s, 1e-3)),
+            ("primal_feasibility_tolerance", FEASIBILITY),
+            ("dual_feasibility_tolerance", FEASIBILITY),
         ):
             solver.setOptionValue(option, value)
         if task.work_limit:
@@ -83,7 +94,9 @@ def _outcome(
     problem: PortfolioProblem, task: Task, form: conic.Standard, solver: highspy.Highs
 ) -> Outcome:
     status = solver.getModelStatus()
-    work = max(0, int(solver.getInfo().qp_iteration_count)) + max(0, int(solver.getInfo().simplex_iteration_count))
+    work = max(0, int(solver.getInfo().qp_iteration_count)) + max(
+        0, int(solver.getInfo().simplex_iteration_count)
+    )
     if status == highspy.HighsModelStatus.kInfeasible:
         return settled(problem, task, Status.INFEASIBLE, None, -np.inf, work)
     solution = solver.getSolution()
@@ -98,5 +111,9 @@ def _outcome(
     price = max(0.0, float(dual[form.turnover])) if form.turnover >= 0 else 0.0
     bound = program.lagrangian_bound(weights, dual[form.main], price)
     gap = program.objective(weights) - bound
-    proven = status == highspy.HighsModelStatus.kOptimal and gap <= 1e-9 * max(program.size_of_parts(weights), 1e-300)
-    return settled(problem, task, Status.OPTIMAL if proven else Status.FEASIBLE, weights, bound, work)
+    proven = status == highspy.HighsModelStatus.kOptimal and gap <= 1e-9 * max(
+        program.size_of_parts(weights), 1e-300
+    )
+    return settled(
+        problem, task, Status.OPTIMAL if proven else Status.FEASIBLE, weights, bound, work
+    )

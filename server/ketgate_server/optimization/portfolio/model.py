@@ -56,7 +56,9 @@ class EfficientFrontier:
     points: int = 50
 
 
-Objective = MinimumVariance | Utility | TargetReturn | MaximumSharpe | RiskParity | EfficientFrontier
+Objective = (
+    MinimumVariance | Utility | TargetReturn | MaximumSharpe | RiskParity | EfficientFrontier
+)
 
 
 @dataclass(frozen=True)
@@ -102,29 +104,53 @@ class Constraints:
 
     @staticmethod
     def of(
-        size: int, *, lower: Array | None = None, upper: Array | None = None,
-        budget: Interval = Interval(1.0, 1.0), groups: tuple[Group, ...] = (), names_max: int = 0,
-        names_min: int = 0, position_min: float = 0.0, turnover_max: float | None = None,
+        size: int,
+        *,
+        lower: Array | None = None,
+        upper: Array | None = None,
+        budget: Interval = Interval(1.0, 1.0),
+        groups: tuple[Group, ...] = (),
+        names_max: int = 0,
+        names_min: int = 0,
+        position_min: float = 0.0,
+        turnover_max: float | None = None,
         lot_weights: Array | None = None,
     ) -> "Constraints":
         """Long only unless lower says otherwise; no upper bounds where the budget bounds, else 1."""
-        least = np.zeros(size) if lower is None else np.broadcast_to(as_float64(lower), (size,)).copy()
+        least = (
+            np.zeros(size) if lower is None else np.broadcast_to(as_float64(lower), (size,)).copy()
+        )
         if upper is None:
             bounded = bool((least >= 0).all()) and np.isfinite(budget.upper)
             most = np.full(size, np.inf if bounded else 1.0)
         else:
             most = np.broadcast_to(as_float64(upper), (size,)).copy()
-        lots = None if lot_weights is None else np.broadcast_to(as_float64(lot_weights), (size,)).copy()
+        lots = (
+            None
+            if lot_weights is None
+            else np.broadcast_to(as_float64(lot_weights), (size,)).copy()
+        )
         return Constraints(
-            lower=least, upper=most, budget=budget, groups=groups,
-            names_max=0 if names_max >= size else names_max, names_min=names_min, position_min=position_min,
-            turnover_max=turnover_max, lot_weights=lots if lots is not None and lots.any() else None,
+            lower=least,
+            upper=most,
+            budget=budget,
+            groups=groups,
+            names_max=0 if names_max >= size else names_max,
+            names_min=names_min,
+            position_min=position_min,
+            turnover_max=turnover_max,
+            lot_weights=lots if lots is not None and lots.any() else None,
         )
 
     @property
     def discrete(self) -> bool:
         """Whether some weight may not move freely within its bounds."""
-        return bool(self.names_max or self.names_min or self.position_min > 0 or self.lot_weights is not None)
+        return bool(
+            self.names_max
+            or self.names_min
+            or self.position_min > 0
+            or self.lot_weights is not None
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +166,9 @@ class Book:
 
     def cost(self, weights: Array) -> float:
         traded = weights - self.weights
-        return float(self.buy_cost @ np.maximum(traded, 0.0) + self.sell_cost @ np.maximum(-traded, 0.0))
+        return float(
+            self.buy_cost @ np.maximum(traded, 0.0) + self.sell_cost @ np.maximum(-traded, 0.0)
+        )
 
     @cached_property
     def costly(self) -> bool:
@@ -219,8 +247,11 @@ class PortfolioProblem:
     def num_constraints(self) -> int:
         limits = self.constraints
         stated = (
-            np.isfinite([limits.budget.lower, limits.budget.upper]).any(), isinstance(self.objective, TargetReturn),
-            limits.names_max or limits.names_min, limits.position_min, limits.turnover_max is not None,
+            np.isfinite([limits.budget.lower, limits.budget.upper]).any(),
+            isinstance(self.objective, TargetReturn),
+            limits.names_max or limits.names_min,
+            limits.position_min,
+            limits.turnover_max is not None,
             limits.lot_weights is not None,
         )
         bounds = np.isfinite(limits.lower).sum() + np.isfinite(limits.upper).sum()
@@ -231,7 +262,9 @@ class PortfolioProblem:
 
     def net_return(self, weights: Array) -> float:
         """mu'w less the cost of trading."""
-        assert self.expected_returns is not None, "convert.py asks for them where the objective uses them"
+        assert self.expected_returns is not None, (
+            "convert.py asks for them where the objective uses them"
+        )
         return float(self.expected_returns @ weights) - self.cost(weights)
 
     def cost(self, weights: Array) -> float:
@@ -246,7 +279,11 @@ class PortfolioProblem:
                 return self.net_return(weights) - gamma / 2 * spread
             case MaximumSharpe(risk_free_rate=rate):
                 excess = self.net_return(weights) - rate
-                return excess / np.sqrt(spread) if spread > 0 else float(np.sign(excess) * np.inf if excess else 0.0)
+                return (
+                    excess / np.sqrt(spread)
+                    if spread > 0
+                    else float(np.sign(excess) * np.inf if excess else 0.0)
+                )
             case RiskParity(budgets=budgets):
                 return float(np.square(_shares(weights, risk, spread) - budgets).sum())
             case _:
@@ -261,14 +298,20 @@ class PortfolioProblem:
 
     def _violation(self, weights: Array) -> float:
         limits = self.constraints
-        worst = max(0.0, float((limits.lower - weights).max()), float((weights - limits.upper).max()))
+        worst = max(
+            0.0, float((limits.lower - weights).max()), float((weights - limits.upper).max())
+        )
         worst = max(worst, limits.budget.violation(float(weights.sum())))
         for group in limits.groups:
-            worst = max(worst, group.interval.violation(float(group.coefficients @ weights[group.members])))
+            worst = max(
+                worst, group.interval.violation(float(group.coefficients @ weights[group.members]))
+            )
         if limits.turnover_max is not None and self.book is not None:
             worst = max(worst, self.book.turnover(weights) - limits.turnover_max)
         if isinstance(self.objective, TargetReturn) and self.expected_returns is not None:
-            worst = max(worst, self.objective.minimum_return - float(self.expected_returns @ weights))
+            worst = max(
+                worst, self.objective.minimum_return - float(self.expected_returns @ weights)
+            )
         return worst
 
     def _breaks_discrete(self, weights: Array) -> bool:
@@ -282,7 +325,9 @@ class PortfolioProblem:
             return True
         if (np.abs(weights[held]) < limits.position_min).any():
             return True
-        return limits.lot_weights is not None and bool((_in_lots(weights, limits.lot_weights) != weights).any())
+        return limits.lot_weights is not None and bool(
+            (_in_lots(weights, limits.lot_weights) != weights).any()
+        )
 
     def polish(self, values: np.ndarray) -> Array:
         """Weights within the bounds exactly; with discrete constraints exact zeros, least positions and lots."""
@@ -312,7 +357,9 @@ class PortfolioProblem:
             names_held=int(np.count_nonzero(weights)),
             risk_shares=_shares(weights, risk, spread),
             expected_return=expected,
-            sharpe_ratio=None if expected is None or spread == 0 else (expected - rate) / float(np.sqrt(spread)),
+            sharpe_ratio=None
+            if expected is None or spread == 0
+            else (expected - rate) / float(np.sqrt(spread)),
             turnover=None if self.book is None else self.book.turnover(weights),
             cost=None if self.book is None else self.book.cost(weights),
             lots=None if lots is None else _lot_counts(weights, lots).astype(np.int64),
@@ -324,7 +371,9 @@ def _shares(weights: Array, risk: Array, spread: float) -> Array:
 
 
 def _lot_counts(weights: Array, lot_weights: Array) -> Array:
-    return np.rint(np.divide(weights, lot_weights, out=np.zeros(len(weights)), where=lot_weights > 0))
+    return np.rint(
+        np.divide(weights, lot_weights, out=np.zeros(len(weights)), where=lot_weights > 0)
+    )
 
 
 def _in_lots(weights: Array, lot_weights: Array) -> Array:

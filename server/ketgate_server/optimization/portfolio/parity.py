@@ -48,7 +48,11 @@ def _newton(covariance: Covariance, budgets: Array, x: Array, risk: Array) -> Ar
     # The change of the function along the step, from its parts: near the end the whole would drown in rounding.
     first, second = float(risk @ direction), float(direction @ moved)
     for _ in range(50):
-        change = length * first + 0.5 * length**2 * second - float(budgets @ np.log1p(length * direction / x))
+        change = (
+            length * first
+            + 0.5 * length**2 * second
+            - float(budgets @ np.log1p(length * direction / x))
+        )
         if change <= 1e-4 * length * slope or abs(slope) < 1e-15:
             break
         length /= 2

@@ -84,7 +84,9 @@ class Program:
         """Sum of the objective's parts in absolute value: what a gap is relative to, as it does not cancel."""
         traded = np.abs(weights - self.book)
         cost = np.maximum(self.buy_cost, self.sell_cost) @ traded
-        return self.scale / 2 * variance(self.covariance, weights) + float(abs(self.linear) @ abs(weights) + cost)
+        return self.scale / 2 * variance(self.covariance, weights) + float(
+            abs(self.linear) @ abs(weights) + cost
+        )
 
     def turnover(self, weights: Array) -> float:
         return float(np.abs(weights - self.book).sum())
@@ -92,10 +94,15 @@ class Program:
     def with_turnover_price(self, price: float) -> "Program":
         """Without the limit of turnover, but each unit of it at a price."""
         return replace(
-            self, buy_cost=self.buy_cost + price, sell_cost=self.sell_cost + price, turnover_max=None
+            self,
+            buy_cost=self.buy_cost + price,
+            sell_cost=self.sell_cost + price,
+            turnover_max=None,
         )
 
-    def lagrangian_bound(self, weights: Array, multipliers: Array, turnover_price: float = 0.0) -> float:
+    def lagrangian_bound(
+        self, weights: Array, multipliers: Array, turnover_price: float = 0.0
+    ) -> float:
         """A lower bound of the objective over all that is feasible, whatever the weights and multipliers.
 
         The quadratic lies above its tangent at `weights`; what remains is separable, as the rows are priced by
@@ -134,7 +141,11 @@ def program_of(problem: PortfolioProblem) -> Program:
 
 
 def build(
-    problem: PortfolioProblem, *, scale: float, returns: float = 0.0, cost: float = 1.0,
+    problem: PortfolioProblem,
+    *,
+    scale: float,
+    returns: float = 0.0,
+    cost: float = 1.0,
     minimum_return: float | None = None,
 ) -> Program:
     """Minimise scale / 2 w'Cw - returns * mu'w + cost * (cost of trading), with at least minimum_return."""

@@ -1,5 +1,7 @@
 """The solver "risk-parity"."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ketgate_server.optimization.base import (
@@ -22,10 +24,12 @@ class RiskParityNewton:
     """Implements base.Solver."""
 
     name = "risk-parity"
-    description = "Equal, or given, shares of the risk by Newton's method on Spinu's convex formulation."
+    description = (
+        "Equal, or given, shares of the risk by Newton's method on Spinu's convex formulation."
+    )
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
-    parameters: tuple[ParameterSpec, ...] = ()
+    parameters: Sequence[ParameterSpec] = ()
     part = "native"
     work_unit = "steps"
     deterministic = True

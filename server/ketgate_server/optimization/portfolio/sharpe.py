@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ketgate_server.optimization.base import Status, Task
-from ketgate_server.optimization.portfolio import quadratic
+from ketgate_server.optimization.portfolio import continuous, quadratic
 from ketgate_server.optimization.portfolio.covariance import Array, variance
 from ketgate_server.optimization.portfolio.model import MaximumSharpe, PortfolioProblem
 from ketgate_server.optimization.portfolio.program import Program, build
 
 STEPS_MAX = 100
+GAP = 1e-11
+"""Relative gap at which the search ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,41 +75,63 @@ def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
     if high is None:
         return SharpeResult(status, work=work)
     best, bound = _better(problem, low.weights, high.weights), np.inf
-    floor = 2.0 * (low.solved.bound if np.isfinite(low.solved.bound) else 0.0)
-    if floor <= 0.0 and low.excess > 0.0 and low.variance <= 1e-30 * (1.0 + low.excess):
-        return SharpeResult(Status.UNBOUNDED, low.weights, work=work)
-    for _ in range(STEPS_MAX):
-        tolerance = variance(problem.covariance, best) / excess(problem, best)
-        point, more, status = _utility(problem, tolerance, task, (low if low.rising else high).solved)
+    floor = 2.0 * max(low.solved.bound, 0.0)
+    for step in range(STEPS_MAX):
+        if _riskless(problem, best, floor):
+            return SharpeResult(Status.UNBOUNDED, best, work=work)
+        tolerance = _next_tolerance(problem, best, low, high, step)
+        point, more, status = _utility(
+            problem, tolerance, task, (low if low.rising else high).solved
+        )
         work += more
         if point is None:
             break
-        if point.rising:
-            low = point
-        else:
-            high = point
-        mixed = _best_mixture(problem, low, high)
-        best = max((best, point.weights, mixed), key=lambda w: _ratio(problem, w))
+        low, high = (point, high) if point.rising else (low, point)
+        best = _better(problem, best, point.weights, _best_mixture(problem, low, high))
         bound = min(bound, _bound(problem, point, floor))
-        ratio = _ratio(problem, best)
         task.offer(best, work=work)
-        narrow = abs(tolerance - variance(problem.covariance, best) / excess(problem, best)) <= 1e-15 * tolerance
-        if bound - ratio <= 1e-12 * ratio or narrow or task.should_stop:
+        ratio = _ratio(problem, best)
+        narrow = high.tolerance <= low.tolerance * (1.0 + 4e-16)
+        if bound - ratio <= GAP * ratio or narrow or task.should_stop:
             break
     ratio = _ratio(problem, best)
     close = max(task.gap_absolute, max(task.gap_relative, 1e-9) * ratio)
-    return SharpeResult(Status.OPTIMAL if bound - ratio <= close else Status.FEASIBLE, best, bound, work)
+    return SharpeResult(
+        Status.OPTIMAL if bound - ratio <= close else Status.FEASIBLE, best, bound, work
+    )
+
+
+def _next_tolerance(
+    problem: PortfolioProblem, best: Array, low: _Point, high: _Point, step: int
+) -> float:
+    """Where v - t r crosses 0, which it does in a straight line while the same names are free."""
+    if not np.isfinite(high.tolerance):
+        return variance(problem.covariance, best) / excess(problem, best)
+    above = low.variance - low.tolerance * low.excess
+    below = high.tolerance * high.excess - high.variance
+    share = above / (above + below) if above + below > 0.0 else 0.5
+    if step % 4 == 3:  # a secant can creep along one side
+        share = 0.5
+    return low.tolerance + share * (high.tolerance - low.tolerance)
+
+
+def _riskless(problem: PortfolioProblem, weights: Array, floor: float) -> bool:
+    """Whether there is an excess return at no more risk than rounding: then no ratio is the greatest."""
+    risk = float(problem.covariance.diagonal().max())
+    scale = float(np.abs(problem.expected_returns).max()) if problem.size else 0.0  # type: ignore[arg-type]
+    small = variance(problem.covariance, weights) <= 1e-15 * risk
+    return floor <= 1e-15 * risk and small and excess(problem, weights) > 1e-9 * scale
 
 
 def _least_risk(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
     """The portfolio of least variance, which is t = 0."""
-    solved = quadratic.solve(build(problem, scale=1.0, cost=0.0), task)
+    solved = continuous.solve(build(problem, scale=1.0, cost=0.0), task)
     return _point(problem, 0.0, solved)
 
 
 def _most_return(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
     """A portfolio with an excess return, at the greatest t; INFEASIBLE where no portfolio has one."""
-    solved = quadratic.solve(utility_program(problem, 0.0), task)
+    solved = continuous.solve(utility_program(problem, 0.0), task)
     point, work, status = _point(problem, np.inf, solved)
     if point is not None and point.excess <= 0.0:
         return None, work, Status.INFEASIBLE
@@ -117,7 +141,7 @@ def _most_return(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, 
 def _utility(
     problem: PortfolioProblem, tolerance: float, task: Task, near: quadratic.Solved
 ) -> tuple[_Point | None, int, Status]:
-    solved = quadratic.solve(utility_program(problem, 1.0 / tolerance), task, near.warm)
+    solved = continuous.solve(utility_program(problem, 1.0 / tolerance), task, near)
     return _point(problem, tolerance, solved)
 
 
@@ -128,13 +152,21 @@ def _point(
         return None, solved.work, solved.status
     weights = solved.weights
     spread = variance(problem.covariance, weights)
-    return _Point(tolerance, weights, excess(problem, weights), spread, solved), solved.work, solved.status
+    return (
+        _Point(tolerance, weights, excess(problem, weights), spread, solved),
+        solved.work,
+        solved.status,
+    )
 
 
 def _ratio(problem: PortfolioProblem, weights: Array) -> float:
     spread = variance(problem.covariance, weights)
     gain = excess(problem, weights)
-    return gain / float(np.sqrt(spread)) if spread > 0 else float(np.sign(gain) * np.inf if gain else 0.0)
+    return (
+        gain / float(np.sqrt(spread))
+        if spread > 0
+        else float(np.sign(gain) * np.inf if gain else 0.0)
+    )
 
 
 def _better(problem: PortfolioProblem, *candidates: Array) -> Array:
@@ -161,7 +193,12 @@ def _bound(problem: PortfolioProblem, point: _Point, floor: float) -> float:
     For any portfolio sqrt(w'Cw) >= w'Cx / sqrt(x'Cx) (Cauchy-Schwarz), so r(w) - s sqrt(v(w)) is at most the optimum
     d of a linear program, which the multipliers at x bound; then r / sqrt(v) <= s + max(d, 0) / sqrt(least variance).
     """
-    if floor <= 0.0 or point.variance <= 0.0 or point.excess <= 0.0 or point.solved.multipliers is None:
+    if (
+        floor <= 0.0
+        or point.variance <= 0.0
+        or point.excess <= 0.0
+        or point.solved.multipliers is None
+    ):
         return np.inf
     assert isinstance(problem.objective, MaximumSharpe)
     assert problem.expected_returns is not None
@@ -169,10 +206,19 @@ def _bound(problem: PortfolioProblem, point: _Point, floor: float) -> float:
     lean = ratio / float(np.sqrt(point.variance)) * problem.covariance.times(point.weights)
     program = utility_program(problem, 0.0)
     straight = Program(
-        covariance=program.covariance, scale=0.0, linear=program.linear + lean, rows=program.rows,
-        lower=program.lower, upper=program.upper, book=program.book, buy_cost=program.buy_cost,
-        sell_cost=program.sell_cost, turnover_max=program.turnover_max,
+        covariance=program.covariance,
+        scale=0.0,
+        linear=program.linear + lean,
+        rows=program.rows,
+        lower=program.lower,
+        upper=program.upper,
+        book=program.book,
+        buy_cost=program.buy_cost,
+        sell_cost=program.sell_cost,
+        turnover_max=program.turnover_max,
     )
-    least = straight.lagrangian_bound(point.weights, point.solved.multipliers, point.solved.turnover_price)
+    least = straight.lagrangian_bound(
+        point.weights, point.solved.multipliers, point.solved.turnover_price
+    )
     spare = -least - problem.objective.risk_free_rate
     return ratio + max(spare, 0.0) / float(np.sqrt(floor))

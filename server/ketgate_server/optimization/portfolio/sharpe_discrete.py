@@ -14,7 +14,12 @@ from ketgate_server.optimization.portfolio import discrete
 from ketgate_server.optimization.portfolio.covariance import Array, variance
 from ketgate_server.optimization.portfolio.model import PortfolioProblem
 from ketgate_server.optimization.portfolio.program import Program, build
-from ketgate_server.optimization.portfolio.sharpe import STEPS_MAX, SharpeResult, excess, utility_program
+from ketgate_server.optimization.portfolio.sharpe import (
+    STEPS_MAX,
+    SharpeResult,
+    excess,
+    utility_program,
+)
 
 PROBE = 2e-5
 """Relative step of gamma about the best portfolio's own: two lines so near leave a corner of relative height
@@ -37,8 +42,12 @@ class _Search:
         """Solve one program, keeping the best ratio it meets."""
         left = self.task.work_limit - self.work if self.task.work_limit else None
         found = discrete.search(
-            program, self.problem.constraints, self.task, initial=self.best,
-            gap_relative=0.05 * self.task.gap_relative, nodes_max=left,
+            program,
+            self.problem.constraints,
+            self.task,
+            initial=self.best,
+            gap_relative=0.05 * self.task.gap_relative,
+            nodes_max=left,
         )
         self.work += found.nodes
         self.complete = self.complete and found.status in (Status.OPTIMAL, Status.INFEASIBLE)
@@ -56,7 +65,9 @@ class _Search:
 
     @property
     def exhausted(self) -> bool:
-        return self.task.should_stop or bool(self.task.work_limit and self.work >= self.task.work_limit)
+        return self.task.should_stop or bool(
+            self.task.work_limit and self.work >= self.task.work_limit
+        )
 
 
 def maximise_discrete(problem: PortfolioProblem, task: Task) -> SharpeResult:
@@ -97,7 +108,11 @@ def maximise_discrete(problem: PortfolioProblem, task: Task) -> SharpeResult:
         return SharpeResult(Status.NO_SOLUTION, None, bound, search.work)
     proven = _settled(bound, search, task)
     return SharpeResult(
-        Status.OPTIMAL if proven else Status.FEASIBLE, search.best, bound, search.work, [search.best]
+        Status.OPTIMAL if proven else Status.FEASIBLE,
+        search.best,
+        bound,
+        search.work,
+        [search.best],
     )
 
 
@@ -106,13 +121,18 @@ def _settled(bound: float, search: _Search, task: Task) -> bool:
     return bool(bound - ratio <= max(task.gap_absolute, max(task.gap_relative, 1e-9) * abs(ratio)))
 
 
-def _aversions(search: _Search, variance_at: float, return_at: float, used: set[float]) -> list[float]:
+def _aversions(
+    search: _Search, variance_at: float, return_at: float, used: set[float]
+) -> list[float]:
     """Which utility problems to solve next: at the worst corner, and beside the best portfolio once it holds."""
     chosen = [return_at / variance_at]
     if search.best is not None and search.ratio > 0:
         own = excess(search.problem, search.best) / variance(search.problem.covariance, search.best)
         near = own * (1 - PROBE) / 2
-        if not any(abs(slope - near) <= 1e-9 * near for slope in used) and abs(chosen[0] / own - 1) < 0.5:
+        if (
+            not any(abs(slope - near) <= 1e-9 * near for slope in used)
+            and abs(chosen[0] / own - 1) < 0.5
+        ):
             chosen = [own * (1 - PROBE), own * (1 + PROBE)]
     return chosen
 

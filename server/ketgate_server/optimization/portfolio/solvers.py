@@ -8,11 +8,20 @@ from ketgate_server.optimization.portfolio.branch_and_bound import BranchAndBoun
 from ketgate_server.optimization.portfolio.clarabel_solver import Clarabel
 from ketgate_server.optimization.portfolio.critical_line import CriticalLine
 from ketgate_server.optimization.portfolio.highs_solver import HighsQuadratic
-from ketgate_server.optimization.portfolio.model import EfficientFrontier, PortfolioProblem, RiskParity
+from ketgate_server.optimization.portfolio.model import (
+    EfficientFrontier,
+    PortfolioProblem,
+    RiskParity,
+)
 from ketgate_server.optimization.portfolio.risk_parity import RiskParityNewton
 
 SOLVERS: Sequence[Solver] = (
-    ActiveSet(), BranchAndBound(), Clarabel(), CriticalLine(), HighsQuadratic(), RiskParityNewton(),
+    ActiveSet(),
+    BranchAndBound(),
+    Clarabel(),
+    CriticalLine(),
+    HighsQuadratic(),
+    RiskParityNewton(),
 )
 
 
@@ -22,6 +31,9 @@ def choose(problem: PortfolioProblem) -> list[str]:
         return ["branch-and-bound"]
     if isinstance(problem.objective, RiskParity):
         return ["risk-parity"]
-    if isinstance(problem.objective, EfficientFrontier) and CriticalLine().unsuitable(problem) is None:
+    if (
+        isinstance(problem.objective, EfficientFrontier)
+        and CriticalLine().unsuitable(problem) is None
+    ):
         return ["critical-line"]
     return ["active-set"]
