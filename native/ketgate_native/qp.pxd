@@ -4,6 +4,7 @@ from ketgate_native.monitor cimport kg_monitor
 
 
 cdef extern from "src/linalg.h":
+    enum: KG_CHOLESKY_STOPPED
     ctypedef struct kg_linalg:
         ptrdiff_t (*cholesky)(ptrdiff_t n, double *l, ptrdiff_t ld, kg_monitor *monitor) noexcept nogil
     const kg_linalg *kg_linalg_select(const char *isa) nogil

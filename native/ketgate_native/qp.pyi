@@ -53,7 +53,8 @@ class Frontier(NamedTuple):
     """The efficient frontier; x is linear in t between two neighbouring corners."""
 
     t: NDArray[np.float64]
-    """(p,) risk tolerance at each corner, rising from 0; the last corner's portfolio holds for every larger t."""
+    """(p,) risk tolerance at each corner, rising from 0, where x has the highest mean among those of least variance.
+    The last corner's portfolio holds for every larger t, unless unbounded."""
     x: NDArray[np.float64]
     """(p, n) corner portfolios."""
     mean: NDArray[np.float64]
@@ -68,7 +69,7 @@ class PSDCheck(NamedTuple):
 
     is_psd: bool
     min_eigenvalue: float
-    """An upper bound that is tight to about 1e-6 relative when not PSD; 0.0 when it was PSD and never computed."""
+    """The least, to about 1e-6 of the largest in magnitude, when not PSD; 0.0 when PSD, where it is not computed."""
     eigenvector: NDArray[np.float64] | None
     """(n,) unit vector v with v'Qv = min_eigenvalue; None when PSD."""
 
@@ -93,9 +94,10 @@ def solve(
     Q: (n, n) symmetric positive semidefinite, singular allowed, or a Factor. c: (n,). A: (m, n), dense, m small.
     Bounds: scalars or arrays, +-inf allowed, None is none; equal means fixed. cost: (x0, buy, sell), each (n,),
     buy + sell >= 0. initial: a result of a near problem, or a point; it changes the path, not the optimum.
-    monitor: made for 8 n bytes; its cancel and deadline give status "stopped". isa: restrict the instruction set.
+    monitor: made for 8 n bytes; its cancel and deadline give status "stopped"; the optimum is offered to it as
+    float64 x. iterations_max: "stopped" after so many. isa: restrict the instruction set.
     Optimal means: stationarity within `tolerance` of the largest of |Qx|, |c|, |A'y|, and rows within `tolerance`
-    of max(1, |row bound|). Raises ValueError, naming the argument, for wrong shapes, NaN, crossing or empty bounds.
+    of max(1, |row bound|); below 1e-11 it is a wish that rounding may not grant. Raises ValueError, naming the argument, for wrong shapes, NaN, crossing or empty bounds.
     Q is not checked for definiteness (`psd_check`); where that shows, the status is "numerical".
 
     >>> solve([[2.0, 0.0], [0.0, 1.0]], [0.0, 0.0], [[1.0, 1.0]], [1.0], [1.0], 0.0, 1.0).x.round(6).tolist()
@@ -120,8 +122,15 @@ def frontier(
     Markowitz's critical line, followed upwards from the portfolio of least variance. Arguments as in `solve`.
     """
 
-def psd_check(Q: ArrayLike, *, tolerance: float = 1e-10, isa: Literal["base", "avx2", "avx512"] | None = None) -> PSDCheck:
+def psd_check(
+    Q: ArrayLike,
+    *,
+    tolerance: float = 1e-10,
+    monitor: Monitor | None = None,
+    isa: Literal["base", "avx2", "avx512"] | None = None,
+) -> PSDCheck:
     """Whether (n, n) Q has no eigenvalue below -tolerance * max diagonal: one Cholesky attempt when it is so.
 
-    Reads the lower triangle only. Raises ValueError for NaN, infinities and wrong shapes.
+    Reads the lower triangle only. Raises ValueError for NaN, infinities and wrong shapes, and TimeoutError when
+    the monitor stops it.
     """

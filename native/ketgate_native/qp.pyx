@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int8_t, int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from ketgate_native.monitor cimport Monitor, kg_monitor
+from ketgate_native.monitor cimport Monitor, kg_monitor, kg_offer, kg_offer_bound
 
 from typing import NamedTuple
 
@@ -70,26 +70,41 @@ cdef const kg_linalg *_select(isa) except NULL:
     return table
 
 
-def _real(name, values, shape):
-    """A contiguous float64 array of this shape without NaN; a scalar fills it."""
+def _array(name, values):
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        if array.dtype != np.float64:
+            if array.dtype.kind not in "buif":
+                raise TypeError
+            array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: expected numbers, given {type(values).__name__}") from error
+    return array
+
+
+def _sum(array):
+    """NaN or infinite where an element is, and perhaps where none is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.sum(array)
+
+
+def _real(name, values, shape):
+    """A contiguous float64 array of this shape without NaN; a scalar fills it."""
+    array = _array(name, values)
     if array.ndim == 0:
         array = np.full(shape, array)
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, given {array.shape}")
     array = np.ascontiguousarray(array)
     # One pass without a temporary: a NaN in the array makes its sum one, and so may infinities, looked at then.
-    if np.isnan(np.sum(array)) and np.isnan(array).any():
+    if np.isnan(_sum(array)) and np.isnan(array).any():
         raise ValueError(f"{name}: expected numbers, given NaN")
     return array
 
 
 def _finite(name, values, shape):
     array = _real(name, values, shape)
-    if not np.isfinite(np.sum(array)) and not np.isfinite(array).all():
+    if not np.isfinite(_sum(array)) and not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite numbers, given an infinity")
     return array
 
@@ -120,7 +135,7 @@ cdef class _Problem:
     def __init__(self, Q, c, A, row_lower, row_upper, lower, upper, cost, initial, monitor, double tolerance,
                  iterations_max, isa):
         self.kept = [monitor]
-        c = np.asarray(c, dtype=np.float64)
+        c = _array("c", c)
         if c.ndim != 1:
             raise ValueError(f"c: expected shape (n,), given {c.shape}")
         cdef int n = c.shape[0]
@@ -128,7 +143,7 @@ cdef class _Problem:
             raise ValueError(f"tolerance: expected a number between 0 and 1, given {tolerance}")
         if iterations_max is not None and iterations_max < 0:
             raise ValueError(f"iterations_max: expected at least 0, given {iterations_max}")
-        A = np.zeros((0, n)) if A is None else np.asarray(A, dtype=np.float64)
+        A = np.zeros((0, n)) if A is None else _array("A", A)
         if A.ndim != 2 or A.shape[1] != n:
             raise ValueError(f"A: expected shape (m, {n}), given {A.shape}")
         cdef int m = A.shape[0]
@@ -163,7 +178,7 @@ cdef class _Problem:
         if not isinstance(Q, Factor):
             p.q = self.keep(_finite("Q", Q, (n, n)))
             return
-        F = np.asarray(Q.F, dtype=np.float64)
+        F = _array("Q.F", Q.F)
         if F.ndim != 2 or F.shape[0] != n:
             raise ValueError(f"Q.F: expected shape ({n}, k), given {F.shape}")
         F = _finite("Q.F", F, (n, F.shape[1]))
@@ -179,6 +194,8 @@ cdef class _Problem:
     cdef costs(self, cost):
         cdef kg_qp *p = &self.c_problem
         shape = (self.n,)
+        if not isinstance(cost, (tuple, list)) or len(cost) != 3:
+            raise ValueError(f"cost: expected (x0, buy, sell), given {type(cost).__name__}")
         x0, buy, sell = (_finite(f"cost[{i}]", values, shape) for i, values in enumerate(cost))
         if (buy + sell < 0.0).any():
             at = int(np.argmin(buy + sell))
@@ -248,6 +265,10 @@ def solve(Q, c, A=None, row_lower=None, row_upper=None, lower=None, upper=None, 
     cdef int status
     with nogil:
         status = kg_qp_solve(&problem.c_problem, &problem.c_result)
+    if status == 0 and monitor is not None:
+        kg_offer_bound(problem.c_problem.monitor, problem.c_result.objective, problem.c_result.iterations)
+        kg_offer(problem.c_problem.monitor, problem.c_result.objective, problem.c_result.x,
+                 problem.c_result.iterations)
     return problem.result(status)
 
 
@@ -281,7 +302,7 @@ cdef int _keep_corner(void *context, double t, const double *x) noexcept nogil:
 
 def frontier(Q, mu, A=None, row_lower=None, row_upper=None, lower=None, upper=None, *, monitor=None,
              corners_max=None, isa=None):
-    mu = np.asarray(mu, dtype=np.float64)
+    mu = _array("mu", mu)
     if mu.ndim != 1:
         raise ValueError(f"mu: expected shape (n,), given {mu.shape}")
     if corners_max is not None and corners_max < 1:
@@ -305,8 +326,14 @@ def frontier(Q, mu, A=None, row_lower=None, row_upper=None, lower=None, upper=No
             memcpy(&found[0, 0], kept.values, values.nbytes)
     finally:
         free(kept.values)
-    x = np.ascontiguousarray(values[:, 1:])
-    return Frontier(values[:, 0].copy(), x, x @ mu, _variances(Q, x), _STATUSES[status])
+    t, x = values[:, 0].copy(), np.ascontiguousarray(values[:, 1:])
+    variance = _variances(Q, x)
+    if kept.count:
+        # With a singular Q the least variance has many portfolios: the frontier starts at the one of highest mean.
+        first_efficient = int(np.flatnonzero(variance <= variance[0] + 1e-13 * np.abs(variance).max())[-1])
+        t, x, variance = t[first_efficient:], x[first_efficient:], variance[first_efficient:]
+        t[0] = 0.0
+    return Frontier(t, x, x @ mu, variance, _STATUSES[status])
 
 
 def _variances(Q, x):
@@ -317,14 +344,17 @@ def _variances(Q, x):
     return np.einsum("pf,pf->p", exposures, common) + x**2 @ np.asarray(Q.D, dtype=np.float64)
 
 
-def psd_check(Q, *, double tolerance=1e-10, isa=None):
-    Q = np.asarray(Q, dtype=np.float64)
+def psd_check(Q, *, double tolerance=1e-10, monitor=None, isa=None):
+    Q = _array("Q", Q)
     if Q.ndim != 2 or Q.shape[0] != Q.shape[1]:
         raise ValueError(f"Q: expected shape (n, n), given {Q.shape}")
     Q = _finite("Q", Q, Q.shape)
     cdef ptrdiff_t n = Q.shape[0], failed
     cdef const kg_linalg *table = _select(isa)
     cdef double[:, ::1] square
+    cdef kg_monitor *stop = NULL
+    if monitor is not None:
+        stop = (<Monitor?>monitor).ptr
     if n == 0:
         return PSDCheck(True, 0.0, None)
     largest = max(float(np.abs(Q.diagonal()).max()), 0.0)
@@ -334,7 +364,9 @@ def psd_check(Q, *, double tolerance=1e-10, isa=None):
     shifted.flat[:: n + 1] += tolerance * largest
     square = shifted
     with nogil:
-        failed = table.cholesky(n, &square[0, 0], n, NULL)
+        failed = table.cholesky(n, &square[0, 0], n, stop)
+    if failed == KG_CHOLESKY_STOPPED:
+        raise TimeoutError("stopped before it was known whether Q is positive semidefinite")
     if failed == 0 or largest == 0.0:
         return PSDCheck(True, 0.0, None)
     value, vector = _lowest_eigenpair(Q)
@@ -345,13 +377,13 @@ def psd_check(Q, *, double tolerance=1e-10, isa=None):
 
 def _lowest_eigenpair(Q):
     """The least eigenvalue of the lower triangle; Lanczos where a full decomposition would take seconds."""
-    if Q.shape[0] > 400:
+    if Q.shape[0] > 1000:
         from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
         symmetric = np.tril(Q) + np.tril(Q, -1).T
         start = np.random.default_rng(0).normal(size=Q.shape[0])
         try:
-            values, vectors = eigsh(symmetric, k=1, which="SA", v0=start, tol=1e-7, ncv=40, maxiter=100)
+            values, vectors = eigsh(symmetric, k=1, which="SA", v0=start, tol=1e-6, ncv=40, maxiter=40)
             return float(values[0]), vectors[:, 0]
         except ArpackNoConvergence:
             pass

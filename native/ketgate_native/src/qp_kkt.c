@@ -9,7 +9,7 @@
 /* A Schur pivot below this share of its diagonal is rounding: the row depends on the others. */
 static const double PIVOT_RELATIVE_MIN = 4e-16;
 /* Updates drift by about one rounding each; a fresh factorisation is cheap next to so many. */
-enum { UPDATES_MAX = 64 };
+enum { UPDATES_MAX = 64, POLL_ROWS = 64 };
 
 int kg_kkt_init(kg_kkt *t, const kg_linalg *la, kg_monitor *monitor, int n, int r, int k) {
     memset(t, 0, sizeof *t);
@@ -87,6 +87,13 @@ int kg_kkt_rows(kg_kkt *t, int na, const int *active) {
     return 0;
 }
 
+/* No factorisation stands. */
+static int forget(kg_kkt *t, int status) {
+    for (int i = 0; i < t->nf; i++) t->place[t->free[i]] = -1;
+    t->nf = 0;
+    return status;
+}
+
 int kg_kkt_factor(kg_kkt *t, int nf, const int *names, int na, const int *active) {
     int64_t start = kg_now_ns();
     int status = reserve(t, nf);
@@ -101,17 +108,14 @@ int kg_kkt_factor(kg_kkt *t, int nf, const int *names, int na, const int *active
         for (int i = 0; i < nf; i++) t->w[j * t->ldl + i] = t->b[j * t->ldb + t->free[i]];
     if (t->h) {
         for (int i = 0; i < nf; i++) {
+            if (i % POLL_ROWS == 0 && t->monitor && kg_should_stop(t->monitor)) return forget(t, KG_QP_STOPPED);
             const double *row = t->h + t->free[i] * t->ldh;
             double *into = t->l + i * t->ldl;
             for (int j = 0; j <= i; j++) into[j] = row[t->free[j]];
             into[i] += t->prox[t->free[i]];
         }
         ptrdiff_t failed = t->la->cholesky(nf, t->l, t->ldl, t->monitor);
-        if (failed) {
-            for (int i = 0; i < nf; i++) t->place[t->free[i]] = -1;
-            t->nf = 0;
-            return failed == KG_CHOLESKY_STOPPED ? KG_QP_STOPPED : KG_QP_NUMERICAL;
-        }
+        if (failed) return forget(t, failed == KG_CHOLESKY_STOPPED ? KG_QP_STOPPED : KG_QP_NUMERICAL);
         t->la->forward(nf, t->l, t->ldl, t->r, t->w, t->ldl);
     } else {
         for (int i = 0; i < nf; i++) t->l[i] = sqrt(t->own[t->free[i]] + t->prox[t->free[i]]);
