@@ -162,6 +162,10 @@ class Task(Protocol):
         """Why should_stop is true; COMPLETED while it is not."""
 
     @property
+    def deadline_reason(self) -> StopReason:
+        """TIME_LIMIT or DEADLINE: what a library that watches the clock itself has met."""
+
+    @property
     def remaining_s(self) -> float: ...
 
 

@@ -13,6 +13,7 @@ from ketgate_server.optimization.tensors import Sparse
 
 TERMS_AT_ONCE = 1 << 20
 """Terms multiplied out at once: bounds the memory of an evaluation."""
+EXACT_MAX = 2.0**53
 
 
 class Alphabet(StrEnum):
@@ -49,6 +50,13 @@ class QuadraticFunction:
             parts = (np.abs(self.linear).sum(), np.abs(self.quadratic.value).sum(), abs(self.offset))
             return float(sum(float(part) for part in parts))
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all coefficients are whole numbers and every sum of them is exact."""
+        linear, value = self.linear, self.quadratic.value
+        whole = bool((linear == np.rint(linear)).all()) and bool((value == np.rint(value)).all())
+        return whole and self.offset == round(self.offset) and 8.0 * self.magnitude < EXACT_MAX
+
     def holds(self, values: NDArray[Any]) -> bool:
         """Whether these are values of the variables at all."""
         if values.shape != (self.size,) or not self.size:
@@ -81,6 +89,12 @@ class QuadraticFunction:
         if self.alphabet is Alphabet.SPIN:
             return spins
         return (spins > 0).astype(np.uint8)
+
+    def from_binaries(self, binaries: NDArray[np.uint8]) -> NDArray[Any]:
+        """The caller's form of what a kernel that works on binaries found."""
+        if self.alphabet is Alphabet.BINARY:
+            return binaries
+        return (2 * binaries.astype(np.int8) - 1).astype(np.int8)
 
     def to_spins(self, values: NDArray[Any]) -> NDArray[np.int8]:
         signed = values.astype(np.int8)

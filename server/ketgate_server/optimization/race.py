@@ -240,6 +240,9 @@ class Race:
         run.started_s = time.monotonic()
         try:
             outcome = run.chosen.solver.solve(self.problem, run.task)
+            if outcome.status in PROVEN and not self._fixed_work:
+                at_goal = outcome.stop_reason in (StopReason.GAP, StopReason.TARGET)
+                self._stop(outcome.stop_reason if at_goal else StopReason.COMPLETED)
             if outcome.solutions:
                 self.board.submit(run.task.index, outcome.solutions[0], run.chosen.solver.name, outcome.work)
             if outcome.bound is not None:
@@ -254,14 +257,11 @@ class Race:
             self._ended(run)
 
     def _ended(self, run: Run) -> None:
-        proven = run.outcome is not None and run.outcome.status in PROVEN
         with self.board.changed:
             run.ended = True
             self._running -= 1
             last = self._running == 0
             self.board.changed.notify_all()
-        if proven and not self._fixed_work:
-            self._stop(StopReason.COMPLETED)
         if last:
             self._release()
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from ketgate_native.monitor import Incumbent, Monitor
 from numpy.typing import NDArray
-import numpy as np
 
 from ketgate_server.optimization.base import SolveOptions, Solver, StopReason
 from ketgate_server.optimization.scoreboard import Scoreboard
@@ -110,6 +109,11 @@ class RunTask:
         return self._deadline_reason if self.remaining_s <= 0.0 else StopReason.COMPLETED
 
     @property
+    def deadline_reason(self) -> StopReason:
+        """TIME_LIMIT or DEADLINE: what a library that watches the clock itself has met."""
+        return self._deadline_reason
+
+    @property
     def remaining_s(self) -> float:
         return self._deadline_s - time.monotonic()
 
@@ -126,13 +130,6 @@ class RunTask:
                 self._stopped_for = reason
             if self._monitor is not None:
                 self._monitor.cancel()
-
-    def reason_after(self, monitor: Monitor) -> StopReason:
-        """Why a kernel call under this monitor ended."""
-        ended = {"target": StopReason.TARGET, "gap": StopReason.GAP, "time": self._deadline_reason}
-        if monitor.stop_reason == "cancelled":
-            return self.stop_reason
-        return ended.get(monitor.stop_reason, StopReason.COMPLETED)
 
     def close(self, *, drain: bool = True) -> None:
         """The run is over, or given up: read what is left (unless nobody needs it) and stop reading."""
@@ -190,6 +187,3 @@ class RunTask:
             self._board.submit_bound(self.index, found.bound)
         self._board.submit(self.index, decode(found.solution), self.solver.name, found.work)
 
-
-def decode_int8(solution: bytes) -> NDArray[np.int8]:
-    return np.frombuffer(solution, dtype=np.int8)
