@@ -13,7 +13,7 @@ NATIVE = "native/ketgate_native"
 SOURCES = {
     "monitor": ["monitor.c"],
     "ising": ["monitor.c", "ising_problem.c", "ising_run.c", "ising_block.c", "ising_anneal.c", "ising_tempering.c",
-              "ising_tabu.c", "ising_search.c", "ising_isa.c", "ising_isa_base.c", "ising_isa_avx2.c",
+              "ising_tabu.c", "ising_graft.c", "ising_search.c", "ising_isa.c", "ising_isa_base.c", "ising_isa_avx2.c",
               "ising_isa_avx512.c"],
     "exhaustive": ["monitor.c", "exhaustive.c"],
     "qp": [

@@ -130,6 +130,14 @@ int kg_block_start(kg_block *b, const int8_t *const *from) {
     return lane_fields(b);
 }
 
+int kg_block_load(kg_block *b, const int8_t *states) {
+    for (int lane = 0; lane < b->lanes; lane++) {
+        set_lane(b, lane, states + (int64_t)lane * b->run->p->n);
+        if (kg_run_stopped(b->run)) return 0;
+    }
+    return lane_fields(b);
+}
+
 /* Renews a part of the pool of variates, and returns where this sweep reads. */
 static const float *renew(kg_block *b) {
     int part = b->thresholds / 4 < 64 ? 64 : b->thresholds / 4;

@@ -26,6 +26,8 @@ int kg_block_lanes(const kg_run *run);
 
 /* Random spins, or from `from` (lanes states of n int8, by pointer; NULL entries: random). 0 when stopped. */
 int kg_block_start(kg_block *b, const int8_t *const *from);
+/* Every lane from its row of (lanes, n) states. 0 when stopped. */
+int kg_block_load(kg_block *b, const int8_t *states);
 /* One sweep at temperature t[l] / 2 (search units) in each lane; uniform: all lanes alike. 0 when stopped. */
 int kg_block_sweep(kg_block *b, const float *half_temperature, int uniform);
 int kg_block_descend(kg_block *b); /* 0 when stopped: lanes may then not be local minima */

@@ -191,7 +191,7 @@ static void default_betas(kg_ising *p, const double *reach, const double *root, 
     p->beta_hot = p->beta_cold = 1.0f;
     if (!active) return;
     mean /= active, inverse /= active;
-    p->beta_hot = (float)(0.8 / mean);
+    p->beta_hot = (float)(1.0 / mean);
     p->beta_cold = (float)fmin(fmax(3.5 * inverse, 4.0 * p->beta_hot), 100.0 * p->beta_hot);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ising_block.h"
+#include "ising_graft.h"
 #include "ising_tabu.h"
 #include "parallel.h"
 
@@ -53,6 +54,26 @@ static void warm_starts(const kg_run *run, int stage, int count, const int8_t **
         from[l] = run->initial + (int64_t)(l % run->initial_count) * run->p->n;
 }
 
+/* The best lane, improved by the parts in which other lanes are better. Lanes' energies are measured. */
+static void offer_champion(kg_run *run, kg_block *b) {
+    kg_graft_room room;
+    int n = run->p->n, low = 0;
+    int8_t *donor = malloc((size_t)n + 1), *champion = malloc((size_t)n + 1);
+    if (donor && champion && !kg_graft_room_init(&room, n)) {
+        for (int l = 1; l < b->lanes; l++)
+            if (b->energy[l] < b->energy[low]) low = l;
+        double energy = b->energy[low], gained = 0.0;
+        kg_block_read(b, low, champion);
+        for (int l = 0; l < b->lanes && !kg_run_stopped(run); l++) {
+            kg_block_read(b, l, donor);
+            gained += kg_graft(run->p, &room, champion, donor, 0);
+        }
+        if (gained < 0.0) kg_run_offer(run, champion, energy + gained);
+        kg_graft_room_free(&room);
+    }
+    free(donor), free(champion);
+}
+
 static void sparse_stage(kg_run *run, int stage, int64_t work) {
     kg_block b;
     stage_plan s = plan(run, stage);
@@ -62,10 +83,12 @@ static void sparse_stage(kg_run *run, int stage, int64_t work) {
     int64_t sweeps_max = work / ((int64_t)run->p->n * b.lanes);
     if (kg_block_start(&b, from)) {
         int ended = kg_block_anneal(&b, schedule_of(run, s, from[0] != NULL), sweeps_max, 1);
-        if (!ended && atomic_load(&run->interrupted)) kg_block_offer_lowest(&b);
         if (ended) {
             kg_block_measure(&b);
             kg_block_offer(&b, b.lanes);
+            offer_champion(run, &b);
+        } else if (atomic_load(&run->interrupted)) {
+            kg_block_offer_lowest(&b); /* a stop, not the end of the work: what there is, is better than nothing */
         }
     }
     kg_block_free(&b);

@@ -86,6 +86,10 @@ static void weigh(mq_search *s, double rho) {
 }
 
 /* Bound the root, rule out names, choose the diagonal. 0: open, 1: closed, 2: stopped, -1: no memory. */
+#ifdef MQ_TRACE
+#include <stdio.h>
+static double TR;
+#endif
 static int root(mq_search *s, double *bound, double *rho) {
     for (int phase = 0; phase < ROOT_PHASES; phase++) {
         double before = *bound;
@@ -98,6 +102,9 @@ static int root(mq_search *s, double *bound, double *rho) {
         mq_bound(&s->p, &s->now, &s->r, &s->s);
         mq_fix(&s->p, &s->now, &s->s, mq_cutoff(s));
         double gap = mq_cutoff(s) - *bound;
+#ifdef MQ_TRACE
+        fprintf(stderr, "ROOT phase %d n %d bound %.8g cutoff %.8g relgap %.4f rho %g names %g t %.2f ms\n", phase, s->p.n, *bound, mq_cutoff(s), gap / s->best_size, *rho, mq_relax_names(&s->r), kg_now_ns() * 1e-6 - TR);
+#endif
         if (phase > 1 && *bound - before < 0.02 * gap) break;
         if (phase == ROOT_PHASES - 1) break;
         weigh(s, *rho);
@@ -146,6 +153,9 @@ int mq_solve(const mq_request *request, const mq_options *options, kg_monitor *m
     if (mq_search_memory(&s)) goto done;
     if (request->initial) mq_offer_point(&s, request->initial);
     double bound = -INFINITY, rho = 0;
+#ifdef MQ_TRACE
+    TR = kg_now_ns() * 1e-6;
+#endif
     int state = root(&s, &bound, &rho);
     if (state < 0) goto done;
     answer->setup_s = kg_now_ns() * 1e-9 - start;

@@ -150,7 +150,23 @@ static branch choose(mq_search *s) {
         mq_domain m = mq_domain_of(p, &s->now, i);
         double z = mq_pieces_fraction(&s->r.piece[i], x);
         if (m.zero && (m.pos || m.neg) && z < 1 - 1e-9) {
-            double score = fmax(rise_without(s, i), 1e-15) * fmax(rise_with(s, i), 1e-15);
+            static int BR = -1; if (BR < 0) BR = getenv("BR") ? atoi(getenv("BR")) : 0;
+            double lo_ = 0;
+            for (int k = 0; k < s->s.chosen; k++) if (s->s.order[k] == i) lo_ = -s->s.delta[i];
+            double a_ = rise_without(s, i), b_ = rise_with(s, i), score = 0;
+            switch (BR) {
+            case 0: score = fmax(a_, 1e-15) * fmax(b_, 1e-15); break;
+            case 1: score = fabs(x); break;
+            case 2: score = a_; break;
+            case 3: score = fmin(a_, b_); break;
+            case 4: score = a_ + b_; break;
+            case 5: score = z; break;
+            case 6: score = b_; break;
+            case 7: score = a_ * z; break;
+            case 8: score = lo_; break;
+            case 9: score = a_ + 0.2 * b_; break;
+            case 10: score = 0.5 - fabs(z - 0.5); break;
+            }
             if (score > top || best.kind != HOLD_OR_NOT) best = (branch){HOLD_OR_NOT, i, x}, top = score;
         } else if (best.kind == HOLD_OR_NOT) {
             continue;

@@ -55,7 +55,9 @@ int kg_qp_solve(const kg_qp *p, kg_qp_result *out);
 /* Called at each corner with the risk tolerance and the portfolio; nonzero ends the walk. */
 typedef int (*kg_qp_corner)(void *context, double t, const double *x);
 
-/* Follow minimise 1/2 x'Qx + (c - t mu)'x from t = 0, out's solution there, upwards. */
-int kg_qp_frontier(const kg_qp *p, const double *mu, kg_qp_result *out, kg_qp_corner corner, void *context);
+/* Follow minimise 1/2 x'Qx + (c - t mu)'x from t = 0, upwards; out: the solution at t = 0. prox_share: of the solver's
+   proximal weights, which blur corners only where Q is singular: small, until the status is KG_QP_NUMERICAL. */
+int kg_qp_frontier(const kg_qp *p, const double *mu, double prox_share, kg_qp_result *out, kg_qp_corner corner,
+                   void *context);
 
 #endif

@@ -20,8 +20,10 @@ static int visit(void *context, double t) {
     return w->corner(w->context, t, w->x);
 }
 
-static int follow(kg_problem *t, const double *mu, kg_qp_result *out, kg_qp_corner corner, void *context) {
+static int follow(kg_problem *t, const double *mu, double prox_share, kg_qp_result *out, kg_qp_corner corner,
+                  void *context) {
     const kg_qp *p = t->p;
+    for (int i = 0; i < p->n; i++) t->prox[i] *= prox_share;
     out->warm = 3;
     kg_problem_start(t, out);
     t->count = p->n;
@@ -46,13 +48,14 @@ static int follow(kg_problem *t, const double *mu, kg_qp_result *out, kg_qp_corn
     return status;
 }
 
-int kg_qp_frontier(const kg_qp *p, const double *mu, kg_qp_result *out, kg_qp_corner corner, void *context) {
+int kg_qp_frontier(const kg_qp *p, const double *mu, double prox_share, kg_qp_result *out, kg_qp_corner corner,
+                   void *context) {
     int status = kg_qp_solve(p, out);
     if (status) return status;
     int64_t start = kg_now_ns();
     kg_problem t;
     status = kg_problem_init(&t, p);
-    if (!status) status = follow(&t, mu, out, corner, context);
+    if (!status) status = follow(&t, mu, prox_share, out, corner, context);
     kg_problem_free(&t);
     out->total_s += (kg_now_ns() - start) * 1e-9;
     return status;
