@@ -1,7 +1,7 @@
 """How many solves run and wait at once.
 
-Waiting counts against the solve's own limit. What is known to take a few milliseconds has lanes of its own, so that it
-never waits behind heavy work.
+Waiting counts against the solve's own limit. What is known to take a few milliseconds has lanes of
+its own, so that it never waits behind heavy work.
 """
 
 import threading
@@ -44,8 +44,11 @@ class Admission:
     def running(self) -> int:
         return self._running
 
-    def enter(self, deadline_s: float, is_cancelled: Callable[[], bool], *, quick: bool = False) -> Slot:
-        """Wait for a slot until deadline_s (time.monotonic()); SERVER_BUSY if none comes free or the line is full."""
+    def enter(
+        self, deadline_s: float, is_cancelled: Callable[[], bool], *, quick: bool = False
+    ) -> Slot:
+        """Wait for a slot until deadline_s (time.monotonic()); SERVER_BUSY if none comes free or
+        the line is full."""
         started = time.monotonic()
         with self._changed:
             if quick and self._quick < QUICK_LANES:
@@ -92,6 +95,4 @@ class Admission:
 
 
 def busy(what: str) -> KetgateError:
-    return KetgateError(
-        Reason.SERVER_BUSY, f"{what}; try again later", retry_after_s=RETRY_AFTER_S
-    )
+    return KetgateError(Reason.SERVER_BUSY, f"{what}; try again later", retry_after_s=RETRY_AFTER_S)

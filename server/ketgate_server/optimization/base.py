@@ -1,7 +1,7 @@
 """What a problem and a solver are, and what passes between a solver and the race that runs it.
 
-Objectives inside are minimised; ``Problem.sense`` says how a caller sees them. Values are in the caller's own form: spins
--1 and +1, binaries 0 and 1, weights.
+Objectives inside are minimised; ``Problem.sense`` says how a caller sees them. Values are in the
+caller's own form: spins -1 and +1, binaries 0 and 1, weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-
 from ketgate_native.monitor import Monitor
+from numpy.typing import NDArray
 
 
 class ProblemKind(StrEnum):
@@ -60,7 +59,8 @@ class Evaluation:
     objective: float
     """In the caller's sense."""
     violation_max: float
-    """Greatest violation of a continuous constraint, absolute; infinite if a discrete one is broken."""
+    """Greatest violation of a continuous constraint, absolute; infinite if a discrete one is
+    broken."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class Problem(Protocol):
     def evaluate(self, values: NDArray[Any]) -> Evaluation: ...
 
     def polish(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The caller's form of what a solver found: right dtype, exact zeros and lots. Idempotent."""
+        """The caller's form of what a solver found: right dtype, exact zeros and lots.
+        Idempotent."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,10 @@ class Task(Protocol):
     def open_monitor(
         self, solution_bytes: int, decode: Callable[[bytes], NDArray[Any]], *, report: bool = True
     ) -> Monitor:
-        """A monitor for one kernel call, with this task's deadline, target and gaps, cancelled with the task. Its
-        incumbents reach the race while the kernel runs; decode turns the kernel's bytes into the caller's values.
-        report=False: for a subproblem whose objective is not the problem's: deadline and cancellation only."""
+        """A monitor for one kernel call, with this task's deadline, target and gaps, cancelled with
+        the task. Its incumbents reach the race while the kernel runs; decode turns the kernel's
+        bytes into the caller's values. report=False: for a subproblem whose objective is not the
+        problem's: deadline and cancellation only."""
 
     def offer(self, values: NDArray[Any], *, work: int = 0) -> None:
         """Report a solution from Python."""

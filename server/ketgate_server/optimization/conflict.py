@@ -1,7 +1,8 @@
 """Constraints that cannot hold together, where leaving out any one of them helps.
 
-A deletion filter over HiGHS: of what is infeasible, leave out a part; if the rest still is, forget the part, else keep
-it and look closer. Parts are halved, so that a small conflict among many constraints is found in few solves.
+A deletion filter over HiGHS: of what is infeasible, leave out a part; if the rest still is, forget
+the part, else keep it and look closer. Parts are halved, so that a small conflict among many
+constraints is found in few solves.
 """
 
 import time
@@ -32,12 +33,13 @@ class Element:
     index: int
 
 
-class _Inconclusive(Exception):
+class _InconclusiveError(Exception):
     """A solve ended without saying whether the constraints can hold."""
 
 
 def irreducible(problem: Problem, task: Task) -> Sequence[Conflict]:
-    """A conflict of an infeasible problem; empty if none was found in time. Integrality always stands."""
+    """A conflict of an infeasible problem; empty if none was found in time. Integrality always
+    stands."""
     if part_version("highs") is None or not isinstance(problem, (BinaryProblem, LinearProblem)):
         return ()
     elements = _elements(problem)
@@ -48,14 +50,14 @@ def irreducible(problem: Problem, task: Task) -> Sequence[Conflict]:
     oracle = _Oracle(problem, task)
     try:
         kept = _reduce(elements, oracle)
-    except _Inconclusive:
+    except _InconclusiveError:
         return ()
     return [_describe(problem, element) for element in kept]
 
 
 def _elements(problem: BinaryProblem | LinearProblem) -> list[Element]:
-    """Rows; and of a linear program the bounds, first, so that rows stay where both would do. A whole number without
-    bounds can keep a solver for ever, so with integers the bounds stand."""
+    """Rows; and of a linear program the bounds, first, so that rows stay where both would do. A
+    whole number without bounds can keep a solver for ever, so with integers the bounds stand."""
     rows = [Element("row", k) for k in range(problem.rows.count)]
     if isinstance(problem, BinaryProblem) or problem.integer.any():
         return rows
@@ -105,7 +107,9 @@ class _Oracle:
             self._lower, self._upper = np.zeros(size), np.ones(size)
             self._integer = np.ones(size, dtype=np.bool_)
         self._removable = {element.kind for element in _elements(problem)}
-        self._end_s = time.monotonic() + min(SEARCH_S_MAX, SEARCH_SHARE * max(0.0, task.remaining_s))
+        self._end_s = time.monotonic() + min(
+            SEARCH_S_MAX, SEARCH_SHARE * max(0.0, task.remaining_s)
+        )
 
     def infeasible(self, elements: list[Element]) -> bool:
         """Whether the elements, with what cannot be left out, have no solution."""
@@ -113,7 +117,7 @@ class _Oracle:
 
         remaining = self._end_s - time.monotonic()
         if remaining <= 0.0 or self._task.should_stop:
-            raise _Inconclusive
+            raise _InconclusiveError
         highs = build(self._form(elements), {"time_limit": remaining})
 
         def interrupt(event: Any) -> None:
@@ -128,10 +132,11 @@ class _Oracle:
             return True
         if status in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty):
             return False
-        raise _Inconclusive
+        raise _InconclusiveError
 
     def narrowed(self, elements: list[Element]) -> list[Element]:
-        """Those that carry a Farkas ray of the last infeasible linear program, if that is still infeasible."""
+        """Those that carry a Farkas ray of the last infeasible linear program, if that is still
+        infeasible."""
         if self._integer.any():
             return elements
         ray = self._ray()
@@ -170,7 +175,10 @@ class _Oracle:
         return [Element(kind, k) for kind in ("lower", "upper") for k in range(size)]
 
     def _form(self, elements: list[Element]) -> LinearForm:
-        chosen = {kind: [e.index for e in elements if e.kind == kind] for kind in ("row", "lower", "upper")}
+        chosen = {
+            kind: [e.index for e in elements if e.kind == kind]
+            for kind in ("row", "lower", "upper")
+        }
         row_lower, row_upper = self._rows.lower.copy(), self._rows.upper.copy()
         left_out = np.ones(self._rows.count, dtype=np.bool_)
         left_out[chosen["row"]] = False

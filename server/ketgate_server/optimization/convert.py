@@ -25,8 +25,8 @@ from ketgate_server.optimization.quadratic import Alphabet
 from ketgate_server.optimization.tensors import read_float64
 
 DIGEST_VERSION = b"ketgate.optimization.v1.SolveSpec/1\0"
-"""What precedes the canonical bytes in the digest: protobuf's deterministic serialisation, fields by number, maps
-sorted. A change of either takes a new number."""
+"""What precedes the canonical bytes in the digest: protobuf's deterministic serialisation, fields
+by number, maps sorted. A change of either takes a new number."""
 TIME_LIMIT_DEFAULT_S = 10.0
 TOLERANCE_DEFAULT, TOLERANCE_MIN, TOLERANCE_MAX = 1e-9, 1e-12, 1e-3
 TEXT_CHARACTERS_MAX = 200
@@ -85,7 +85,10 @@ def _read_options(spec: SolveSpec, limits: Limits, threads_max: int) -> SolveOpt
     pool_max = limits["optimization.pool_size_max"].value
     if spec.pool_size > pool_max:
         raise LimitError(
-            "optimization.pool_size_max", allowed=pool_max, given=spec.pool_size, field="spec.pool_size"
+            "optimization.pool_size_max",
+            allowed=pool_max,
+            given=spec.pool_size,
+            field="spec.pool_size",
         )
     target = None
     if spec.HasField("target_objective"):
@@ -118,16 +121,20 @@ def _read_time_limit(spec: SolveSpec, limits: Limits) -> float:
         return min(TIME_LIMIT_DEFAULT_S, longest_s)
     given: duration_pb2.Duration = spec.time_limit
     seconds, nanos = given.seconds, given.nanos
-    well_formed = abs(nanos) < 1_000_000_000 and not (seconds > 0 > nanos) and not (seconds < 0 < nanos)
+    well_formed = (
+        abs(nanos) < 1_000_000_000 and not (seconds > 0 > nanos) and not (seconds < 0 < nanos)
+    )
     if not well_formed:
         raise FieldError(
-            "spec.time_limit", expected="a duration whose nanos are below 10^9 and of the sign of its seconds",
+            "spec.time_limit",
+            expected="a duration whose nanos are below 10^9 and of the sign of its seconds",
             given=f"{seconds} s and {nanos} ns",
         )
     total_s = seconds + nanos * 1e-9
     if not 0.0 < total_s <= longest_s:
         raise FieldError(
-            "spec.time_limit", expected=f"more than 0 and at most {longest_s:g} s (optimization.time_limit_ms_max)",
+            "spec.time_limit",
+            expected=f"more than 0 and at most {longest_s:g} s (optimization.time_limit_ms_max)",
             given=f"{total_s:g} s",
         )
     return total_s
@@ -137,7 +144,10 @@ def _read_solvers(spec: SolveSpec, limits: Limits) -> list[tuple[str, Mapping[st
     allowed = limits["optimization.solvers_max"].value
     if len(spec.solvers) > allowed:
         raise LimitError(
-            "optimization.solvers_max", allowed=allowed, given=len(spec.solvers), field="spec.solvers"
+            "optimization.solvers_max",
+            allowed=allowed,
+            given=len(spec.solvers),
+            field="spec.solvers",
         )
     return [(choice.name, _read_parameters(choice, k)) for k, choice in enumerate(spec.solvers)]
 
@@ -148,9 +158,13 @@ def _read_parameters(choice: solver_pb2.SolverChoice, index: int) -> dict[str, A
     path = f"spec.solvers[{index}].parameters"
     for name, value in choice.parameters.items():
         kind = value.WhichOneof("kind")
-        if len(name) > TEXT_CHARACTERS_MAX or (kind == "text" and len(value.text) > TEXT_CHARACTERS_MAX):
+        if len(name) > TEXT_CHARACTERS_MAX or (
+            kind == "text" and len(value.text) > TEXT_CHARACTERS_MAX
+        ):
             raise FieldError(
-                path, expected=f"names and texts of at most {TEXT_CHARACTERS_MAX} characters", given=name
+                path,
+                expected=f"names and texts of at most {TEXT_CHARACTERS_MAX} characters",
+                given=name,
             )
         values[name] = None if kind is None else getattr(value, kind)
     return values
@@ -163,10 +177,14 @@ def _read_initial(spec: SolveSpec, problem: Problem, limits: Limits) -> NDArray[
     if values.shape == (size,):
         values = values.reshape(1, size)
     if values.ndim != 2 or values.shape[1] != size or not len(values):
-        raise FieldError(path, expected=f"shape ({size},) or (m, {size})", given=f"shape {values.shape}")
+        raise FieldError(
+            path, expected=f"shape ({size},) or (m, {size})", given=f"shape {values.shape}"
+        )
     allowed = limits["optimization.pool_size_max"].value
     if len(values) > allowed:
-        raise LimitError("optimization.pool_size_max", allowed=allowed, given=len(values), field=path)
+        raise LimitError(
+            "optimization.pool_size_max", allowed=allowed, given=len(values), field=path
+        )
     if isinstance(problem, (IsingProblem, BinaryProblem)):
         low = -1.0 if problem.function.alphabet is Alphabet.SPIN else 0.0
         wrong = (values != low) & (values != 1.0)
@@ -181,13 +199,18 @@ def _read_initial(spec: SolveSpec, problem: Problem, limits: Limits) -> NDArray[
 
 def _check_answer_size(problem: Problem, options: SolveOptions, limits: Limits) -> None:
     """A pool whose solutions would not fit a message is refused before it is sought."""
-    item = problem.function.dtype.itemsize if isinstance(problem, (IsingProblem, BinaryProblem)) else 8
+    item = (
+        problem.function.dtype.itemsize if isinstance(problem, (IsingProblem, BinaryProblem)) else 8
+    )
     given, allowed = options.pool_size * problem.size * item, limits["rpc.message_bytes_max"].value
     if given > allowed:
-        raise LimitError("rpc.message_bytes_max", allowed=allowed, given=given, field="spec.pool_size")
+        raise LimitError(
+            "rpc.message_bytes_max", allowed=allowed, given=given, field="spec.pool_size"
+        )
 
 
 def _read_number(value: float, path: str, least: float, most: float) -> float:
+    value = float(value)
     if not math.isfinite(value) or not least <= value <= most:
         span = "a finite number" if math.isinf(least) else f"a finite number from {least:g}"
         text = span if math.isinf(most) else f"{span} to {most:g}"

@@ -1,4 +1,5 @@
-"""Messages of Ising energies, QUBOs, binary and linear programs to the domain. Refusals name the field at fault."""
+"""Messages of Ising energies, QUBOs, binary and linear programs to the domain. Refusals name the
+field at fault."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +17,13 @@ from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.rows import NO_ROWS, Rows
-from ketgate_server.optimization.tensors import UINT8, Sparse, read_float64, read_sparse, read_tensor
+from ketgate_server.optimization.tensors import (
+    UINT8,
+    Sparse,
+    read_float64,
+    read_sparse,
+    read_tensor,
+)
 
 MAGNITUDE_MAX = 1e300
 """Sums of magnitudes beyond this could overflow while energies are added up."""
@@ -67,10 +74,14 @@ def read_linear(message: program_pb2.LinearProgram, path: str, limits: Limits) -
     _check_intervals(lower, upper, path, "variable")
     integer = np.zeros(size, dtype=np.bool_)
     if message.HasField("integrality"):
-        flags = read_tensor(message.integrality, f"{path}.integrality", shape=(size,), dtypes={UINT8})
+        flags = read_tensor(
+            message.integrality, f"{path}.integrality", shape=(size,), dtypes={UINT8}
+        )
         if (flags > 1).any():
             k = int(np.argmax(flags > 1))
-            raise FieldError(f"{path}.integrality", expected="0 or 1", given=f"{flags[k]} at element {k}")
+            raise FieldError(
+                f"{path}.integrality", expected="0 or 1", given=f"{flags[k]} at element {k}"
+            )
         integer = flags.astype(np.bool_)
     _check_integer_bounds(lower, upper, integer, path)
     offset = _read_finite(message.offset, f"{path}.offset")
@@ -84,7 +95,11 @@ def _read_qubo_function(message: ising_pb2.Qubo, path: str, limits: Limits) -> Q
 
 
 def _read_function(
-    message: ising_pb2.Ising | ising_pb2.Qubo, size: int, path: str, limits: Limits, alphabet: Alphabet
+    message: ising_pb2.Ising | ising_pb2.Qubo,
+    size: int,
+    path: str,
+    limits: Limits,
+    alphabet: Alphabet,
 ) -> QuadraticFunction:
     linear = np.zeros(size)
     if message.HasField("linear"):
@@ -114,9 +129,13 @@ def _read_rows(message: program_pb2.LinearRows, path: str, columns: int, limits:
     given = [name for name in ("lower", "upper") if message.HasField(name)]
     if not given:
         if message.HasField("matrix") or message.names:
-            raise FieldError(f"{path}.lower", expected="the ends of the rows in lower or upper", given="neither")
+            raise FieldError(
+                f"{path}.lower", expected="the ends of the rows in lower or upper", given="neither"
+            )
         return NO_ROWS
-    first = read_float64(getattr(message, given[0]), f"{path}.{given[0]}", shape=("m",), finite=False)
+    first = read_float64(
+        getattr(message, given[0]), f"{path}.{given[0]}", shape=("m",), finite=False
+    )
     count, allowed = len(first), limits["optimization.rows_max"].value
     if count > allowed:
         raise LimitError("optimization.rows_max", allowed=allowed, given=count, field=path)
@@ -168,7 +187,7 @@ def _read_size(size: int, path: str, limits: Limits, limit: str) -> int:
 def _read_bounds(
     message: program_pb2.LinearProgram, name: str, size: int, path: str, default: float
 ) -> NDArray[np.float64]:
-    if not message.HasField(name):  # type: ignore[arg-type]
+    if not message.HasField(name):
         return np.full(size, default)
     tensor: tensor_pb2.Tensor = getattr(message, name)
     where = f"{path}.{name}"
@@ -179,7 +198,7 @@ def _read_bounds(
 def _read_row_ends(
     message: program_pb2.LinearRows, name: str, count: int, path: str, default: float
 ) -> NDArray[np.float64]:
-    if not message.HasField(name):  # type: ignore[arg-type]
+    if not message.HasField(name):
         return np.full(count, default)
     where = f"{path}.{name}"
     ends = read_float64(getattr(message, name), where, shape=(count,), finite=False)
@@ -187,7 +206,8 @@ def _read_row_ends(
 
 
 def _check_ends(ends: NDArray[np.float64], path: str, *, lower: bool) -> NDArray[np.float64]:
-    """Refuse a lower end of +inf, an upper end of -inf, and finite ends that a solver would take for infinite."""
+    """Refuse a lower end of +inf, an upper end of -inf, and finite ends that a solver would take
+    for infinite."""
     impossible = ends == (math.inf if lower else -math.inf)
     large = np.isfinite(ends) & (np.abs(ends) >= BOUND_MAX)
     bad = impossible | large
@@ -195,7 +215,9 @@ def _check_ends(ends: NDArray[np.float64], path: str, *, lower: bool) -> NDArray
         k = int(np.argmax(bad))
         allowed = "-inf" if lower else "+inf"
         raise FieldError(
-            path, expected=f"numbers below {BOUND_MAX:g} in magnitude, or {allowed}", given=f"{ends[k]} at element {k}"
+            path,
+            expected=f"numbers below {BOUND_MAX:g} in magnitude, or {allowed}",
+            given=f"{ends[k]} at element {k}",
         )
     return ends
 
@@ -223,7 +245,9 @@ def _check_integer_bounds(
     if large.any():
         k = int(np.argmax(large))
         raise FieldError(
-            f"{path}.upper", expected="bounds of integers within 2^53", given=f"{ends[k]:g} for variable {k}"
+            f"{path}.upper",
+            expected="bounds of integers within 2^53",
+            given=f"{ends[k]:g} for variable {k}",
         )
 
 
@@ -232,7 +256,9 @@ def _check_magnitude(values: NDArray[np.float64], allowed: float, path: str) -> 
     if large.any():
         k = int(np.argmax(large))
         raise FieldError(
-            path, expected=f"numbers below {allowed:g} in magnitude", given=f"{values[k]} at element {k}"
+            path,
+            expected=f"numbers below {allowed:g} in magnitude",
+            given=f"{values[k]} at element {k}",
         )
 
 

@@ -63,7 +63,9 @@ def write_result(
     )
 
 
-def write_incumbent(found: Improvement, problem: Problem, sign: float) -> optimization_service_pb2.Incumbent:
+def write_incumbent(
+    found: Improvement, problem: Problem, sign: float
+) -> optimization_service_pb2.Incumbent:
     """sign: times this, a minimised figure is the caller's."""
     return optimization_service_pb2.Incumbent(
         elapsed=duration(found.elapsed_s),

@@ -158,9 +158,7 @@ def make_clock(options: SolveOptions, caller: Caller) -> Clock:
     return Clock(caller.arrival_s, by_limit, StopReason.TIME_LIMIT)
 
 
-def work_seconds(
-    problem: Problem, options: SolveOptions, chosen: Sequence[Chosen]
-) -> float | None:
+def work_seconds(problem: Problem, options: SolveOptions, chosen: Sequence[Chosen]) -> float | None:
     """Seconds of work at most, where it is known to be small; None where the limits decide."""
     total = 0.0
     for choice in chosen:
@@ -170,4 +168,3 @@ def work_seconds(
             return None
         total += seconds
     return total
-

@@ -11,7 +11,8 @@ from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense
 from ketgate_server.optimization.rows import Rows
 
 INTEGRALITY_SNAP = 1e-5
-"""A solver's integer this near to a whole number is meant to be it; rows are checked again after."""
+"""A solver's integer this near to a whole number is meant to be it; rows are checked again
+after."""
 
 
 class LinearProblem:

@@ -5,7 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ketgate_server.optimization.base import Conflict, Outcome, Sense, Status, StopReason, sense_sign
+from ketgate_server.optimization.base import (
+    Conflict,
+    Outcome,
+    Sense,
+    Status,
+    StopReason,
+    sense_sign,
+)
 from ketgate_server.optimization.scoreboard import Goal, Scoreboard, Verified, merge
 
 CLAIM_SLACK = 1e-6
@@ -89,14 +96,20 @@ def conclude(
     bound = _bound(board, outcomes, refuted)
     status, solver = _status(claims, goal, solutions, score, bound)
     warnings = [warning for outcome in outcomes if outcome for warning in outcome.warnings]
-    warnings += [f"{reports[k].solver} claimed a bound that a solution refutes" for k in sorted(refuted)]
+    warnings += [
+        f"{reports[k].solver} claimed a bound that a solution refutes" for k in sorted(refuted)
+    ]
     if not solutions and math.isfinite(board.violation_least):
         warnings.append(
             f"points were found, but they violate a constraint by {board.violation_least:g} or more; "
             "a larger feasibility_tolerance may admit them"
         )
-    proving = next((o for o in outcomes if o is not None and o.status is status and o.conflict), None)
-    frontiers = [outcome.frontier for outcome in outcomes if outcome and outcome.frontier is not None]
+    proving = next(
+        (o for o in outcomes if o is not None and o.status is status and o.conflict), None
+    )
+    frontiers = [
+        outcome.frontier for outcome in outcomes if outcome and outcome.frontier is not None
+    ]
     return SolveResult(
         status=status,
         stop_reason=_stop_reason(reports, outcomes, stopped_for, status),
@@ -118,7 +131,8 @@ def _gather(
     pool_size: int,
     time_is_up: Callable[[], bool],
 ) -> list[Verified]:
-    """Solutions that hold, in the order of the solvers, so that the answer does not depend on who was first."""
+    """Solutions that hold, in the order of the solvers, so that the answer does not depend on who
+    was first."""
     found = [board.best_by_run[-1]] if -1 in board.best_by_run else []
     for index, (report, outcome) in enumerate(zip(reports, outcomes, strict=True)):
         best = board.best_by_run.get(index)
@@ -142,7 +156,7 @@ def _gather(
 
 
 def _is_first(best: Verified, values: Any) -> bool:
-    return best.values.dtype == values.dtype and best.key == values.tobytes()
+    return bool(best.values.dtype == values.dtype and best.key == values.tobytes())
 
 
 def _claims(
@@ -165,7 +179,8 @@ def _claims(
 
 
 def _bound(board: Scoreboard, outcomes: Sequence[Outcome | None], refuted: set[int]) -> float:
-    """The best proven bound, minimised: of finished runs what they answered, of the others what they reported."""
+    """The best proven bound, minimised: of finished runs what they answered, of the others what
+    they reported."""
     bounds = [-math.inf]
     for index, outcome in enumerate(outcomes):
         if index in refuted:
@@ -216,5 +231,9 @@ def _stop_reason(
     ):
         if reason in reasons:
             proven = any(o is not None and o.status is Status.OPTIMAL for o in outcomes)
-            return StopReason.COMPLETED if proven and reason not in (StopReason.TARGET, StopReason.GAP) else reason
+            return (
+                StopReason.COMPLETED
+                if proven and reason not in (StopReason.TARGET, StopReason.GAP)
+                else reason
+            )
     return StopReason.COMPLETED

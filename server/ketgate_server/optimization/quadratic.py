@@ -47,7 +47,11 @@ class QuadraticFunction:
     def magnitude(self) -> float:
         """No value of the function is larger than this."""
         with np.errstate(over="ignore"):
-            parts = (np.abs(self.linear).sum(), np.abs(self.quadratic.value).sum(), abs(self.offset))
+            parts = (
+                np.abs(self.linear).sum(),
+                np.abs(self.quadratic.value).sum(),
+                abs(self.offset),
+            )
             return float(sum(float(part) for part in parts))
 
     @cached_property

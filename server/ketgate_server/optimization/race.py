@@ -1,8 +1,8 @@
 """Several solvers on one problem within one limit.
 
-Each solver runs in a thread of its own at the lowest priority (nice cannot be raised again, so threads are not
-reused; the threads a kernel starts inherit it). One that fails leaves the others running; one that does not stop in
-time is left behind, and keeps its slot until it ends.
+Each solver runs in a thread of its own at the lowest priority (nice cannot be raised again, so
+threads are not reused; the threads a kernel starts inherit it). One that fails leaves the others
+running; one that does not stop in time is left behind, and keeps its slot until it ends.
 """
 
 import logging
@@ -110,7 +110,8 @@ class Race:
         observed: bool,
         release: Callable[[], None],
     ) -> None:
-        """threads: for each solver. observed: events() will be read. release: gives the slot back, when all ended."""
+        """threads: for each solver. observed: events() will be read. release: gives the slot back,
+        when all ended."""
         self.problem = problem
         self.options = options
         self.clock = clock
@@ -174,12 +175,15 @@ class Race:
             self._run(run, lower=False)
 
     def events(self) -> Iterator[Improvement | Progress]:
-        """Improvements as they are found, and a sign of life where there are none. Ends when the race is over."""
+        """Improvements as they are found, and a sign of life where there are none. Ends when the
+        race is over."""
         self._start()
         while True:
             with self.board.changed:
                 if not self.board.improvements and not self._over():
-                    self.board.changed.wait(max(0.001, min(PROGRESS_INTERVAL_S, self._patience_s())))
+                    self.board.changed.wait(
+                        max(0.001, min(PROGRESS_INTERVAL_S, self._patience_s()))
+                    )
                 found = list(self.board.improvements)
                 self.board.improvements.clear()
                 over = self._over()
@@ -244,12 +248,16 @@ class Race:
                 at_goal = outcome.stop_reason in (StopReason.GAP, StopReason.TARGET)
                 self._stop(outcome.stop_reason if at_goal else StopReason.COMPLETED)
             if outcome.solutions:
-                self.board.submit(run.task.index, outcome.solutions[0], run.chosen.solver.name, outcome.work)
+                self.board.submit(
+                    run.task.index, outcome.solutions[0], run.chosen.solver.name, outcome.work
+                )
             if outcome.bound is not None:
                 self.board.submit_bound(run.task.index, outcome.bound)
             run.outcome = outcome
         except Exception as error:
-            run.failure = "out of memory" if isinstance(error, MemoryError) else type(error).__name__
+            run.failure = (
+                "out of memory" if isinstance(error, MemoryError) else type(error).__name__
+            )
             log.exception("%s failed", run.chosen.solver.name)
         finally:
             run.seconds = time.monotonic() - run.started_s
@@ -283,7 +291,8 @@ class Race:
         return self._running == 0 or self._patience_s() <= 0.0
 
     def _patience_s(self) -> float:
-        """How long to wait for solvers yet: half of the allowed overshoot is theirs to come to an end."""
+        """How long to wait for solvers yet: half of the allowed overshoot is theirs to come to an
+        end."""
         end_s = min(self.clock.deadline_s, self._stopped_s) + 0.5 * self.clock.overshoot_s
         return end_s - time.monotonic()
 
@@ -309,7 +318,12 @@ class Race:
         index = run.task.index
         best = self.board.best_by_run.get(index)
         if outcome is not None:
-            status, reason, work, bound = outcome.status, outcome.stop_reason, outcome.work, outcome.bound
+            status, reason, work, bound = (
+                outcome.status,
+                outcome.stop_reason,
+                outcome.work,
+                outcome.bound,
+            )
         else:
             status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
             reason = run.task.stop_reason
@@ -324,7 +338,9 @@ class Race:
             status=status,
             stop_reason=reason,
             objective=None if best is None else best.objective,
-            bound=None if bound is None or not math.isfinite(bound) else self.board.to_caller(bound),
+            bound=None
+            if bound is None or not math.isfinite(bound)
+            else self.board.to_caller(bound),
             work=work,
             work_unit=run.chosen.solver.work_unit,
             seconds=run.seconds,

@@ -1,4 +1,5 @@
-"""All solvers: which there are, which are chosen for a problem, and whether what a caller chose makes sense."""
+"""All solvers: which there are, which are chosen for a problem, and whether what a caller chose
+makes sense."""
 
 import difflib
 import math
@@ -7,7 +8,13 @@ from functools import cache
 from typing import Any
 
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
-from ketgate_server.optimization.base import ParameterSpec, Problem, ProblemKind, SolveOptions, Solver
+from ketgate_server.optimization.base import (
+    ParameterSpec,
+    Problem,
+    ProblemKind,
+    SolveOptions,
+    Solver,
+)
 from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.race import Chosen
@@ -27,6 +34,7 @@ def solvers() -> Mapping[str, Solver]:
     from ketgate_server.optimization.portfolio.solvers import SOLVERS as PORTFOLIO_SOLVERS
     from ketgate_server.optimization.solvers.annealing import Annealing
     from ketgate_server.optimization.solvers.binary_search import BinarySearch
+    from ketgate_server.optimization.solvers.elimination import Elimination
     from ketgate_server.optimization.solvers.exhaustive import Exhaustive
     from ketgate_server.optimization.solvers.highs import Highs
     from ketgate_server.optimization.solvers.search import LocalSearch
@@ -34,17 +42,25 @@ def solvers() -> Mapping[str, Solver]:
     from ketgate_server.optimization.solvers.tempering import ParallelTempering
 
     ours: list[Solver] = [
-        Annealing(), BinarySearch(), Exhaustive(), Highs(), LocalSearch(), ParallelTempering(), Tabu(),
+        Annealing(),
+        BinarySearch(),
+        Elimination(),
+        Exhaustive(),
+        Highs(),
+        LocalSearch(),
+        ParallelTempering(),
+        Tabu(),
     ]
     found = {solver.name: solver for solver in [*ours, *PORTFOLIO_SOLVERS]}
     return dict(sorted(found.items()))
 
 
 def choose(problem: Problem, options: SolveOptions) -> list[Chosen]:
-    """The solvers to run, with all parameters. Raises FieldError, PartMissing and SOLVER_UNSUITABLE."""
+    """The solvers to run, with all parameters. Raises FieldError, PartMissing and
+    SOLVER_UNSUITABLE."""
     if options.solvers:
         return _chosen_by_caller(problem, options.solvers)
-    names = default_names(problem)
+    names = default_names(problem, options)
     picked = [_complete(solvers()[name]) for name in names if _installed(solvers()[name])]
     picked = [choice for choice in picked if choice.solver.unsuitable(problem) is None]
     if not picked:
@@ -58,20 +74,28 @@ def choose(problem: Problem, options: SolveOptions) -> list[Chosen]:
     return picked
 
 
-def default_names(problem: Problem) -> list[str]:
-    """By size and structure; the order is the order of preference."""
+def default_names(problem: Problem, options: SolveOptions) -> list[str]:
+    """By size and structure; the order is the order of preference. A limit of work asks for a
+    search."""
     if isinstance(problem, IsingProblem):
         if problem.size <= EXHAUSTIVE_DEFAULT_MAX:
             return ["exhaustive"]
+        alone = options.pool_size == 1 and not options.work_limit
+        if alone and solvers()["elimination"].unsuitable(problem) is None:
+            return ["elimination"]
         return ["local-search"] + (["highs"] if problem.terms <= LINEARIZED_DEFAULT_MAX else [])
     if isinstance(problem, BinaryProblem):
         if problem.size <= EXHAUSTIVE_DEFAULT_MAX:
             return ["exhaustive"]
-        return ["binary-search"] + (["highs"] if problem.terms <= 10 * LINEARIZED_DEFAULT_MAX else [])
+        return ["binary-search"] + (
+            ["highs"] if problem.terms <= 10 * LINEARIZED_DEFAULT_MAX else []
+        )
     if problem.kind in (ProblemKind.LINEAR, ProblemKind.MIXED_INTEGER):
         return ["highs"]
+    from ketgate_server.optimization.portfolio.model import PortfolioProblem
     from ketgate_server.optimization.portfolio.solvers import choose as choose_portfolio
 
+    assert isinstance(problem, PortfolioProblem)
     return list(choose_portfolio(problem))
 
 
@@ -88,7 +112,9 @@ def _chosen_by_caller(
         solver = solvers().get(name)
         if solver is None:
             raise FieldError(
-                f"{path}.name", expected="the name of a solver", given=name,
+                f"{path}.name",
+                expected="the name of a solver",
+                given=name,
                 hint=_nearest(name, list(solvers())),
             )
         if any(choice.solver is solver for choice in picked):
@@ -97,13 +123,16 @@ def _chosen_by_caller(
         if not _installed(solver):
             raise PartMissing(solver.part, PARTS[solver.part].install_command)
         if problem.kind not in solver.problems or solver.unsuitable(problem) is not None:
-            raise KetgateError(Reason.SOLVER_UNSUITABLE, _why_not(problem, name), field=f"{path}.name")
+            raise KetgateError(
+                Reason.SOLVER_UNSUITABLE, _why_not(problem, name), field=f"{path}.name"
+            )
         picked.append(Chosen(solver, checked, version(solver)))
     return picked
 
 
 def check_parameters(solver: Solver, given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Every parameter of the solver: the values given, of the right type and in range, else the defaults."""
+    """Every parameter of the solver: the values given, of the right type and in range, else the
+    defaults."""
     specs = {spec.name: spec for spec in solver.parameters}
     values = {spec.name: spec.default for spec in solver.parameters}
     for name, value in sorted(given.items()):
@@ -124,7 +153,7 @@ def _check_value(spec: ParameterSpec, value: Any, path: str) -> int | float | bo
         raise FieldError(path, expected=names[kind], given=names.get(type(value), "nothing"))
     if spec.choices and value not in spec.choices:
         raise FieldError(path, expected="one of " + ", ".join(spec.choices), given=value)
-    if kind in (int, float):
+    if isinstance(value, (int, float)):
         low = -math.inf if spec.minimum is None else spec.minimum
         high = math.inf if spec.maximum is None else spec.maximum
         if not low <= value <= high:  # NaN is outside of everything

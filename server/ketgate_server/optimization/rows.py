@@ -37,7 +37,9 @@ class Rows:
     @cached_property
     def exact(self) -> bool:
         """Whether binaries keep these rows in whole numbers, so that no tolerance is needed."""
-        ends = np.concatenate([self.lower[np.isfinite(self.lower)], self.upper[np.isfinite(self.upper)]])
+        ends = np.concatenate(
+            [self.lower[np.isfinite(self.lower)], self.upper[np.isfinite(self.upper)]]
+        )
         whole = bool((self.matrix.value == np.rint(self.matrix.value)).all())
         whole = whole and bool((ends == np.rint(ends)).all())
         return whole and bool((self.magnitudes < EXACT_MAX).all())
@@ -72,7 +74,10 @@ class Rows:
         return Conflict(f"{path}[{index}]", name, f"row {index}, a sum of {terms} terms, {demand}")
 
     def _sums(self, terms: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(self.matrix.row, weights=terms, minlength=self.count)
+        sums = np.bincount(self.matrix.row, weights=terms, minlength=self.count)
+        return sums.astype(np.float64, copy=False)
 
 
-NO_ROWS = Rows(Sparse(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), np.empty(0), np.empty(0))
+NO_ROWS = Rows(
+    Sparse(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), np.empty(0), np.empty(0)
+)

@@ -20,7 +20,8 @@ from ketgate_server.optimization.base import Problem, StopReason, sense_sign
 EVENTS_MAX = 256
 """Incumbents waiting for a slow reader; beyond it the oldest go, never the newest."""
 TARGET_SLACK = 1e-12
-"""Relative rounding between a kernel's sum and ours that still counts as having reached a target."""
+"""Relative rounding between a kernel's sum and ours that still counts as having reached a
+target."""
 
 log = logging.getLogger("ketgate.optimization")
 
@@ -113,7 +114,10 @@ class Scoreboard:
         evaluation = self._problem.evaluate(polished)
         with self._lock:
             self.verifying_s += time.monotonic() - started
-            if not math.isfinite(evaluation.objective) or not evaluation.violation_max <= self._tolerance:
+            if (
+                not math.isfinite(evaluation.objective)
+                or not evaluation.violation_max <= self._tolerance
+            ):
                 self.violation_least = min(self.violation_least, evaluation.violation_max)
                 log.info("%s: a solution violates by %g", solver, evaluation.violation_max)
                 return None
@@ -165,7 +169,8 @@ class Scoreboard:
 
 
 def merge(found: list[Verified], limit: int) -> list[Verified]:
-    """Distinct solutions, best first; of equal ones the counts are summed and the first finder is named.
+    """Distinct solutions, best first; of equal ones the counts are summed and the first finder is
+    named.
 
     The order depends on what was found alone: by objective, then by bytes.
     """

@@ -1,5 +1,6 @@
 """OptimizationService: messages in, messages out. The work is done by the engine."""
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -38,6 +39,8 @@ class OptimizationServicer:
     def __init__(self, limits: Mapping[str, Limit], threads: int) -> None:
         self._limits = limits
         self._engine = Engine(limits, threads)
+        # Importing the solvers takes a second: not before the server is ready, nor in a first call.
+        threading.Thread(target=registry.solvers, name="solvers", daemon=True).start()
 
     def solve(self, call: Call, request: pb.SolveRequest) -> pb.SolveResponse:
         problem, options, checking_s = self._read(request)
@@ -59,7 +62,9 @@ class OptimizationServicer:
         try:
             for event in race.events():
                 if isinstance(event, Progress):
-                    yield pb.SolveStreamResponse(progress=convert_result.write_progress(event, sign))
+                    yield pb.SolveStreamResponse(
+                        progress=convert_result.write_progress(event, sign)
+                    )
                 else:
                     found = convert_result.write_incumbent(event, problem, sign)
                     yield pb.SolveStreamResponse(incumbent=found)
@@ -72,7 +77,11 @@ class OptimizationServicer:
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
         yield pb.SolveStreamResponse(result=written)
 
-    def list_solvers(self, call: Call, request: pb.ListSolversRequest) -> pb.ListSolversResponse:
+    def list_solvers(
+        self,
+        call: Call,  # noqa: ARG002
+        request: pb.ListSolversRequest,
+    ) -> pb.ListSolversResponse:
         kinds = {number: kind for kind, number in convert_result.KINDS.items()}
         if request.problem and request.problem not in kinds:
             raise FieldError("problem", expected="a kind of problem", given=request.problem)

@@ -18,7 +18,8 @@ DRAIN_INTERVAL_S = 0.01
 
 
 class RunTask:
-    """Implements base.Task. A kernel runs under one monitor at a time: opening another ends the reading of the last."""
+    """Implements base.Task. A kernel runs under one monitor at a time: opening another ends the
+    reading of the last."""
 
     def __init__(
         self,
@@ -35,7 +36,8 @@ class RunTask:
         deadline_reason: StopReason,
         observed: bool,
     ) -> None:
-        """deadline_s: time.monotonic() at which to stop. observed: whether somebody waits for incumbents meanwhile."""
+        """deadline_s: time.monotonic() at which to stop. observed: whether somebody waits for
+        incumbents meanwhile."""
         self.index = index
         self.solver = solver
         self.parameters = parameters
@@ -132,7 +134,8 @@ class RunTask:
                 self._monitor.cancel()
 
     def close(self, *, drain: bool = True) -> None:
-        """The run is over, or given up: read what is left (unless nobody needs it) and stop reading."""
+        """The run is over, or given up: read what is left (unless nobody needs it) and stop
+        reading."""
         with self._changed:
             self._closed = True
             monitor, decode = self._monitor, self._decode
@@ -186,4 +189,3 @@ class RunTask:
         if math.isfinite(found.bound):
             self._board.submit_bound(self.index, found.bound)
         self._board.submit(self.index, decode(found.solution), self.solver.name, found.work)
-

@@ -41,7 +41,8 @@ _NAMES = {number: name.removeprefix("DATA_TYPE_") for name, number in tensor_pb2
 _NUMBERS_BY_DTYPE = {dtype.newbyteorder("="): number for number, dtype in _WIRE.items()}
 
 Shape = Sequence[int | str | None]
-"""Expected extents: a number, None for any, or a letter for any, the same wherever the letter stands."""
+"""Expected extents: a number, None for any, or a letter for any, the same wherever the letter
+stands."""
 
 
 def read_tensor(
@@ -53,7 +54,8 @@ def read_tensor(
     finite: bool = True,
     broadcast_scalar: bool = False,
 ) -> NDArray[Any]:
-    """The array a Tensor holds, in native byte order; read-only where it is a view of the message's bytes.
+    """The array a Tensor holds, in native byte order; read-only where it is a view of the message's
+    bytes.
 
     shape: expected extents; None: any. dtypes: accepted element types (default: all numbers); a
     list of integers is cast to the accepted type that holds it. finite: refuse infinities too; NaN
@@ -81,7 +83,8 @@ def read_float64(
     finite: bool = True,
     broadcast_scalar: bool = False,
 ) -> NDArray[np.float64]:
-    """read_tensor for any element type, as float64. Integers beyond 2^53 are refused, not rounded."""
+    """read_tensor for any element type, as float64. Integers beyond 2^53 are refused, not
+    rounded."""
     array = read_tensor(tensor, path, shape=shape, finite=finite, broadcast_scalar=broadcast_scalar)
     if array.dtype == np.int64 and array.size:
         outside = (array > EXACT_INTEGER_MAX) | (array < -EXACT_INTEGER_MAX)
@@ -106,7 +109,8 @@ def write_tensor(array: NDArray[Any]) -> tensor_pb2.Tensor:
 
 @dataclass(frozen=True)
 class Sparse:
-    """A checked sparse matrix in coordinate form: value[k] at (row[k], column[k]); no position twice."""
+    """A checked sparse matrix in coordinate form: value[k] at (row[k], column[k]); no position
+    twice."""
 
     row: NDArray[np.int64]
     column: NDArray[np.int64]
@@ -284,7 +288,8 @@ def _check_indices(indices: NDArray[Any], path: str, extent: int) -> NDArray[np.
 def _check_distinct(
     row: NDArray[np.int64], column: NDArray[np.int64], path: str, columns: int, symmetric: bool
 ) -> None:
-    """Refuse a position given twice. Extents are limited to far below 2^31, so a key fits 64 bits."""
+    """Refuse a position given twice. Extents are limited to far below 2^31, so a key fits 64
+    bits."""
     if len(row) < 2:
         return
     if symmetric:

@@ -1,4 +1,7 @@
-"""Simulated annealing of Ising energies: many replicas in SIMD lanes, again and again with growing length."""
+"""Simulated annealing of Ising energies: many replicas in SIMD lanes, again and again with growing
+length."""
+
+from collections.abc import Sequence
 
 from ketgate_native import ising
 from ketgate_native.monitor import Monitor
@@ -13,7 +16,7 @@ class Annealing(IsingSolver):
     name = "annealing"
     description = "Simulated annealing of an Ising energy, many replicas at a time."
     work_unit = "sweeps"
-    parameters = (
+    parameters: Sequence[ParameterSpec] = (
         ParameterSpec("sweeps", "Sweeps of the longest annealing.", 1024, 1, 10_000_000),
         ParameterSpec("replicas", "Replicas annealed at a time.", 32, 1, 4096),
         RUNS,

@@ -1,4 +1,5 @@
-"""Binary quadratic programs by native local search: flips and swaps, with weights on violated rows."""
+"""Binary quadratic programs by native local search: flips and swaps, with weights on violated
+rows."""
 
 from collections.abc import Sequence
 from typing import Any

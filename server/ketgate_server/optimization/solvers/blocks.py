@@ -1,7 +1,8 @@
-"""Runs of a kernel in blocks of growing length, for solvers whose kernel takes an exact amount of work.
+"""Runs of a kernel in blocks of growing length, for solvers whose kernel takes an exact amount of
+work.
 
-The sequence of blocks depends on the parameters alone, and only whole blocks are run, so that with a larger limit of
-work the search goes on where a smaller one ended.
+The sequence of blocks depends on the parameters alone, and only whole blocks are run, so that with
+a larger limit of work the search goes on where a smaller one ended.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +47,8 @@ class SamplePool:
 
 
 def lengths(longest: int, runs: int) -> Iterator[int]:
-    """1, 1, 2, 4, ... up to the longest, then that for ever; with runs, 1 and then that many of the longest."""
+    """1, 1, 2, 4, ... up to the longest, then that for ever; with runs, 1 and then that many of the
+    longest."""
     yield 1
     if runs:
         yield from [longest] * runs

@@ -1,4 +1,5 @@
-"""Small problems of binaries by trying every assignment: the answer is proven, and the pool is complete."""
+"""Small problems of binaries by trying every assignment: the answer is proven, and the pool is
+complete."""
 
 from collections.abc import Sequence
 
@@ -25,7 +26,8 @@ VARIABLES_MAX = 40
 VISIT_S = 12e-9
 START_S = 2e-4
 DRIFT = 2.0**-40
-"""Relative to the sum of all magnitudes: more than 1,024 additions between two fresh sums can be off by."""
+"""Relative to the sum of all magnitudes: more than 1,024 additions between two fresh sums can be
+off by."""
 
 
 class Exhaustive:
@@ -46,7 +48,7 @@ class Exhaustive:
             return f"it takes at most {VARIABLES_MAX} variables, not {problem.size}"
         return None
 
-    def memory_bytes(self, problem: Problem) -> int:
+    def memory_bytes(self, problem: Problem) -> int:  # noqa: ARG002
         return 1 << 20
 
     def work_seconds(self, problem: Problem, options: SolveOptions) -> float:

@@ -35,13 +35,26 @@ class Highs:
     name = "highs"
     description = "HiGHS: simplex and branch-and-cut; binary quadratic problems by their products."
     problems = frozenset(
-        {ProblemKind.LINEAR, ProblemKind.MIXED_INTEGER, ProblemKind.BINARY_QUADRATIC, ProblemKind.ISING}
+        {
+            ProblemKind.LINEAR,
+            ProblemKind.MIXED_INTEGER,
+            ProblemKind.BINARY_QUADRATIC,
+            ProblemKind.ISING,
+        }
     )
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
     parameters: Sequence[ParameterSpec] = (
-        ParameterSpec("presolve", "Whether to simplify the problem first.", "choose", choices=("choose", "on", "off")),
         ParameterSpec(
-            "method", "How a linear program is solved.", "choose", choices=("choose", "simplex", "ipm")
+            "presolve",
+            "Whether to simplify the problem first.",
+            "choose",
+            choices=("choose", "on", "off"),
+        ),
+        ParameterSpec(
+            "method",
+            "How a linear program is solved.",
+            "choose",
+            choices=("choose", "simplex", "ipm"),
         ),
     )
     part = "highs"
@@ -64,11 +77,13 @@ class Highs:
             nonzeros = 5 * int(getattr(problem, "terms", 0))
         return 256 * nonzeros + 1024 * (problem.size + problem.num_constraints) + (16 << 20)
 
-    def work_seconds(self, problem: Problem, options: SolveOptions) -> float | None:
+    def work_seconds(self, problem: Problem, options: SolveOptions) -> float | None:  # noqa: ARG002
         """Known for small linear programs only."""
         if problem.kind is not ProblemKind.LINEAR or not isinstance(problem, LinearProblem):
             return None
-        small = problem.rows.matrix.entries + problem.size + problem.num_constraints <= QUICK_NONZEROS
+        small = (
+            problem.rows.matrix.entries + problem.size + problem.num_constraints <= QUICK_NONZEROS
+        )
         return 0.004 if small else None
 
     def solve(self, problem: Problem, task: Task) -> Outcome:
@@ -130,8 +145,8 @@ class _Run:
         return options
 
     def _subscribe(self, highs: Any) -> None:
-        """Report incumbents and bounds, and stop when told to. Called by HiGHS every few milliseconds to half a second;
-        whoever cannot wait goes on without it."""
+        """Report incumbents and bounds, and stop when told to. Called by HiGHS every few
+        milliseconds to half a second; whoever cannot wait goes on without it."""
 
         def interrupt(event: Any) -> None:
             if self.task.should_stop:
@@ -158,7 +173,11 @@ class _Run:
 
     def _start_from(self, highs: Any) -> None:
         """Give HiGHS the first of the initial solutions; it completes or drops it."""
-        if self.task.initial is None or not self.mixed or not isinstance(self.problem, LinearProblem):
+        if (
+            self.task.initial is None
+            or not self.mixed
+            or not isinstance(self.problem, LinearProblem)
+        ):
             return
         import highspy
 
@@ -176,7 +195,8 @@ class _Run:
         return [self._to_caller(x)]
 
     def _refit(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The best continuous part for the whole part, rounded: branch-and-cut leaves both a little off."""
+        """The best continuous part for the whole part, rounded: branch-and-cut leaves both a little
+        off."""
         import highspy
 
         problem, form = self.problem, self.form
@@ -207,7 +227,8 @@ class _Run:
         return self.problem.function.from_binaries(binaries)
 
     def _no_best(self, infeasible: bool, work: int) -> Outcome:
-        """Infeasible or unbounded: HiGHS does not always say which, so ask without the objective."""
+        """Infeasible or unbounded: HiGHS does not always say which, so ask without the
+        objective."""
         if not infeasible:
             feasible = self._is_feasible()
             if feasible is None:

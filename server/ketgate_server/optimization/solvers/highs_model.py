@@ -1,4 +1,5 @@
-"""What HiGHS takes: a minimised linear form of a program, and of a binary quadratic one by its products."""
+"""What HiGHS takes: a minimised linear form of a program, and of a binary quadratic one by its
+products."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from ketgate_server.optimization.tensors import Sparse
 
 @dataclass(frozen=True)
 class LinearForm:
-    """Minimise offset + c'x, rows, bounds, some x whole. The first `size` variables are the caller's."""
+    """Minimise offset + c'x, rows, bounds, some x whole. The first `size` variables are the
+    caller's."""
 
     size: int
     cost: NDArray[np.float64]
@@ -44,8 +46,9 @@ def linear_form(problem: Problem) -> LinearForm:
 
 
 def _linearized(problem: IsingProblem | BinaryProblem) -> LinearForm:
-    """Each product x_i x_j becomes a variable y in [0, 1]: pressed down where its coefficient is positive, to
-    x_i + x_j - 1; pulled up where it is negative, to x_i and to x_j. Exact at binary x (Fortet 1960)."""
+    """Each product x_i x_j becomes a variable y in [0, 1]: pressed down where its coefficient is
+    positive, to x_i + x_j - 1; pulled up where it is negative, to x_i and to x_j. Exact at binary x
+    (Fortet 1960)."""
     f = problem.function.as_binary()
     rows = problem.rows if isinstance(problem, BinaryProblem) else NO_ROWS
     n, q = f.size, f.quadratic
@@ -87,8 +90,8 @@ def _linearized(problem: IsingProblem | BinaryProblem) -> LinearForm:
 
 
 def build(form: LinearForm, options: dict[str, Any]) -> Any:
-    """A highspy.Highs that holds the form. One thread: its scheduler is one a thread of ours, and refuses another
-    number there."""
+    """A highspy.Highs that holds the form. One thread: its scheduler is one a thread of ours, and
+    refuses another number there."""
     import highspy
 
     lp = highspy.HighsLp()
@@ -101,7 +104,9 @@ def build(form: LinearForm, options: dict[str, Any]) -> Any:
     order = np.lexsort((matrix.row, matrix.column))
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = count, rows
-    lp.a_matrix_.start_ = np.searchsorted(matrix.column[order], np.arange(count + 1)).astype(np.int32)
+    lp.a_matrix_.start_ = np.searchsorted(matrix.column[order], np.arange(count + 1)).astype(
+        np.int32
+    )
     lp.a_matrix_.index_ = matrix.row[order].astype(np.int32)
     lp.a_matrix_.value_ = matrix.value[order]
     if form.integer.any():

@@ -20,7 +20,8 @@ class IsingSolver:
         return None if isinstance(problem, IsingProblem) else "it takes Ising energies and QUBOs"
 
     def memory_bytes(self, problem: Problem) -> int:
-        """The kernel's own copy of the couplings, both ways, and a block of replicas for each of a few threads."""
+        """The kernel's own copy of the couplings, both ways, and a block of replicas for each of a
+        few threads."""
         assert isinstance(problem, IsingProblem)
         return 64 * problem.terms + 2048 * problem.size + (4 << 20)
 
@@ -40,5 +41,9 @@ BETA_END = ParameterSpec(
     1e12,
 )
 RUNS = ParameterSpec(
-    "runs", "Blocks of the full length to run; 0: blocks of growing length until a limit.", 0, 0, 1_000_000
+    "runs",
+    "Blocks of the full length to run; 0: blocks of growing length until a limit.",
+    0,
+    0,
+    1_000_000,
 )

@@ -1,5 +1,7 @@
 """Tabu search of Ising energies: independent trajectories, again and again with growing length."""
 
+from collections.abc import Sequence
+
 from ketgate_native import ising
 from ketgate_native.monitor import Monitor
 
@@ -13,10 +15,14 @@ class Tabu(IsingSolver):
     name = "tabu"
     description = "One-flip tabu search with perturbation; strong on dense QUBOs."
     work_unit = "iterations"
-    parameters = (
-        ParameterSpec("iterations", "Flips of the longest block of a trajectory.", 1 << 20, 1, 1 << 40),
+    parameters: Sequence[ParameterSpec] = (
+        ParameterSpec(
+            "iterations", "Flips of the longest block of a trajectory.", 1 << 20, 1, 1 << 40
+        ),
         ParameterSpec("restarts", "Independent trajectories of a block.", 1, 1, 4096),
-        ParameterSpec("tenure", "Flips for which a spin stays tabu; 0: from the size.", 0, 0, 1_000_000),
+        ParameterSpec(
+            "tenure", "Flips for which a spin stays tabu; 0: from the size.", 0, 0, 1_000_000
+        ),
         RUNS,
     )
 

@@ -1,5 +1,7 @@
 """Parallel tempering of Ising energies: replicas at a ladder of temperatures exchange places."""
 
+from collections.abc import Sequence
+
 from ketgate_native import ising
 from ketgate_native.monitor import Monitor
 
@@ -13,7 +15,7 @@ class ParallelTempering(IsingSolver):
     name = "parallel-tempering"
     description = "Replica exchange over a ladder of temperatures; strong on rugged energies."
     work_unit = "sweeps"
-    parameters = (
+    parameters: Sequence[ParameterSpec] = (
         ParameterSpec("sweeps", "Sweeps of the longest block.", 8192, 1, 10_000_000),
         ParameterSpec("ladders", "Ladders of temperatures run at a time.", 1, 1, 256),
         RUNS,
