@@ -47,5 +47,5 @@ cdef extern from "src/qp.h":
     ctypedef int (*kg_qp_corner)(void *context, double t, const double *x) noexcept nogil
 
     int kg_qp_solve(const kg_qp *p, kg_qp_result *out) nogil
-    int kg_qp_frontier(const kg_qp *p, const double *mu, kg_qp_result *out, kg_qp_corner corner,
-                       void *context) nogil
+    int kg_qp_frontier(const kg_qp *p, const double *mu, double prox_share, kg_qp_result *out,
+                       kg_qp_corner corner, void *context) nogil

@@ -313,11 +313,18 @@ def frontier(Q, mu, A=None, row_lower=None, row_upper=None, lower=None, upper=No
     cdef _corners kept = _corners(problem.n, 0, 0, INT64_MAX if corners_max is None else corners_max, NULL, 0)
     cdef const double[::1] returns = mu
     cdef const double *first = &returns[0] if problem.n else NULL
-    cdef int status
+    cdef int status = 0
+    cdef double prox_share
     cdef double[:, ::1] found
     try:
-        with nogil:
-            status = kg_qp_frontier(&problem.c_problem, first, &problem.c_result, _keep_corner, &kept)
+        for prox_share in (1e-3, 1.0, 1e3):
+            kept.count = 0
+            problem.c_result.warm = 0
+            with nogil:
+                status = kg_qp_frontier(&problem.c_problem, first, prox_share, &problem.c_result, _keep_corner,
+                                        &kept)
+            if _STATUSES[status] != "numerical":
+                break
         if kept.no_memory or status == KG_QP_NO_MEMORY:
             raise MemoryError(f"no memory for the corners of {problem.n} names")
         values = np.zeros((kept.count, problem.n + 1))
@@ -327,21 +334,36 @@ def frontier(Q, mu, A=None, row_lower=None, row_upper=None, lower=None, upper=No
     finally:
         free(kept.values)
     t, x = values[:, 0].copy(), np.ascontiguousarray(values[:, 1:])
-    variance = _variances(Q, x)
-    if kept.count:
-        # With a singular Q the least variance has many portfolios: the frontier starts at the one of highest mean.
-        first_efficient = int(np.flatnonzero(variance <= variance[0] + 1e-13 * np.abs(variance).max())[-1])
-        t, x, variance = t[first_efficient:], x[first_efficient:], variance[first_efficient:]
-        t[0] = 0.0
-    return Frontier(t, x, x @ mu, variance, _STATUSES[status])
+    return Frontier(*_efficient(t, x, x @ mu, *_variances(Q, x)), _STATUSES[status])
+
+
+def _efficient(t, x, mean, variance, uncorrelated):
+    """Without the corners that say nothing: of equal variance at the start, of equal portfolios at the end.
+
+    uncorrelated: the variances that the portfolios would have without covariance: what rounding is relative to.
+    """
+    if t.shape[0] == 0:
+        return t, x, mean, variance
+    # With a singular Q the least variance has many portfolios: the frontier starts at the one of highest mean.
+    least = variance <= variance[0] + 1e-13 * uncorrelated.max()
+    first = int(np.argmax(mean >= mean[least].max() - 1e-12 * np.abs(mean).max()))
+    last = t.shape[0] - 1
+    while last > first and np.abs(x[last] - x[last - 1]).max(initial=0.0) <= 1e-14:
+        last -= 1
+    kept = slice(first, last + 1)
+    t[first] = 0.0
+    return t[kept], x[kept], mean[kept], variance[kept]
 
 
 def _variances(Q, x):
+    """x'Qx of each row, and x' diag(Q) x."""
     if not isinstance(Q, Factor):
-        return np.einsum("pi,pi->p", x @ np.asarray(Q, dtype=np.float64), x)
-    exposures = x @ np.asarray(Q.F, dtype=np.float64)
-    common = exposures if Q.G is None else exposures @ np.asarray(Q.G, dtype=np.float64)
-    return np.einsum("pf,pf->p", exposures, common) + x**2 @ np.asarray(Q.D, dtype=np.float64)
+        Q = np.asarray(Q, dtype=np.float64)
+        return np.einsum("pi,pi->p", x @ Q, x), x**2 @ Q.diagonal()
+    F, D = np.asarray(Q.F, dtype=np.float64), np.asarray(Q.D, dtype=np.float64)
+    common = F if Q.G is None else F @ np.asarray(Q.G, dtype=np.float64)
+    return (np.einsum("pf,pf->p", x @ F, x @ common) + x**2 @ D,
+            x**2 @ (np.einsum("if,if->i", F, common) + D))
 
 
 def psd_check(Q, *, double tolerance=1e-10, monitor=None, isa=None):

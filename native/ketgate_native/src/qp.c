@@ -8,7 +8,7 @@
 
 #include "qp_problem.h"
 
-enum { PROXIMAL_MAX = 60 };
+enum { PROXIMAL_MAX = 60, STALLED_MAX = 12 };
 /* Rows violated by more than this share are not rounding of the proximal term: names are missing, or a proof. */
 static const double ROWS_MISSED = 1e-7;
 /* Polish to well below the tolerance; each round costs two triangular solves. */
@@ -53,6 +53,12 @@ static void recentre(kg_core *t) {
     kg_core_sync(t); /* so that each step is also a refinement of the last */
 }
 
+/* A linear term far smaller than the curvature moves slowly along directions without any: lengthen the steps. */
+static void weaken(kg_core *t) {
+    for (int i = 0; i < t->kkt.n; i++) t->kkt.prox[i] *= 1e-2;
+    t->kkt.ready = 0;
+}
+
 /* Proximal steps on one working set. 0 when its conditions hold, -2 when names must be priced first. */
 static int settle_core(kg_problem *t, kg_core *core, kg_qp_result *out, double *scratch) {
     double best = INFINITY, polished = fmin(STATIONARITY_POLISHED, 0.1 * t->p->tolerance);
@@ -71,7 +77,8 @@ static int settle_core(kg_problem *t, kg_core *core, kg_qp_result *out, double *
         worse = combined < 0.5 * best ? 0 : worse + 1;
         best = fmin(best, combined);
         if (worse >= 2 && now.stationarity <= 0.1 * t->p->tolerance && now.rows <= 1e-12) return 0;
-        if (worse >= 12) return 0; /* measured afterwards; a certificate would have come by now */
+        if (worse > STALLED_MAX) return 0; /* measured afterwards; a certificate would have come by now */
+        if (worse > 0 && worse % 4 == 0) weaken(core);
         recentre(core);
     }
     return 0;

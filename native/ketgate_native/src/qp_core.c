@@ -163,8 +163,8 @@ int kg_core_factor(kg_core *t) {
     for (int j = 0; j < k->r; j++)
         if (t->row_state[j] != KG_ROW_BETWEEN) t->rows[na++] = j;
     int same_rows = na == k->na && memcmp(t->rows, k->active, na * sizeof(int)) == 0;
-    if (k->factored && changes == 0 && same_rows) return 0;
-    if (!k->factored || changes > nf / (k->h ? 48 : 8)) return kg_kkt_factor(k, nf, t->index, na, t->rows);
+    if (k->ready && changes == 0 && same_rows) return 0;
+    if (!k->ready || changes > nf / (k->h ? 48 : 8)) return kg_kkt_factor(k, nf, t->index, na, t->rows);
     int status = 0;
     for (int i = 0; i < k->n && !status; i++) {
         int free_now = t->state[i] == KG_FREE || t->state[i] == KG_FREE_BELOW;

@@ -32,6 +32,7 @@ typedef struct {
     double *scratch;    /* (n + r) */
     int64_t factored, updated;
     int updates; /* since the last factorisation */
+    int ready;   /* whether one stands, for the present prox */
     int64_t factor_ns;
 } kg_kkt;
 

@@ -91,6 +91,7 @@ int kg_kkt_rows(kg_kkt *t, int na, const int *active) {
 static int forget(kg_kkt *t, int status) {
     for (int i = 0; i < t->nf; i++) t->place[t->free[i]] = -1;
     t->nf = 0;
+    t->ready = 0;
     return status;
 }
 
@@ -124,6 +125,7 @@ int kg_kkt_factor(kg_kkt *t, int nf, const int *names, int na, const int *active
     }
     schur(t);
     status = kg_kkt_rows(t, na, active);
+    t->ready = status == 0;
     t->factor_ns += kg_now_ns() - start;
     return status;
 }
