@@ -1,0 +1,86 @@
+"""The Go client against a real server: its own tests, and its example as its README runs it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "go"
+# The first build compiles grpc-go.
+BUILD_TIMEOUT_S = 600
+
+pytestmark = [pytest.mark.timeout(BUILD_TIMEOUT_S + 60), pytest.mark.xdist_group("go")]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Go's own folders stay inside the checkout, unless the user has set them."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KETGATE_")}
+    kept.setdefault("GOCACHE", str(ROOT / "build" / "go-cache"))
+    if "GOMODCACHE" not in kept:
+        kept.setdefault("GOPATH", str(ROOT / "build" / "go"))
+    # Modules that may be deleted like anything else in build/, and builds that ask git nothing.
+    flags = kept.get("GOFLAGS", "").split()
+    kept["GOFLAGS"] = " ".join([*flags, "-modcacherw", "-buildvcs=false"])
+    return kept | more
+
+
+def go(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["go", *arguments], cwd=CLIENT, env=environment(**more), capture_output=True, text=True,
+        timeout=BUILD_TIMEOUT_S,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules() -> None:
+    """Skips where there is no Go, an older one than go.mod asks for, or no modules to be had."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed")
+    downloaded = go("mod", "download")
+    if downloaded.returncode:
+        pytest.skip(f"the Go client's modules cannot be had: {downloaded.stderr.strip()[:300]}")
+
+
+def test_the_clients_own_tests_pass(server: Any) -> None:
+    """They hold, among others, that client and server agree on X25519MLKEM768."""
+    tested = go("test", "-count=1", "-v", "./...", KETGATE_READY_FILE=str(server.ready_file))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    passed = set(re.findall(r"^--- PASS: (\w+)", tested.stdout, re.MULTILINE))
+    assert "TestServerAgreesOnAPostQuantumKeyExchange" in passed
+    assert "TestServerStreamsAPortfolio" in passed
+    assert "--- SKIP" not in tested.stdout
+
+
+def test_the_code_is_formatted_and_vetted() -> None:
+    gofmt = subprocess.run(
+        ["gofmt", "-l", "."], cwd=CLIENT, capture_output=True, text=True, timeout=60
+    )
+    assert gofmt.stdout == ""
+    vetted = go("vet", "./...")
+    assert vetted.returncode == 0, vetted.stderr
+
+
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_the_example_finds_a_portfolio(server: Any, by_environment: bool) -> None:
+    ready = str(server.ready_file)
+    arguments = ("run", "./examples/portfolio")
+    ran = go(*arguments, KETGATE_READY_FILE=ready) if by_environment else go(*arguments, ready)
+    assert ran.returncode == 0, ran.stderr
+    assert "SOLVE_STATUS_OPTIMAL" in ran.stdout
+    weights = {
+        name: float(w) for name, w in re.findall(r"^([A-Z][a-z]+) +([\d.]+) %$", ran.stdout, re.M)
+    }
+    assert 1 <= len(weights) <= 4
+    assert sum(weights.values()) == pytest.approx(100.0, abs=0.05)
+    assert all(5.0 <= weight <= 40.0 for weight in weights.values())
+
+
+def test_the_example_says_what_to_do_without_a_server(tmp_path: Path) -> None:
+    ran = go("run", "./examples/portfolio", KETGATE_DATA_DIR=str(tmp_path))
+    assert ran.returncode != 0
+    assert "ketgate serve" in ran.stderr
