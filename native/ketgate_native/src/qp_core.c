@@ -22,7 +22,7 @@ int kg_core_init(kg_core *t, const kg_linalg *la, kg_monitor *monitor, int n, in
     memset(t, 0, sizeof *t);
     if (kg_kkt_init(&t->kkt, la, monitor, n, r, k)) return KG_QP_NO_MEMORY;
     double **by_name[] = {&t->c, &t->lower, &t->kink, &t->upper, &t->slope_below, &t->slope, &t->x, &t->centre,
-                          &t->hx, &t->g, &t->sparse, &t->scatter, &t->step_hx, &t->step_g};
+                          &t->hx, &t->g, &t->sparse, &t->scatter, &t->best_x, &t->step_hx, &t->step_g};
     double **by_row[] = {&t->row_lower, &t->row_upper, &t->y, &t->y_centre, &t->bx, &t->row_step, &t->step_bx};
     for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
         if (reals(by_name[i], n)) return KG_QP_NO_MEMORY;
@@ -44,7 +44,7 @@ int kg_core_init(kg_core *t, const kg_linalg *la, kg_monitor *monitor, int n, in
 void kg_core_free(kg_core *t) {
     kg_kkt_free(&t->kkt);
     void *all[] = {t->c, t->lower, t->kink, t->upper, t->slope_below, t->slope, t->x, t->centre, t->hx, t->g,
-                   t->sparse, t->scatter, t->step_hx, t->step_g, t->row_lower, t->row_upper, t->y, t->y_centre, t->bx,
+                   t->sparse, t->scatter, t->best_x, t->step_hx, t->step_g, t->row_lower, t->row_upper, t->y, t->y_centre, t->bx,
                    t->row_step, t->step_bx, t->step, t->rhs, t->state, t->row_state, t->best_state,
                    t->best_row_state, t->index, t->rows};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);

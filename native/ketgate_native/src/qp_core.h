@@ -57,7 +57,8 @@ typedef struct {
     double *step_hx, *step_g, *step_bx;
     double *rhs;     /* (n + r) */
     int *index, *rows;
-    int8_t *best_state, *best_row_state; /* the states with the fewest violations while pivoting */
+    double *best_x;
+    int8_t *best_state, *best_row_state; /* the point and states with the fewest violations while pivoting */
     double x_floor, g_floor; /* below these a point or a gradient is nothing, whatever it is relative to */
     double x_scale, g_scale, tolerance_x, tolerance_g, tolerance_row;
     double moved; /* the largest move since hx and bx were summed afresh */

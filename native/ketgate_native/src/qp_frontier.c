@@ -24,6 +24,7 @@ static int follow(kg_problem *t, const double *mu, double prox_share, kg_qp_resu
                   void *context) {
     const kg_qp *p = t->p;
     for (int i = 0; i < p->n; i++) t->prox[i] *= prox_share;
+    t->reg *= prox_share;
     out->warm = 3;
     kg_problem_start(t, out);
     t->count = p->n;

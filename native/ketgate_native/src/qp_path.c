@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYNC_EVERY = 32, REFINEMENTS_MAX = 3 };
+enum { SYNC_EVERY = 32, REFINEMENTS_MAX = 3, REFINEMENTS_EXACT_MAX = 12 };
 /* A rate below this share of the largest is rounding, not movement. */
 static const double RATE_RELATIVE_MIN = 1e-12;
 
@@ -40,7 +40,7 @@ static void direction(kg_core *t, const double *dc, const double *db, int exact)
     memset(dy, 0, k->na * sizeof(double));
     memset(t->step_hx, 0, k->n * sizeof(double));
     memset(t->step_bx, 0, k->r * sizeof(double));
-    for (int round = 0; round <= REFINEMENTS_MAX; round++) {
+    for (int round = 0; round <= (exact ? REFINEMENTS_EXACT_MAX : REFINEMENTS_MAX); round++) {
         memcpy(t->step_g, t->step_hx, k->n * sizeof(double));
         add_rows(t, dy, t->step_g);
         for (int i = 0; i < k->nf; i++) {
@@ -239,7 +239,8 @@ static double row_shift(kg_core *t, int j, double margin) {
     return 0.0;
 }
 
-/* A point that the present states allow: inside the pieces, multipliers with their signs. */
+/* A point that the present states allow: inside the pieces, multipliers with their signs. They start at the proximal
+   centre: those of an iterate that missed its rows are larger by many orders, and would drown the path in rounding. */
 static void settle(kg_core *t) {
     double from, to, slope;
     for (int i = 0; i < t->kkt.n; i++) {
@@ -254,8 +255,9 @@ static void settle(kg_core *t) {
     for (int j = 0; j < t->kkt.r; j++) {
         if (j < t->kkt.k) t->y[j] = t->bx[j];
         else if (t->row_state[j] == KG_ROW_BETWEEN) t->y[j] = 0.0;
-        else if (t->row_state[j] == KG_ROW_UPPER) t->y[j] = fmax(t->y[j], 0.0);
-        else if (t->row_state[j] == KG_ROW_LOWER) t->y[j] = fmin(t->y[j], 0.0);
+        else if (t->row_state[j] == KG_ROW_UPPER) t->y[j] = fmax(t->y_centre[j], 0.0);
+        else if (t->row_state[j] == KG_ROW_LOWER) t->y[j] = fmin(t->y_centre[j], 0.0);
+        else t->y[j] = t->y_centre[j];
     }
     kg_core_gradient(t);
     kg_core_scales(t);

@@ -63,9 +63,12 @@ int kg_core_pivot(kg_core *t) {
             stalled = 0;
             memcpy(t->best_state, states, n);
             memcpy(t->best_row_state, row_states, r);
+            memcpy(t->best_x, t->x, n * sizeof(double));
         } else if (++stalled > STALLED_MAX) {
             memcpy(t->state, t->best_state, n);
             memcpy(t->row_state, t->best_row_state, r);
+            memcpy(t->x, t->best_x, n * sizeof(double));
+            kg_core_sync(t);
             return 1;
         }
     }
