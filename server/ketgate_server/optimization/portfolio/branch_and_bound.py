@@ -21,6 +21,7 @@ from ketgate_server.optimization.portfolio.active_set import (
     settled,
     walk,
 )
+from ketgate_server.optimization.portfolio.mixed import greatest_return, least_turnover
 from ketgate_server.optimization.portfolio.model import (
     EfficientFrontier,
     MaximumSharpe,
@@ -30,6 +31,8 @@ from ketgate_server.optimization.portfolio.program import program_of
 from ketgate_server.optimization.portfolio.sharpe_discrete import maximise_discrete
 
 NAMES_MAX = 5_000
+START_NAMES_MAX = 1_000
+"""Names up to which a feasible start is looked for where turnover is limited."""
 
 
 class BranchAndBound:
@@ -67,13 +70,20 @@ class BranchAndBound:
         return self._program(asked, task)
 
     def _program(self, problem: PortfolioProblem, task: Task) -> Outcome:
-        initial = (
-            None
-            if task.initial is None
-            else np.ascontiguousarray(task.initial[0], dtype=np.float64)
-        )
+        program = program_of(problem)
+        if program.scale == 0.0:
+            return _straight(problem, task)
+        initial = None
+        if task.initial is not None:
+            initial = np.ascontiguousarray(task.initial[0], dtype=np.float64)
+        elif program.turnover_max is not None and problem.size <= START_NAMES_MAX:
+            # With a limit of turnover a first solution is hard to find by rounding; HiGHS finds one or refutes.
+            start = least_turnover(problem, task)
+            if start.status is Status.INFEASIBLE:
+                return infeasible(problem, task, 0)
+            initial = start.weights
         found = discrete.search(
-            program_of(problem),
+            program,
             problem.constraints,
             task,
             initial=initial,
@@ -84,9 +94,7 @@ class BranchAndBound:
             return infeasible(problem, task, found.nodes)
         if found.weights is None:
             return settled(problem, task, found.status, None, found.bound, found.nodes)
-        solutions = _distinct(
-            [problem.polish(weights) for weights in found.pool or [found.weights]]
-        )
+        solutions = _distinct([problem.polish(w) for w in found.pool or [found.weights]])
         return Outcome(
             found.status,
             ended(task, work=found.nodes),
@@ -95,6 +103,12 @@ class BranchAndBound:
             found.bound if np.isfinite(found.bound) else None,
             found.nodes,
         )
+
+
+def _straight(problem: PortfolioProblem, task: Task) -> Outcome:
+    """Without aversion to risk: a mixed-integer linear program, which is HiGHS' own ground."""
+    most = greatest_return(problem, task, net=True)
+    return settled(problem, task, most.status, most.weights, -most.bound, 0)
 
 
 def _distinct(solutions: list[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,8 @@ from ketgate_native import qp
 from ketgate_server.optimization.base import Status, Task
 from ketgate_server.optimization.portfolio import continuous, quadratic
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance, variance
-from ketgate_server.optimization.portfolio.discrete import search
+from ketgate_server.optimization.portfolio.discrete import Searched, search
+from ketgate_server.optimization.portfolio.mixed import greatest_return
 from ketgate_server.optimization.portfolio.model import (
     EfficientFrontier,
     Frontier,
@@ -136,28 +137,46 @@ class Walk:
         self.weights: list[Array] = []
         self.bounds: list[float] = []
         self._near: Solved | None = None
+        self._start: Array | None = None
 
     def run(self) -> Frontier | None:
         """The frontier as far as the limits let it be walked; None without a single portfolio."""
+        high = self._most_return()
+        if high is None and self.status is Status.INFEASIBLE:
+            return None
         solve = self._discrete if self.problem.constraints.discrete else self._continuous
         low = solve(build(self.problem, scale=2.0))
         if low is None:
             return None
         self.low_bound = self.bounds[0]
-        high = solve(build(self.problem, scale=0.0, returns=1.0, cost=0.0))
         if high is None:
+            self.status = Status.FEASIBLE
             return self._frontier()
-        self.weights.pop()  # the portfolio of the greatest return may not be the least risky one with it
-        self.bounds.pop()
         ends = float(self.expected @ low), float(self.expected @ high)
         if ends[1] - ends[0] > 1e-12 * max(1.0, abs(ends[1])):
             self._between(np.linspace(*ends, self.points)[1:], solve)
         return self._frontier()
 
+    def _most_return(self) -> Array | None:
+        """A portfolio of the greatest expected return; others of it may have less risk."""
+        if self.problem.constraints.discrete:
+            most = greatest_return(self.problem, self.task, net=False)
+            self._start = most.weights
+            if most.status is not Status.OPTIMAL:
+                self._settle(most.status)
+            return most.weights if most.status is Status.OPTIMAL else None
+        program = build(self.problem, scale=0.0, returns=1.0, cost=0.0)
+        found = continuous.solve(program, self.task)
+        self.work += found.work
+        if found.status is not Status.OPTIMAL:
+            self._settle(found.status)
+        return found.weights if found.status is Status.OPTIMAL else None
+
     def _between(self, targets: Array, solve: Callable[[Program], Array | None]) -> None:
         for target in targets:
-            # A hair below the last target, which rounding might put out of reach.
-            floor = float(target) - 1e-12 * max(1.0, abs(float(target)))
+            # Rounding may put what touches the greatest return out of reach; a discrete search starts from it.
+            hair = 0.0 if self.problem.constraints.discrete else 1e-12 * max(1.0, abs(target))
+            floor = float(target) - hair
             if (
                 self._exhausted
                 or solve(build(self.problem, scale=2.0, minimum_return=floor)) is None
@@ -182,19 +201,23 @@ class Walk:
         return self._keep(self.problem.polish(found.weights), found.bound)
 
     def _discrete(self, program: Program) -> Array | None:
+        last = len(self.weights) == self.points - 1
+        found = self._search(program, self._start if last or not self.weights else self.weights[-1])
+        if found.weights is None and found.status is Status.NO_SOLUTION and not self._exhausted:
+            found = self._search(program, self._start)  # which holds every target
+        if found.status is not Status.OPTIMAL:
+            self._settle(found.status)
+        if found.weights is None:
+            return None
+        return self._keep(self.problem.polish(found.weights), found.bound)
+
+    def _search(self, program: Program, initial: Array | None) -> Searched:
         left = self.task.work_limit - self.work if self.task.work_limit else None
-        initial = self.weights[-1] if self.weights else None
         found = search(
             program, self.problem.constraints, self.task, initial=initial, nodes_max=left
         )
         self.work += found.nodes
-        if found.status is not Status.OPTIMAL:
-            self._settle(found.status)
-        return (
-            None
-            if found.weights is None
-            else self._keep(self.problem.polish(found.weights), found.bound)
-        )
+        return found
 
     def _settle(self, status: Status) -> None:
         """The first point decides whether there is a solution; later ones only whether all is proven."""

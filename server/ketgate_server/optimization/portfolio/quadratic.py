@@ -53,7 +53,7 @@ def solve_priced(program: Program, price: float, task: Task, warm: qp.QPResult |
         program.lower,
         program.upper,
         cost=(program.book, buy, sell) if costly else None,
-        initial=warm,
+        initial=_start(program, warm),
         monitor=task.open_monitor(8 * size, as_float64_bytes, report=False),
         tolerance=1e-12,
     )
@@ -72,6 +72,13 @@ def solve_priced(program: Program, price: float, task: Task, warm: qp.QPResult |
         result.iterations,
         result,
     )
+
+
+def _start(program: Program, warm: qp.QPResult | None) -> qp.QPResult | Array | None:
+    """A near program's result; its point alone where that program had other rows."""
+    if warm is None or len(warm.row_state) == len(program.rows.lower):
+        return warm
+    return warm.x
 
 
 def as_float64_bytes(solution: bytes) -> Array:

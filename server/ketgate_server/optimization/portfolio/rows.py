@@ -72,8 +72,3 @@ class RowBuilder:
             kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
             lp.integrality_ = [kinds[int(flag)] for flag in integer]
         return lp
-
-    def highs_model(self) -> highspy.HighsModel:
-        model = highspy.HighsModel()
-        model.lp_ = self.highs_lp()
-        return model

@@ -106,7 +106,8 @@ def _next_tolerance(
 ) -> float:
     """Where v - t r crosses 0, which it does in a straight line while the same names are free."""
     if not np.isfinite(high.tolerance):
-        return variance(problem.covariance, best) / excess(problem, best)
+        # The best portfolio's own t is never past the crossing: step over it, to have it between two.
+        return 1.1**step * variance(problem.covariance, best) / excess(problem, best)
     above = low.variance - low.tolerance * low.excess
     below = high.tolerance * high.excess - high.variance
     share = above / (above + below) if above + below > 0.0 else 0.5

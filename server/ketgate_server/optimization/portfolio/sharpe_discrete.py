@@ -12,6 +12,7 @@ import numpy as np
 from ketgate_server.optimization.base import Status, Task
 from ketgate_server.optimization.portfolio import discrete
 from ketgate_server.optimization.portfolio.covariance import Array, variance
+from ketgate_server.optimization.portfolio.mixed import greatest_return
 from ketgate_server.optimization.portfolio.model import PortfolioProblem
 from ketgate_server.optimization.portfolio.program import Program, build
 from ketgate_server.optimization.portfolio.sharpe import (
@@ -35,8 +36,8 @@ class _Search:
     best: Array | None = None
     ratio: float = -np.inf
     work: int = 0
-    complete: bool = True
-    """Whether every problem so far ended by itself."""
+    probed: float | None = None
+    """The gamma beside which problems were solved."""
 
     def run(self, program: Program) -> discrete.Searched:
         """Solve one program, keeping the best ratio it meets."""
@@ -50,7 +51,6 @@ class _Search:
             nodes_max=left,
         )
         self.work += found.nodes
-        self.complete = self.complete and found.status in (Status.OPTIMAL, Status.INFEASIBLE)
         for weights in found.pool:
             self.consider(self.problem.polish(weights))
         return found
@@ -76,44 +76,46 @@ def maximise_discrete(problem: PortfolioProblem, task: Task) -> SharpeResult:
     if task.initial is not None:
         for start in task.initial:
             polished = problem.polish(start)
-            if problem.evaluate(polished).violation_max <= task.feasibility_tolerance:
+            if _holds(problem, task, polished):
                 search.consider(polished)
+    most = greatest_return(problem, task, net=True)
+    rate = getattr(problem.objective, "risk_free_rate", 0.0)
+    if most.status is Status.INFEASIBLE or most.bound - rate <= 0.0:
+        return SharpeResult(Status.INFEASIBLE)
+    if most.weights is not None and _holds(problem, task, most.weights):
+        search.consider(most.weights)
     least = search.run(build(problem, scale=2.0, cost=0.0))
     if least.status is Status.INFEASIBLE:
         return SharpeResult(Status.INFEASIBLE, work=search.work)
-    rate = getattr(problem.objective, "risk_free_rate", 0.0)
-    most = search.run(utility_program(problem, 0.0))
-    if most.status is Status.OPTIMAL and -most.bound - rate <= 0.0:
-        return SharpeResult(Status.INFEASIBLE, work=search.work)
     floor = max(least.bound, 0.0)
-    lines = [(-most.bound - rate, 0.0)]
-    bound = _envelope(lines, floor)[0]
-    if np.isinf(search.ratio) and search.ratio > 0:
-        return SharpeResult(Status.UNBOUNDED, search.best, work=search.work)
+    lines = [(most.bound - rate, 0.0)]
     for _ in range(STEPS_MAX):
-        bound, variance_at, return_at = _envelope(lines, floor)
-        if _settled(bound, search, task) or search.exhausted or not np.isfinite(bound):
+        if np.isinf(search.ratio) and search.ratio > 0:
+            return SharpeResult(Status.UNBOUNDED, search.best, work=search.work)
+        before = _envelope(lines, floor)
+        chosen = _aversions(search, before, {slope for _, slope in lines})
+        if not chosen or _settled(before[0], search, task) or search.exhausted:
             break
-        for aversion in _aversions(search, variance_at, return_at, {slope for _, slope in lines}):
+        for aversion in chosen:
             found = search.run(utility_program(problem, aversion))
-            if found.status is Status.INFEASIBLE or not np.isfinite(found.bound):
-                continue
-            lines.append((-found.bound - rate, aversion / 2))
+            if np.isfinite(found.bound):
+                lines.append((-found.bound - rate, aversion / 2))
             if search.exhausted:
                 break
-        if _envelope(lines, floor)[0] >= bound:
-            break  # rounding: nothing more can be cut
+        corner = before[2] / before[1] if before[1] > 0.0 else np.inf
+        if corner in chosen and _envelope(lines, floor) == before:
+            break  # what is left is rounding
     bound = _envelope(lines, floor)[0]
     if search.best is None:
         return SharpeResult(Status.NO_SOLUTION, None, bound, search.work)
     proven = _settled(bound, search, task)
     return SharpeResult(
-        Status.OPTIMAL if proven else Status.FEASIBLE,
-        search.best,
-        bound,
-        search.work,
-        [search.best],
+        Status.OPTIMAL if proven else Status.FEASIBLE, search.best, bound, search.work
     )
+
+
+def _holds(problem: PortfolioProblem, task: Task, weights: Array) -> bool:
+    return problem.evaluate(weights).violation_max <= task.feasibility_tolerance
 
 
 def _settled(bound: float, search: _Search, task: Task) -> bool:
@@ -122,31 +124,32 @@ def _settled(bound: float, search: _Search, task: Task) -> bool:
 
 
 def _aversions(
-    search: _Search, variance_at: float, return_at: float, used: set[float]
+    search: _Search, corner: tuple[float, float, float], used: set[float]
 ) -> list[float]:
-    """Which utility problems to solve next: at the worst corner, and beside the best portfolio once it holds."""
-    chosen = [return_at / variance_at]
+    """Which utility problems to solve next.
+
+    First those of the best portfolio's own gamma, until it holds: they find good portfolios. Then, once for each
+    such portfolio, the two beside it, and the worst corner.
+    """
+    _, variance_at, return_at = corner
+    chosen = []
     if search.best is not None and search.ratio > 0:
         own = excess(search.problem, search.best) / variance(search.problem.covariance, search.best)
-        near = own * (1 - PROBE) / 2
-        if (
-            not any(abs(slope - near) <= 1e-9 * near for slope in used)
-            and abs(chosen[0] / own - 1) < 0.5
-        ):
+        if not any(abs(slope - own / 2) <= 1e-9 * slope for slope in used):
+            return [own]
+        if search.probed is None or abs(search.probed / own - 1.0) > 1e-9:
+            search.probed = own
             chosen = [own * (1 - PROBE), own * (1 + PROBE)]
-    return chosen
+    return [*chosen, return_at / variance_at] if variance_at > 0.0 else chosen
 
 
 def _envelope(lines: list[tuple[float, float]], floor: float) -> tuple[float, float, float]:
     """(ratio, v, r) at the corner of the lower envelope of r = a + b v, v >= floor, where r / sqrt(v) is greatest."""
     intercepts = np.array([a for a, _ in lines])
     slopes = np.array([b for _, b in lines])
-    at = [floor]
-    for i in range(len(lines)):
-        for j in range(i):
-            if slopes[i] != slopes[j]:
-                at.append((intercepts[j] - intercepts[i]) / (slopes[i] - slopes[j]))
-    spots = np.array([v for v in at if v >= floor and np.isfinite(v)])
+    pairs = [(i, j) for i in range(len(lines)) for j in range(i) if slopes[i] != slopes[j]]
+    crossings = [(intercepts[j] - intercepts[i]) / (slopes[i] - slopes[j]) for i, j in pairs]
+    spots = np.array([v for v in [floor, *crossings] if v >= floor and np.isfinite(v)])
     heights = (intercepts[:, None] + slopes[:, None] * spots).min(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(heights > 0, heights / np.sqrt(spots), 0.0)

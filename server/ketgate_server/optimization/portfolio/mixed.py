@@ -1,0 +1,295 @@
+"""The set that a problem allows, discrete constraints included, as a mixed-integer program for HiGHS.
+
+It serves what needs no quadratic: whether anything is feasible, and the greatest expected return.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+
+from ketgate_server.optimization.base import Status, Task
+from ketgate_server.optimization.portfolio.covariance import Array
+from ketgate_server.optimization.portfolio.model import (
+    MaximumSharpe,
+    PortfolioProblem,
+    TargetReturn,
+)
+from ketgate_server.optimization.portfolio.program import tightened
+from ketgate_server.optimization.portfolio.rows import RowBuilder
+
+FEASIBILITY = 1e-9
+NODES_MAX = 100_000
+START_NODES_MAX = 1_000
+FEASIBLE_POINT = 2
+"""SolutionStatus of HiGHS."""
+SLACK = 1e-9
+"""Relative: what a bound of HiGHS is relaxed by, as it is exact to its tolerances only."""
+
+
+class Undecided(Exception):  # noqa: N818 - a signal, not an error
+    """A search ended without an answer, or the time is up."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """The rows of a feasible set, and where its parts stand."""
+
+    rows: RowBuilder
+    weights: np.ndarray
+    trades: np.ndarray | None
+    """What is bought, then what is sold; None where nothing asks for them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Return:
+    """The greatest expected return, net of costs if they count."""
+
+    status: Status
+    weights: Array | None = None
+    bound: float = np.inf
+    """No feasible portfolio has a greater one."""
+
+
+def feasible(
+    problem: PortfolioProblem, time_limit_s: float, kept: Collection[str] | None = None
+) -> bool:
+    """Whether some weights hold the constraints whose fields are kept; None: all of them.
+
+    Raises Undecided without an answer.
+    """
+    solver = _run(_feasible_set(problem, kept, costs=False).rows, None, time_limit_s)
+    status = _status(solver)
+    if status is Status.NO_SOLUTION:
+        raise Undecided
+    return status is not Status.INFEASIBLE
+
+
+def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Return:
+    """The portfolio of the greatest expected return; net: less the cost of trading."""
+    expected = problem.expected_returns
+    assert expected is not None
+    book = problem.book
+    costs = net and book is not None and book.costly
+    allowed = _feasible_set(problem, None, costs=costs)
+    scale = max(float(np.abs(expected).max()), np.finfo(float).tiny)
+    cost = np.zeros(allowed.rows.size)
+    cost[allowed.weights] = -expected / scale
+    if costs and book is not None and allowed.trades is not None:
+        cost[allowed.trades] = np.concatenate((book.buy_cost, book.sell_cost)) / scale
+    solver = _run(allowed.rows, cost, task.remaining_s)
+    status = _status(solver)
+    if status is Status.INFEASIBLE:
+        return Return(status)
+    x = np.array(solver.getSolution().col_value)
+    weights = None
+    if len(x) == allowed.rows.size and solver.getInfo().primal_solution_status == FEASIBLE_POINT:
+        weights = problem.polish(x[allowed.weights])
+    relaxed = -solver.getInfo().mip_dual_bound * scale + SLACK * scale
+    return Return(status, weights, relaxed if np.isfinite(relaxed) else np.inf)
+
+
+def least_turnover(problem: PortfolioProblem, task: Task) -> Return:
+    """The portfolio of the least turnover, as a start; its bound is not about returns, and left out."""
+    allowed = _feasible_set(problem, None, costs=False)
+    cost = np.zeros(allowed.rows.size)
+    if allowed.trades is not None:
+        cost[allowed.trades] = 1.0
+    solver = _run(allowed.rows, cost, task.remaining_s, nodes_max=START_NODES_MAX)
+    status = _status(solver)
+    x = np.array(solver.getSolution().col_value)
+    if status is Status.INFEASIBLE or len(x) != allowed.rows.size:
+        return Return(status)
+    found = solver.getInfo().primal_solution_status == FEASIBLE_POINT
+    return Return(status, problem.polish(x[allowed.weights]) if found else None)
+
+
+def _run(
+    rows: RowBuilder, cost: Array | None, time_limit_s: float, nodes_max: int = NODES_MAX
+) -> highspy.Highs:
+    solver = highspy.Highs()
+    solver.silent()
+    for option, value in (
+        ("threads", 1),
+        ("time_limit", max(time_limit_s, 1e-3)),
+        ("mip_max_nodes", nodes_max),
+        ("mip_rel_gap", 1e-10),
+        ("mip_abs_gap", 1e-12),
+        ("primal_feasibility_tolerance", FEASIBILITY),
+        ("mip_feasibility_tolerance", FEASIBILITY),
+    ):
+        solver.setOptionValue(option, value)
+    solver.passModel(rows.highs_lp(cost))
+    solver.run()
+    return solver
+
+
+def _status(solver: highspy.Highs) -> Status:
+    found = solver.getModelStatus()
+    none = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
+    if found in none:
+        return Status.INFEASIBLE
+    return Status.OPTIMAL if found == highspy.HighsModelStatus.kOptimal else Status.NO_SOLUTION
+
+
+def _feasible_set(problem: PortfolioProblem, kept: Collection[str] | None, *, costs: bool) -> _Set:
+    """kept: fields of the constraints that hold; None: all. costs: whether trades are needed for their cost."""
+    limits = problem.constraints
+    below = "portfolio.constraints"
+    size = problem.size
+    if kept is None:
+        lower, upper = tightened(problem)
+    else:
+        far = _far(problem)
+        lower = limits.lower if f"{below}.lower" in kept else np.full(size, -far)
+        upper = np.minimum(limits.upper, far) if f"{below}.upper" in kept else np.full(size, far)
+    rows = RowBuilder()
+    w = rows.columns(lower, upper)
+    if _holds(kept, f"{below}.budget"):
+        rows.row(w, np.ones(size), limits.budget.lower, limits.budget.upper)
+    for k, group in enumerate(limits.groups):
+        if _holds(kept, f"{below}.groups[{k}]"):
+            ends = group.interval
+            rows.row(w[group.members], group.coefficients, ends.lower, ends.upper)
+    trades = _add_trades(rows, problem, kept, w, costs=costs)
+    _add_returns(rows, problem, kept, w, trades)
+    _add_names(rows, problem, kept, w, lower, upper)
+    _add_lots(rows, problem, kept, w, lower, upper)
+    return _Set(rows, w, trades)
+
+
+def _holds(kept: Collection[str] | None, field: str) -> bool:
+    return kept is None or field in kept
+
+
+def _add_trades(
+    rows: RowBuilder,
+    problem: PortfolioProblem,
+    kept: Collection[str] | None,
+    w: np.ndarray,
+    *,
+    costs: bool,
+) -> np.ndarray | None:
+    """What is bought and sold, where something asks for it, and the limit of turnover."""
+    limit, book, size = problem.constraints.turnover_max, problem.book, problem.size
+    turnover = limit is not None and _holds(kept, "portfolio.constraints.turnover_max")
+    if book is None:
+        return None
+    sharpe = isinstance(problem.objective, MaximumSharpe) and book.costly
+    if not (turnover or costs or sharpe):
+        return None
+    far = 2 * _far(problem)
+    trades = rows.columns(np.zeros(2 * size), np.full(2 * size, far))
+    for k in range(size):
+        place = np.array([w[k], trades[k], trades[size + k]])
+        rows.row(place, np.array([1.0, -1.0, 1.0]), book.weights[k], book.weights[k])
+    if turnover and limit is not None:
+        rows.row(trades, np.ones(2 * size), -np.inf, limit)
+    return trades
+
+
+def _add_returns(
+    rows: RowBuilder,
+    problem: PortfolioProblem,
+    kept: Collection[str] | None,
+    w: np.ndarray,
+    trades: np.ndarray | None,
+) -> None:
+    """The return that an objective demands."""
+    expected, book = problem.expected_returns, problem.book
+    if expected is None:
+        return
+    scale = max(float(np.abs(expected).max()), np.finfo(float).tiny)
+    match problem.objective:
+        case TargetReturn(minimum_return=least):
+            if _holds(kept, "portfolio.objective.target_return.minimum_return"):
+                rows.row(w, expected / scale, least / scale, np.inf)
+        case MaximumSharpe(risk_free_rate=rate):
+            # Only an explanation asks for it: a search for the greatest return itself must not.
+            if kept is None or "portfolio.objective.maximum_sharpe.risk_free_rate" not in kept:
+                return
+            # "Above" is no closed condition: a millionth of the greatest return stands for it.
+            least = rate / scale + 1e-6
+            place, values = w, expected / scale
+            if trades is not None and book is not None:
+                costs = np.concatenate((book.buy_cost, book.sell_cost)) / scale
+                place, values = np.append(place, trades), np.concatenate((values, -costs))
+            rows.row(place, values, least, np.inf)
+
+
+def _add_lots(
+    rows: RowBuilder,
+    problem: PortfolioProblem,
+    kept: Collection[str] | None,
+    w: np.ndarray,
+    lower: Array,
+    upper: Array,
+) -> None:
+    lots = problem.constraints.lot_weights
+    if lots is None or not _holds(kept, "portfolio.constraints.round_lots"):
+        return
+    for k in np.flatnonzero(lots):
+        least = float(np.ceil(lower[k] / lots[k] - 1e-9))
+        most = max(least, float(np.floor(upper[k] / lots[k] + 1e-9)))
+        count = rows.columns(np.array([least]), np.array([most]), integer=True)
+        rows.row(np.append(w[k : k + 1], count), np.array([1.0, -lots[k]]), 0.0, 0.0)
+
+
+def _add_names(
+    rows: RowBuilder,
+    problem: PortfolioProblem,
+    kept: Collection[str] | None,
+    w: np.ndarray,
+    lower: Array,
+    upper: Array,
+) -> None:
+    """Names held: a binary for each long side and each short side that there is."""
+    limits = problem.constraints
+    below = "portfolio.constraints.cardinality"
+    names_max = limits.names_max and _holds(kept, f"{below}.names_max")
+    names_min = limits.names_min and _holds(kept, f"{below}.names_min")
+    # Without a least position any weight counts, however small: then a minimum of names is always reached.
+    position = limits.position_min if _holds(kept, f"{below}.position_min") else 0.0
+    if not (names_max or names_min or position):
+        return
+    held: list[int] = []
+    for k in range(problem.size):
+        held += _sides(rows, int(w[k]), position, float(lower[k]), float(upper[k]))
+    if held and names_max:
+        rows.row(np.array(held), np.ones(len(held)), -np.inf, float(limits.names_max))
+    if held and names_min:
+        rows.row(np.array(held), np.ones(len(held)), float(limits.names_min), np.inf)
+
+
+def _sides(rows: RowBuilder, w: int, position: float, lower: float, upper: float) -> list[int]:
+    """A binary for each side that w has: on the long one position <= w <= upper, on the short one likewise."""
+    sides = (
+        [int(p) for p in rows.columns(np.zeros(1), np.ones(1), integer=True)]
+        if upper > 0 or lower < 0
+        else []
+    )
+    if lower >= 0 and upper > 0:
+        rows.row(np.array([w, sides[0]]), np.array([1.0, -upper]), -np.inf, 0.0)
+        rows.row(np.array([w, sides[0]]), np.array([1.0, -max(position, lower)]), 0.0, np.inf)
+    elif upper <= 0 and lower < 0:
+        rows.row(np.array([w, sides[0]]), np.array([1.0, -min(-position, upper)]), -np.inf, 0.0)
+        rows.row(np.array([w, sides[0]]), np.array([1.0, -lower]), 0.0, np.inf)
+    elif lower < 0 < upper:
+        sides += [int(p) for p in rows.columns(np.zeros(1), np.ones(1), integer=True)]
+        place = np.array([w, *sides])
+        rows.row(place, np.array([1.0, -position, -lower]), 0.0, np.inf)
+        rows.row(place, np.array([1.0, -upper, position]), -np.inf, 0.0)
+        rows.row(np.array(sides), np.ones(2), -np.inf, 1.0)
+    return sides
+
+
+def _far(problem: PortfolioProblem) -> float:
+    """A bound that stands for none: ten times all that the problem speaks of."""
+    limits = problem.constraints
+    spoken = [limits.lower, limits.upper, np.array([limits.budget.lower, limits.budget.upper, 1.0])]
+    spoken += [np.array([group.interval.lower, group.interval.upper]) for group in limits.groups]
+    if problem.book is not None:
+        spoken.append(problem.book.weights)
+    numbers = np.abs(np.concatenate(spoken))
+    return 10.0 * float(numbers[np.isfinite(numbers)].max())
