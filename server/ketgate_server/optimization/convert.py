@@ -53,7 +53,9 @@ def read_spec(request: Request, limits: Limits, threads_max: int) -> tuple[Probl
 
 def digest(spec: SolveSpec) -> str:
     """SHA-256 of the canonical bytes, hexadecimal."""
-    return hashlib.sha256(DIGEST_VERSION + spec.SerializeToString(deterministic=True)).hexdigest()
+    found = hashlib.sha256(DIGEST_VERSION)
+    found.update(spec.SerializeToString(deterministic=True))
+    return found.hexdigest()
 
 
 def _read_problem(spec: SolveSpec, limits: Limits, tolerance: float) -> Problem:

@@ -203,6 +203,8 @@ class Race:
         self._give_up_late_runs()
         if all(run.failure for run in self._runs) and self.board.best is None:
             raise KetgateError(Reason.INTERNAL, "every solver failed")
+        if self.board.best is None:
+            self._offer_fallback()
         reports = [self._report(run) for run in self._runs]
         verified_before = self.board.verifying_s
         result = conclude(
@@ -237,6 +239,12 @@ class Race:
         if self.options.initial is not None:
             for values in self.options.initial:
                 self.board.submit(-1, values, INITIAL)
+
+    def _offer_fallback(self) -> None:
+        """Where any values will do, a limit too short for any search still gets an answer."""
+        fallback = getattr(self.problem, "fallback", None)
+        if fallback is not None:
+            self.board.submit(-1, fallback(), INITIAL)
 
     def _run(self, run: Run, *, lower: bool) -> None:
         if lower:
@@ -298,6 +306,8 @@ class Race:
 
     def _give_up_late_runs(self) -> None:
         late = [run for run in self._runs if not run.ended]
+        if late and self._stopped_for is None:
+            self._stopped_for = self.clock.deadline_reason
         for run in late:
             run.task.stop(self.clock.deadline_reason)
             run.task.close()
@@ -349,5 +359,5 @@ class Race:
 
 
 PROVEN = frozenset({Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED})
-CHECK_S_PER_TERM = 1e-8
+CHECK_S_PER_TERM = 3e-8
 """About what evaluating a solution costs for each variable and coefficient."""

@@ -43,20 +43,19 @@ class OptimizationServicer:
         threading.Thread(target=registry.solvers, name="solvers", daemon=True).start()
 
     def solve(self, call: Call, request: pb.SolveRequest) -> pb.SolveResponse:
-        problem, options, checking_s = self._read(request)
+        problem, options, digest, checking_s = self._read(request)
         if request.validate_only:
             estimate = self._engine.estimate(problem, options)
             return pb.SolveResponse(estimate=convert_result.write_estimate(estimate))
         result = self._engine.solve(problem, options, _caller(call))
         result = replace(result, times=replace(result.times, checking_s=checking_s))
-        digest = convert.digest(request.spec)
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
         return pb.SolveResponse(result=written)
 
     def solve_stream(
         self, call: Call, request: pb.SolveStreamRequest
     ) -> Iterator[pb.SolveStreamResponse]:
-        problem, options, checking_s = self._read(request)
+        problem, options, digest, checking_s = self._read(request)
         sign = sense_sign(problem.sense)
         race, queued_s = self._engine.race(problem, options, _caller(call))
         try:
@@ -73,7 +72,6 @@ class OptimizationServicer:
             raise
         result = self._engine.finish(race, problem, queued_s)
         result = replace(result, times=replace(result.times, checking_s=checking_s))
-        digest = convert.digest(request.spec)
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
         yield pb.SolveStreamResponse(result=written)
 
@@ -96,11 +94,12 @@ class OptimizationServicer:
 
     def _read(
         self, request: pb.SolveRequest | pb.SolveStreamRequest
-    ) -> tuple[Problem, SolveOptions, float]:
-        """The problem, its options, and how long reading them took."""
+    ) -> tuple[Problem, SolveOptions, str, float]:
+        """The problem, its options, the digest of the spec, and how long reading them took."""
         started = time.monotonic()
         problem, options = convert.read_spec(request, self._limits, self._engine.threads)
-        return problem, options, time.monotonic() - started
+        digest = convert.digest(request.spec)
+        return problem, options, digest, time.monotonic() - started
 
 
 def _caller(call: Call) -> Caller:

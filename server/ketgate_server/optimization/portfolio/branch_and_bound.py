@@ -27,7 +27,7 @@ from ketgate_server.optimization.portfolio.model import (
     MaximumSharpe,
     PortfolioProblem,
 )
-from ketgate_server.optimization.portfolio.program import program_of
+from ketgate_server.optimization.portfolio.program import Program, program_of
 from ketgate_server.optimization.portfolio.sharpe_discrete import maximise_discrete
 
 NAMES_MAX = 5_000
@@ -82,14 +82,14 @@ class BranchAndBound:
             if start.status is Status.INFEASIBLE:
                 return infeasible(problem, task, 0)
             initial = start.weights
-        found = discrete.search(
-            program,
-            problem.constraints,
-            task,
-            initial=initial,
-            report=True,
-            nodes_max=task.work_limit or None,
-        )
+        found = _search(problem, program, task, initial)
+        if found.weights is None and found.status is Status.NO_SOLUTION and not task.should_stop:
+            # Where a row leaves next to no room the kernel's rounding may miss it; HiGHS finds a start.
+            start = greatest_return(problem, task, net=False)
+            if start.status is Status.INFEASIBLE:
+                return infeasible(problem, task, found.nodes)
+            if start.weights is not None:
+                found = _search(problem, program, task, start.weights)
         if found.status is Status.INFEASIBLE:
             return infeasible(problem, task, found.nodes)
         if found.weights is None:
@@ -103,6 +103,19 @@ class BranchAndBound:
             found.bound if np.isfinite(found.bound) else None,
             found.nodes,
         )
+
+
+def _search(
+    problem: PortfolioProblem, program: Program, task: Task, initial: np.ndarray | None
+) -> discrete.Searched:
+    return discrete.search(
+        program,
+        problem.constraints,
+        task,
+        initial=initial,
+        report=True,
+        nodes_max=task.work_limit or None,
+    )
 
 
 def _straight(problem: PortfolioProblem, task: Task) -> Outcome:
