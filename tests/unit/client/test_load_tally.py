@@ -142,4 +142,6 @@ def test_what_makes_figures_doubtful_is_said() -> None:
     calm.failed(WRONG_ANSWER, "weights sum to 2.0")
     assert "1 of 2 calls failed" in _warned(calm)
     calm.failed(NOT_SENT, "held back", 5)
-    assert "slower than the rate" in _warned(calm)
+    assert "the client is slower than the rate" in _warned(calm)
+    calm.sending(10_000, held=True)
+    assert "the server is slower than the rate" in _warned(calm)

@@ -66,7 +66,7 @@ class OpenLoop:
             if held and self._slots.wait(last_ns, stop):
                 free_since_ns = time.monotonic_ns()
             elif held or time.monotonic_ns() > last_ns:
-                self._give_up(due[position:], held, stop)
+                self._give_up(due[position:], holding=held, stop=stop)
                 break
             if self._sender.measured(due_ns):
                 # What the server held up is not the client's lateness, nor what that made late.
@@ -84,14 +84,16 @@ class OpenLoop:
         begun = streams.submit(self._sender.finish, shot, due_ns)
         begun.add_done_callback(lambda _: self._slots.give_back())
 
-    def _give_up(self, due: Sequence[int], held: bool, stop: threading.Event) -> None:
+    def _give_up(self, due: Sequence[int], *, holding: bool, stop: threading.Event) -> None:
         """Count the calls that were due before the end and could not be sent."""
-        if not held:
+        if not holding:
             self._slots.give_back()
+        tally = self._sender.tally
         count = sum(self._sender.measured(due_ns) for due_ns in due)
         if count and not stop.is_set():
-            why = "as many calls as allowed were in flight" if held else "the client was too slow"
-            self._sender.tally.failed(NOT_SENT, f"due before the end, but {why}", count)
+            by_server = holding or tally.held
+            why = "as many calls as allowed were in flight" if by_server else "the client is slower"
+            tally.failed(NOT_SENT, f"due before the end, but {why}", count)
 
 
 class ClosedLoop:

@@ -36,8 +36,9 @@ def warnings(report: Report) -> list[str]:
     if failed:
         found.append(f"{failed} of {total} calls failed; they are in no percentile.")
     if tally.failures[NOT_SENT]:
+        who = "server" if tally.held else "client"
         found.append(
-            "Calls that were due could not be sent in time: the server is slower than the rate."
+            f"Calls that were due could not be sent in time: the {who} is slower than the rate."
         )
     late_ms = tally.late.percentile_ms(99.0)
     if report.settings.rate and tally.late.count and late_ms > LATE_MS_MAX:
