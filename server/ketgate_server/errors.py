@@ -193,9 +193,7 @@ def echo(value: object) -> str:
     characters."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"{len(value)} bytes"
-    text = value if isinstance(value, str) else str(value)
-    text = "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for c in text[: ECHO_CHARACTERS_MAX + 1]
-    )
+    text = (value if isinstance(value, str) else str(value))[: ECHO_CHARACTERS_MAX + 1]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= ECHO_CHARACTERS_MAX else text[:ECHO_CHARACTERS_MAX] + "…"

@@ -181,10 +181,10 @@ def _start(settings: Settings, log: LogWriter) -> Running:
     names = [service.name for service in services] + [info.SERVICE]
     standard = _standard_endpoints(settings, names)
     served = sorted({*names, *(method.split("/")[1] for method in standard.endpoints)})
-    services.append(info.create_service(settings.limit_table, settings.processors, served))
+    own = info.endpoints(settings.limit_table, settings.processors, served)
     for service in services:
         edge.add_service(service)
-    for method, endpoint in standard.endpoints.items():
+    for method, endpoint in (own | standard.endpoints).items():
         edge.add_endpoint(method, endpoint)
     server = GrpcServer(edge, settings.limit_values)
     endpoint = None

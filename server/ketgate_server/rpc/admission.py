@@ -60,9 +60,10 @@ class RequestBytes:
         self._lock = threading.Lock()
         self._bytes = 0
 
-    def take(self, size: int) -> int:
+    def take(self, messages: tuple[bytes, ...]) -> int:
         """What to give back afterwards. Raises KetgateError SERVER_BUSY when there is no room
         now."""
+        size = sum(map(len, messages))
         if size <= SMALL_REQUEST_BYTES:
             return 0
         with self._lock:

@@ -8,6 +8,7 @@ server hold a message.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
 
 import grpc
@@ -21,6 +22,7 @@ from ketgate_server.rpc.endpoint import Endpoint, Route
 from ketgate_server.rpc.errors import DETAILS_KEY, as_ketgate_error, wire_status
 from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
 from ketgate_server.rpc.handler import wrap
+from ketgate_server.rpc.journal import Journal
 from ketgate_server.rpc.log import LogWriter, stack
 from ketgate_server.rpc.metrics import UNKNOWN_METHOD, Metrics
 
@@ -31,16 +33,6 @@ POLL_INTERVAL_S = 0.01
 STRANGER_MESSAGE_TIMEOUT_S = 10.0
 MESSAGE_TIMEOUT_S = 300.0
 """How long a call may hold a thread without sending its request."""
-
-_REFUSALS = {
-    Reason.SERVER_BUSY,
-    Reason.DRAINING,
-    Reason.TOKEN_MISSING,
-    Reason.TOKEN_INVALID,
-    Reason.ROLE_MISSING,
-    Reason.TLS_REQUIRED,
-}
-"""Counted by reason: what an operator watches."""
 
 
 class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -57,7 +49,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
     ) -> None:
         self._authenticator = authenticator
         self._metrics = metrics
-        self._log = log
+        self._journal = Journal(metrics, log)
         self._plaintext = plaintext
         self._draining = False
         streams = limits["rpc.streams_max"]
@@ -104,7 +96,9 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             return known
         endpoint = Endpoint(_refuse_unknown, takes_stream=True)
         return self._method_handler(
-            Route(handler_call_details.method, endpoint, self._open_lane, self._unknown_metrics)
+            Route(
+                echo(handler_call_details.method), endpoint, self._open_lane, self._unknown_metrics
+            )
         )
 
     def _method_handler(self, route: Route) -> grpc.RpcMethodHandler:
@@ -125,19 +119,19 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         entered = False
         size = 0
         try:
-            self._check_plaintext(call)
+            if self._plaintext:
+                self._check_plaintext(call)
             route.lane.enter()
             entered = True
             self._calls.add(call)
             self._admit(route, call)
             if not route.endpoint.takes_stream:
-                content = next(requests, None)
+                content = tuple(islice(requests, 1))
                 call.waiting = False
-                if content is not None:
-                    size = self._request_bytes.take(len(content))
-                requests = iter(() if content is None else (content,))
+                size = self._request_bytes.take(content)
+                requests = iter(content)
             answer = next(route.endpoint.handler(call, requests))
-            self._end(route, call, context)
+            self._end(route, call, context, "OK")
             return answer
         except Exception as error:
             self._refuse(route, call, context, error)
@@ -154,21 +148,21 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         entered = False
         size = 0
         try:
-            self._check_plaintext(call)
+            if self._plaintext:
+                self._check_plaintext(call)
             route.lane.enter()
             entered = True
             self._calls.add(call)
             self._admit(route, call)
             if not route.endpoint.takes_stream:
-                content = next(requests, None)
+                content = tuple(islice(requests, 1))
                 call.waiting = False
-                if content is not None:
-                    size = self._request_bytes.take(len(content))
-                requests = iter(() if content is None else (content,))
+                size = self._request_bytes.take(content)
+                requests = iter(content)
             yield from route.endpoint.handler(call, requests)
-            self._end(route, call, context)
+            self._end(route, call, context, "OK" if context.is_active() else "CANCELLED")
         except GeneratorExit:  # the caller went away between two messages
-            self._record(route, call, "CANCELLED", Reason.CANCELLED.value)
+            self._journal.record(route, call, "CANCELLED", Reason.CANCELLED.value)
             raise
         except Exception as error:
             self._refuse(route, call, context, error)
@@ -189,18 +183,18 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _check_plaintext(self, call: GrpcCall) -> None:
         # The listener is on loopback already; this holds whatever forwards to it.
-        if self._plaintext and "authorization" in call.metadata and not is_loopback_peer(call.peer):
+        if "authorization" in call.metadata and not is_loopback_peer(call.peer):
             raise KetgateError(
                 Reason.TLS_REQUIRED,
                 "tokens are taken over plaintext from this machine only; connect with TLS",
             )
 
-    def _end(self, route: Route, call: GrpcCall, context: grpc.ServicerContext) -> None:
+    def _end(self, route: Route, call: GrpcCall, context: grpc.ServicerContext, code: str) -> None:
         call.finish()
         context.set_trailing_metadata(
-            (*call.trailers, (REQUEST_ID_KEY, call.request_id), self._version)
+            call.trailers((REQUEST_ID_KEY, call.request_id), self._version)
         )
-        self._record(route, call, "OK", None)
+        self._journal.record(route, call, code)
 
     def _refuse(
         self, route: Route, call: GrpcCall, context: grpc.ServicerContext, error: Exception
@@ -216,44 +210,14 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             known = as_ketgate_error(error, call.request_id)
         status = wire_status(known, call.request_id)
         fault = stack(error) if known.reason is Reason.INTERNAL else None
-        self._record(route, call, status.code.name, status.reason, fault)
-        if known.reason in _REFUSALS:
-            self._metrics.refused(status.reason)
+        self._journal.record(route, call, status.code.name, status.reason, fault)
         context.set_trailing_metadata(
-            (
-                *call.trailers,
-                (REQUEST_ID_KEY, call.request_id),
-                self._version,
-                (DETAILS_KEY, status.details),
+            call.trailers(
+                (REQUEST_ID_KEY, call.request_id), self._version, (DETAILS_KEY, status.details)
             )
         )
         context.abort(status.code, status.message)
         raise AssertionError  # abort() raises; mypy does not know
-
-    def _record(
-        self, route: Route, call: GrpcCall, code: str, reason: str | None, fault: str | None = None
-    ) -> None:
-        seconds = time.monotonic() - call.arrival_s
-        route.metrics.record(code, seconds)
-        level = "error" if fault else route.log_level
-        if not self._log.enabled(level):
-            return
-        fields: dict[str, Any] = {
-            "request_id": call.request_id,
-            "method": echo(call.method),
-            "code": code,
-            "duration_ms": round(seconds * 1e3, 3),
-            "tenant": call.identity.tenant,
-            "subject": call.identity.subject,
-            "peer": call.peer,
-        }
-        if reason is not None:
-            fields["reason"] = reason
-        if fault is not None:
-            fields["stack"] = fault
-        if "traceparent" in call.metadata:
-            fields["trace_id"] = call.trace_id
-        self._log.write(level, "call", fields)
 
     def begin_drain(self) -> None:
         """From now on new calls are refused; health checks are not."""
@@ -290,7 +254,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def _refuse_unknown(call: Call, _: Iterator[bytes]) -> Iterator[bytes]:
-    raise KetgateError(Reason.METHOD_UNKNOWN, f"the server has no method {echo(call.method)}")
+    raise KetgateError(Reason.METHOD_UNKNOWN, f"the server has no method {call.method}")
     yield b""  # a generator, as every handler is
 
 

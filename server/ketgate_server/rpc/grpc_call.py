@@ -20,17 +20,19 @@ _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+_lock = threading.Lock()
+"""One for all calls: it is held for a few instructions, by the few calls that ask to be told."""
+
+
 class GrpcCall:
-    """One call in progress; see rpc.call.Call."""
+    """One call in progress; see rpc.call.Call. What few calls need is made when it is needed."""
 
     __slots__ = (
         "_callbacks",
         "_cancelled",
         "_context",
         "_finished",
-        "_lock",
         "_trailers",
-        "_watched",
         "arrival_s",
         "identity",
         "metadata",
@@ -53,12 +55,10 @@ class GrpcCall:
             request_id = f"{random.getrandbits(64):016x}"
         self.request_id: str = request_id
         self._context = context
-        self._lock = threading.Lock()
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] | None = None
+        self._trailers: list[tuple[str, str]] | None = None
         self._cancelled = False
         self._finished = False
-        self._watched = False
-        self._trailers: list[tuple[str, str]] = []
 
     def remaining_s(self) -> float:
         remaining: float | None = self._context.time_remaining()
@@ -69,25 +69,24 @@ class GrpcCall:
         return self._cancelled or not (self._finished or self._context.is_active())
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        with self._lock:
-            at_once = self._cancelled
+        with _lock:
+            at_once, first = self._cancelled, self._callbacks is None
             if not at_once:
-                self._callbacks.append(callback)
-            watch, self._watched = not self._watched, True
+                self._callbacks = [*(self._callbacks or ()), callback]
         if at_once:
             callback()
-        elif watch and not self._context.add_callback(self.cancel):
+        elif first and not self._context.add_callback(self.cancel):
             self.cancel()  # it ended before we could watch it
 
     def cancel(self) -> None:
         """Tell the call to stop: the caller is gone, its deadline passed, or the server stops. Also
         grpcio's callback, which comes at the normal end of a call too; then nobody is to be
         told."""
-        with self._lock:
+        with _lock:
             if self._cancelled or self._finished:
                 return
             self._cancelled = True
-            callbacks, self._callbacks = self._callbacks, []
+            callbacks, self._callbacks = self._callbacks or (), []
         for callback in callbacks:
             callback()
 
@@ -97,16 +96,19 @@ class GrpcCall:
 
     def finish(self) -> None:
         """The handler is done: from here on nothing is cancelled."""
-        with self._lock:
+        if self._callbacks is None:
+            self._finished = True  # nobody asked to be told, and nobody is left to ask
+            return
+        with _lock:
             self._finished = True
-            self._callbacks.clear()
+            self._callbacks = []
 
     def set_trailer(self, key: str, value: str) -> None:
-        self._trailers.append((key, value))
+        self._trailers = [*(self._trailers or ()), (key, value)]
 
-    @property
-    def trailers(self) -> list[tuple[str, str]]:
-        return self._trailers
+    def trailers(self, *standard: tuple[str, str | bytes]) -> tuple[tuple[str, str | bytes], ...]:
+        """The handler's trailers and the standard ones."""
+        return standard if self._trailers is None else (*self._trailers, *standard)
 
     @property
     def peer(self) -> str:
@@ -114,8 +116,8 @@ class GrpcCall:
         peer: str = self._context.peer()
         return peer
 
-    @property
-    def trace_id(self) -> str | None:
-        """From a W3C traceparent."""
-        match = _TRACE_PARENT.fullmatch(self.metadata.get("traceparent", ""))
-        return match[1] if match else None
+
+def trace_id(trace_parent: str) -> str | None:
+    """The trace's id in a W3C traceparent; None if it is none."""
+    match = _TRACE_PARENT.fullmatch(trace_parent)
+    return match[1] if match else None

@@ -1,7 +1,7 @@
 """ServerService: what this server is, what it has and lacks, and its limits."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ketgate.server.v1 import server_service_pb2 as pb
@@ -10,27 +10,30 @@ from ketgate_server import __version__
 from ketgate_server.limits import Limit
 from ketgate_server.parts import PARTS, part_version
 from ketgate_server.processor import instruction_set
-from ketgate_server.rpc.call import Call, Method, Service
+from ketgate_server.rpc.call import Call
+from ketgate_server.rpc.endpoint import Endpoint
+from ketgate_server.rpc.handler import parse
 
 SERVICE = "ketgate.server.v1.ServerService"
 
 
-def create_service(
+def endpoints(
     limits: Mapping[str, Limit], processors: int, services: Iterable[str]
-) -> Service:
-    """services: full names of all that is served."""
-    info = _describe(limits, processors, services)
+) -> dict[str, Endpoint]:
+    """services: full names of all that is served.
 
-    def get_server_info(call: Call, _: pb.GetServerInfoRequest) -> pb.GetServerInfoResponse:
-        answer = pb.GetServerInfoResponse()
-        answer.CopyFrom(info)
-        answer.tenant = call.identity.tenant
-        answer.roles.extend(sorted(call.identity.roles))
-        return answer
+    What is the same for all callers is serialised once; a message may be sent in pieces, so the
+    caller's own fields are appended.
+    """
+    common = _describe(limits, processors, services).SerializeToString()
 
-    return Service(
-        SERVICE, {"GetServerInfo": Method(pb.GetServerInfoRequest, role="", unary=get_server_info)}
-    )
+    def get_server_info(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+        parse(pb.GetServerInfoRequest, requests)
+        identity = call.identity
+        own = pb.GetServerInfoResponse(tenant=identity.tenant, roles=sorted(identity.roles))
+        yield common + own.SerializeToString()
+
+    return {f"/{SERVICE}/GetServerInfo": Endpoint(get_server_info, role="")}
 
 
 def _describe(

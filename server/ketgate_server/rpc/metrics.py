@@ -58,9 +58,9 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._refused = Counter(
-            "ketgate_refused",
-            "Calls refused before a service saw them, by reason.",
+        self._errors = Counter(
+            "ketgate_errors",
+            "Calls that ended with an error, by reason.",
             ("reason",),
             registry=self.registry,
         )
@@ -82,8 +82,9 @@ class Metrics:
     def method(self, name: str) -> "MethodMetrics":
         return MethodMetrics(self._calls, self._seconds.labels(name), name)
 
-    def refused(self, reason: str) -> None:
-        self._refused.labels(reason).inc()
+    def ended(self, reason: str) -> None:
+        """Count an error by its reason: refusals of load (SERVER_BUSY) and of tokens among them."""
+        self._errors.labels(reason).inc()
 
     def draining(self) -> None:
         self._draining.set(1)
