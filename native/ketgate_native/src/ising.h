@@ -1,4 +1,4 @@
-/* Ising problems as the kernels read them, the pool of solutions found, and the solvers.
+/* Ising problems as the kernels read them, and the solvers.
  *
  * Search units: integer problems are scaled by a power of two and divided by their common divisor, real ones scaled so
  * that no local field exceeds 1; energy = offset + unit * (energy in search units). Only float64 energies leave.
@@ -6,11 +6,11 @@
 #ifndef KETGATE_ISING_H
 #define KETGATE_ISING_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "monitor.h"
+#include "pool.h"
 #include "rng.h"
 
 typedef enum { KG_INT8, KG_INT16, KG_FLOAT32 } kg_lane;
@@ -52,22 +52,6 @@ int kg_ising_build(kg_ising *p, int n, const double *linear, int64_t count, cons
 void kg_ising_free(kg_ising *p);
 int64_t kg_ising_pairs(const kg_ising *p);
 double kg_ising_energy(const kg_ising *p, const int8_t *spins); /* float64, from the weights given */
-
-/* The k best distinct solutions seen, by (energy, spins): the order of offers does not change what is kept. */
-typedef struct {
-    int n, capacity, count;
-    int8_t *spins;        /* (capacity, n), slots in no order */
-    double *energies;     /* (capacity) by rank */
-    int64_t *occurrences; /* by rank */
-    int *slot;            /* rank -> slot */
-    pthread_mutex_t lock;
-} kg_pool;
-
-int kg_pool_init(kg_pool *pool, int capacity, int n);
-void kg_pool_free(kg_pool *pool);
-/* 1 if it became the best. */
-int kg_pool_offer(kg_pool *pool, double energy, const int8_t *spins);
-double kg_pool_threshold(kg_pool *pool); /* energies above it would not be kept */
 
 /* One call of a solver. */
 typedef struct kg_run {

@@ -40,10 +40,12 @@ int mq_search_memory(mq_search *s) {
     s->s.slope = mq_take(&s->arena, bytes);
     s->s.order = mq_take(&s->arena, p->ld * sizeof(int));
     s->weight = mq_take(&s->arena, bytes);
+    s->old_d = mq_take(&s->arena, bytes);
+    s->root_d = mq_take(&s->arena, bytes);
     s->spare = mq_take(&s->arena, bytes);
     s->list = mq_take(&s->arena, p->ld * sizeof(int));
     s->work = mq_take(&s->arena, 2 * (size_t)(p->n + 1) * bytes);
-    if (!s->now.allowed || !s->try.allowed || !s->s.delta || !s->s.slope || !s->s.order || !s->weight || !s->spare ||
+    if (!s->now.allowed || !s->try.allowed || !s->s.delta || !s->s.slope || !s->s.order || !s->weight || !s->old_d || !s->root_d || !s->spare ||
         !s->list || !s->work)
         return -1;
     memcpy(s->now.allowed, p->allowed, (size_t)p->n);
@@ -70,58 +72,21 @@ static int shrink(mq_search *s) {
     return 0;
 }
 
-/* What more diagonal on a name would bring: the slope of the perspective bound, x^2 (1/z - 1) / 2, and a little. */
-static void weigh(mq_search *s, double rho) {
-    const mq_problem *p = &s->p;
-    double total = 0;
-    for (int i = 0; i < p->n; i++) {
-        double x = s->r.x[i], t = x > 0 ? s->r.piece[i].tp : s->r.piece[i].tn, z = 1;
-        if (rho > 0 && fabs(x) > 0) z = mq_pieces_fraction(&s->r.piece[i], x);
-        (void)t;
-        s->weight[i] = x * x * (z > 0 ? 1 / z - (rho > 0 ? 0.9 : 0) : 1);
-        total += s->weight[i];
-    }
-    double least = total > 0 ? 0.02 * total / (p->n + 1) : 1;
-    for (int i = 0; i < p->n; i++) s->weight[i] += least;
-}
-
-/* Bound the root, rule out names, choose the diagonal. 0: open, 1: closed, 2: stopped, -1: no memory. */
-#ifdef MQ_TRACE
-#include <stdio.h>
-static double TR;
-#endif
+/* Bound the root, find good points, rule out names, choose the diagonal. 0: open, 1: closed, 2: stopped, -1: no memory. */
 static int root(mq_search *s, double *bound, double *rho) {
-    for (int phase = 0; phase < ROOT_PHASES; phase++) {
-        double before = *bound;
-        int names = s->p.n;
-        int state = mq_evaluate(s, bound, rho, ROOT_ROUNDS);
-        if (state) return state;
+    int state = mq_evaluate(s, bound, rho, ROOT_ROUNDS);
+    for (int phase = 0; !state && phase < ROOT_PHASES; phase++) {
         mq_round(s, phase < 2);
         if (*bound >= mq_cutoff(s)) return 1;
         if (mq_stopped(s)) return 2;
         mq_bound(&s->p, &s->now, &s->r, &s->s);
         mq_fix(&s->p, &s->now, &s->s, mq_cutoff(s));
-        double gap = mq_cutoff(s) - *bound;
-#ifdef MQ_TRACE
-        fprintf(stderr, "ROOT phase %d n %d bound %.8g cutoff %.8g relgap %.4f rho %g names %g t %.2f ms\n", phase, s->p.n, *bound, mq_cutoff(s), gap / s->best_size, *rho, mq_relax_names(&s->r), kg_now_ns() * 1e-6 - TR);
-#endif
-        if (phase > 1 && *bound - before < 0.02 * gap) break;
-        if (phase == ROOT_PHASES - 1) break;
-        weigh(s, *rho);
-        double *weight = malloc(s->p.ld * sizeof(double));
-        if (!weight) return -1;
-        int k = 0;
-        for (int i = 0; i < s->p.n; i++)
-            if (s->now.allowed[i] != MQ_ZERO) weight[k++] = s->weight[i];
-        if (shrink(s)) {
-            free(weight);
-            return -1;
-        }
-        mq_diagonal(&s->p, weight, s->work, s->monitor);
-        free(weight);
-        (void)names;
+        if (shrink(s)) return -1;
+        state = mq_evaluate(s, bound, rho, 2); /* a point of the smaller problem */
+        if (!state) state = mq_sharpen(s, bound, rho, 1);
+        if (state == MQ_KEPT) return 0;
     }
-    return 0;
+    return state;
 }
 
 static void conclude(mq_search *s, double search_start) {
@@ -153,9 +118,6 @@ int mq_solve(const mq_request *request, const mq_options *options, kg_monitor *m
     if (mq_search_memory(&s)) goto done;
     if (request->initial) mq_offer_point(&s, request->initial);
     double bound = -INFINITY, rho = 0;
-#ifdef MQ_TRACE
-    TR = kg_now_ns() * 1e-6;
-#endif
     int state = root(&s, &bound, &rho);
     if (state < 0) goto done;
     answer->setup_s = kg_now_ns() * 1e-9 - start;

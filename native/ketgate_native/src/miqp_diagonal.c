@@ -8,8 +8,6 @@
 
 #include "miqp_internal.h"
 
-enum { SWEEPS = 14 };
-
 /* Inverse of a symmetric positive definite matrix in place; 0, or -1 if it is not one. */
 static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L) {
     for (int i = 0; i < n; i++)
@@ -37,63 +35,65 @@ static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L) 
     return 0;
 }
 
-static int is_definite(const mq_problem *p, const double *d, double *L) {
-    int n = p->n;
-    size_t ld = p->ld;
-    for (int i = 0; i < n; i++)
+/* L L' = B - diag(d) over the listed names, where B = Q: whether rounding left it definite. */
+static int is_definite(const mq_problem *p, const int *name, int n, size_t ld, const double *d, double *L) {
+    for (int i = 0; i < n; i++) {
+        const double *q = p->Q + (size_t)name[i] * p->ld;
         for (int j = 0; j <= i; j++) {
-            double sum = p->Q[i * ld + j] - (i == j ? d[i] : 0) - p->vec->dot(j, L + i * ld, L + j * ld);
+            double sum = q[name[j]] - (i == j ? d[name[i]] : 0) - p->vec->dot(j, L + i * ld, L + j * ld);
             if (i == j) {
-                if (!(sum > 1e-12 * p->Q[i * ld + i])) return 0;
+                if (!(sum > 1e-12 * q[name[i]])) return 0;
                 L[i * ld + i] = sqrt(sum);
             } else {
                 L[i * ld + j] = sum / L[j * ld + j];
             }
         }
+    }
     return 1;
 }
 
 void mq_set_diagonal(mq_problem *p) {
-    for (int i = 0; i < p->n; i++) {
-        memcpy(p->Qt + (size_t)i * p->ld, p->Q + (size_t)i * p->ld, p->ld * sizeof(double));
-        p->Qt[(size_t)i * p->ld + i] -= p->d[i];
+    for (int i = 0; i < p->n; i++) p->Qt[(size_t)i * p->ld + i] = p->Q[(size_t)i * p->ld + i] - p->d[i];
+}
+
+/* One sweep of coordinate ascent; M is the inverse of Q - diag(d) over the names. */
+static void sweep(const mq_problem *p, const int *name, int n, size_t ld, const double *weight, double mu, double *d,
+                  double *M, double *column) {
+    for (int i = 0; i < n; i++) {
+        double inverse = M[i * ld + i], w = weight[name[i]], diagonal = p->Q[(size_t)name[i] * p->ld + name[i]];
+        if (!(w > 0) || !(inverse > 0)) continue;
+        double step = 1 / inverse - mu / w;
+        if (d[name[i]] + step < 0) step = -d[name[i]];
+        double factor = step / (1 - step * inverse);
+        if (!isfinite(factor) || fabs(step) < 1e-4 * diagonal) continue;
+        d[name[i]] += step;
+        memcpy(column, M + i * ld, (size_t)n * sizeof(double));
+        for (int j = 0; j < n; j++)
+            if (column[j] != 0) p->vec->axpy(n, factor * column[j], column, M + j * ld);
     }
 }
 
-void mq_diagonal(mq_problem *p, const double *weight, double *work, kg_monitor *monitor) {
-    int n = p->n;
-    size_t ld = p->ld;
-    double *M = work, *L = work + (size_t)n * ld, *d = p->d;
-    memset(d, 0, (size_t)n * sizeof(double));
-    memcpy(M, p->Q, (size_t)n * ld * sizeof(double));
-    if (invert(p->vec, n, ld, M, L)) {
-        mq_set_diagonal(p);
-        return; /* singular: nothing can be taken off every name */
+void mq_diagonal(mq_problem *p, const int *name, int n, const double *weight, int sweeps, double *work,
+                 kg_monitor *monitor) {
+    size_t ld = ((size_t)n + 7) / 8 * 8;
+    double *M = work, *L = work + (size_t)n * ld, *d = p->d, mu = 0;
+    memset(d, 0, (size_t)p->n * sizeof(double));
+    for (int i = 0; i < n; i++) {
+        const double *q = p->Q + (size_t)name[i] * p->ld;
+        for (int j = 0; j < n; j++) M[i * ld + j] = q[name[j]];
+        mu += weight[name[i]] * q[name[i]];
     }
-    double mu = 0;
-    for (int i = 0; i < n; i++) mu += weight[i] * p->Q[i * ld + i];
-    mu *= 0.1 / n;
-    for (int sweep = 0; sweep < SWEEPS; sweep++, mu *= 0.5) {
-        for (int i = 0; i < n; i++) {
-            double inverse = M[i * ld + i];
-            if (!(weight[i] > 0) || !(inverse > 0)) continue;
-            double step = 1 / inverse - mu / weight[i];
-            if (d[i] + step < 0) step = -d[i];
-            double factor = step / (1 - step * inverse);
-            if (!isfinite(factor) || fabs(step) < 1e-9 * p->Q[i * ld + i]) continue;
-            d[i] += step;
-            memcpy(L, M + i * ld, (size_t)n * sizeof(double));
-            for (int j = 0; j < n; j++)
-                if (L[j] != 0) p->vec->axpy(n, factor * L[j], L, M + j * ld);
+    if (n > 0 && invert(p->vec, n, ld, M, L) == 0) {
+        mu *= 0.1 / n;
+        for (int k = 0; k < sweeps && !(monitor && kg_should_stop(monitor)); k++, mu *= 0.5)
+            sweep(p, name, n, ld, weight, mu, d, M, L);
+        double keep = 1 - 1e-7;
+        for (int attempt = 0; attempt < 8; attempt++) { /* rounding of the updates: shrink until it is certain */
+            for (int i = 0; i < n; i++) d[name[i]] *= keep;
+            if (is_definite(p, name, n, ld, d, L)) break;
+            keep = attempt < 6 ? 1 - 10 * (1 - keep) : 0;
+            if (keep < 0) keep = 0;
         }
-        if (monitor && kg_should_stop(monitor)) break;
-    }
-    double keep = 1 - 1e-7;
-    for (int attempt = 0; attempt < 8; attempt++) { /* rounding of the updates: shrink until it is certain */
-        for (int i = 0; i < n; i++) d[i] *= keep;
-        if (is_definite(p, d, L)) break;
-        keep = attempt < 6 ? 1 - 10 * (1 - keep) : 0;
-        if (keep < 0) keep = 0;
-    }
+    } /* singular: nothing can be taken off every name, d stays 0 */
     mq_set_diagonal(p);
 }

@@ -119,9 +119,11 @@ int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y,
 
 /* ---- diagonal of the perspective bound ---- */
 
-/* Set p->d and p->Qt: large d with Q - diag(d) positive semidefinite, weighted. work: 2 n ld doubles. */
-/* Qt = Q - diag(d) for the present d */
+/* Set p->d and p->Qt: large d, weighted, with Q - diag(d) positive semidefinite over the n listed names (0 for the
+ * others, which must not be held). work: 2 n ld doubles. */
+void mq_diagonal(mq_problem *p, const int *name, int n, const double *weight, int sweeps, double *work,
+                 kg_monitor *monitor);
+/* The diagonal of Qt for the present d. */
 void mq_set_diagonal(mq_problem *p);
-void mq_diagonal(mq_problem *p, const double *weight, double *work, kg_monitor *monitor);
 
 #endif

@@ -118,6 +118,7 @@ int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
         mq_relax_with_cuts(s, &s->r, &s->now, *rho);
         if (mq_stopped(s)) return 2;
         double value = mq_bound(p, &s->now, &s->r, &s->s);
+        if (round == 0 || value > s->level) s->level = value;
         if (value > *bound) *bound = value >= s->ceiling ? INFINITY : value;
         if (*bound >= mq_cutoff(s)) return 1;
         if (s->r.swollen && mq_rows_impossible(p, &s->now, s->r.y, &s->s)) {

@@ -8,9 +8,6 @@
 
 #include <math.h>
 #include <string.h>
-#ifdef MQ_TRACE
-#include <stdio.h>
-#endif
 
 static const double GRADIENT_TOLERANCE = 1e-13, PRICE_TOLERANCE = 1e-11, ROW_TOLERANCE = 1e-13;
 /* Rows are met through an augmented Lagrangian: y = shift + (limit - w) / SOFTNESS. It is convex, so every step
@@ -395,11 +392,6 @@ void mq_relax_run(mq_relax *r, kg_monitor *monitor) {
         }
         direction(r);
         mq_stop stop = first_stop(r);
-#ifdef MQ_TRACE
-        fprintf(stderr, "it %ld far %.2e size %.2e nf %d na %d t %.3e name %d active %d idle %d full %d rho %g |", (long)it, far, size, r->nf, r->na, stop.t, stop.name >= 0 ? r->free[stop.name] : -1, stop.active, stop.idle, full_steps, r->rho);
-        for (int k = 0; k < r->na; k++) fprintf(stderr, " y%d=%.3e%+.1e res %.1e", r->active[k], r->y[r->active[k]], r->dy[k], r->w[r->active[k]] - target(r, r->active[k]));
-        fprintf(stderr, "\n");
-#endif
         walk(r, stop.t);
         r->pivots++;
         if (stop.t < 1) {

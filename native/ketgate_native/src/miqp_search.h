@@ -6,8 +6,11 @@
 #include "miqp_relax.h"
 #include "miqp_setup.h"
 
+typedef struct { int users, names; double d[]; } mq_shared_d;   /* a diagonal and how many names it covers */
+
 typedef struct mq_node {
     double bound, rho;
+    mq_shared_d *diagonal;        /* NULL: the root's */
     int64_t order;                /* when it was made: ties go to the older */
     int depth, count;             /* names that are not 0 in x */
     struct mq_node *below;        /* in the stack */
@@ -28,7 +31,10 @@ typedef struct {
     mq_choice now, try;
     mq_selection s;
     double *work;                 /* 2 n ld */
-    double *weight;               /* n */
+    double *weight, *old_d, *root_d; /* n */
+    double level;                 /* best bound of the last evaluation alone */
+    int64_t diagonals;
+    mq_shared_d *diagonal;        /* of the present node */
     double *point, *best_point;   /* the caller's n, the caller's units */
     double ceiling;               /* no point of the box is worth more, in p's units: a bound above proves infeasible */
     double best;                  /* scaled, with constant */
@@ -63,6 +69,11 @@ void mq_relax_with_cuts(mq_search *s, mq_relax *r, const mq_choice *c, double rh
 
 /* Relax the present choices, raise *bound, fix names, move *rho. 0: open, 1: closed, 2: stopped. */
 int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds);
+
+/* A new diagonal for the present choices, then evaluate again. 0: it helps, else as mq_evaluate or MQ_KEPT: it is of
+ * little use (the present p->d may be either; it is valid here). */
+enum { MQ_KEPT = 3 };
+int mq_sharpen(mq_search *s, double *bound, double *rho, int at_root);
 
 /* Search the tree below the present choices; 0, or -1 without memory. */
 int mq_tree(mq_search *s, double bound, double rho);

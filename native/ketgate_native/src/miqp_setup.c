@@ -135,7 +135,7 @@ int mq_setup(mq_problem *p, mq_scale *scale, const mq_request *q, const mq_vecto
     p->names_max = q->names_max < n ? q->names_max : n;
     p->counts = p->names_min > 0 || p->names_max < n;
     p->vec = vec;
-    mq_set_diagonal(p);
+    memcpy(p->Qt, p->Q, (size_t)n * p->ld * sizeof(double));
     return 0;
 }
 
@@ -168,6 +168,7 @@ int mq_compact(mq_problem *to, const mq_problem *from, const unsigned char *allo
     memcpy(to->row_lower, from->row_lower, (size_t)from->m * sizeof(double));
     memcpy(to->row_upper, from->row_upper, (size_t)from->m * sizeof(double));
     if (to->names_max > n) to->names_max = n; /* names_min stays: fewer names than it asks is infeasible */
+    memcpy(to->Qt, to->Q, (size_t)n * to->ld * sizeof(double));
     mq_set_diagonal(to);
     return 0;
 }

@@ -5,13 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef MQ_TRACE
-#include <stdio.h>
-#endif
 
 #include "miqp_search.h"
 
 static const double OPEN_BYTES = 768e6; /* beyond this the heap takes no more */
+static const double RENEW_AT = 0.9;     /* a new diagonal when this share of the names it knew is undecided */
 static const double DIVE = 0.3;         /* dive on while the child is this near to the best open node */
 
 /* ---- storing nodes ---- */
@@ -37,13 +35,30 @@ static mq_node *store(mq_search *s, const mq_choice *c, double bound, double rho
     for (size_t i = 0; i < n; i++)
         if (s->r.x[i] != 0) node->x[count] = s->r.x[i], node->name[count++] = (int)i;
     node->below = NULL;
+    node->diagonal = s->diagonal;
+    if (s->diagonal) s->diagonal->users++;
     s->open_bytes += (double)bytes;
     return node;
+}
+
+static void let_go(mq_shared_d *diagonal) {
+    if (diagonal && --diagonal->users == 0) free(diagonal);
+}
+
+/* Make a node's diagonal the present one; the search counts as a user of it. */
+static void use_diagonal(mq_search *s, mq_shared_d *diagonal) {
+    if (diagonal == s->diagonal) return;
+    if (diagonal) diagonal->users++;
+    let_go(s->diagonal);
+    s->diagonal = diagonal;
+    memcpy(s->p.d, diagonal ? diagonal->d : s->root_d, (size_t)s->p.n * sizeof(double));
+    mq_set_diagonal(&s->p);
 }
 
 static void load(mq_search *s, mq_node *node) {
     const mq_problem *p = &s->p;
     size_t n = (size_t)p->n, bytes = n * sizeof(double);
+    use_diagonal(s, node->diagonal);
     memset(s->r.x, 0, bytes);
     for (int k = 0; k < node->count; k++) s->r.x[node->name[k]] = node->x[k];
     memset(s->r.y, 0, (size_t)(p->m + MQ_CUTS + 1) * sizeof(double));
@@ -53,6 +68,7 @@ static void load(mq_search *s, mq_node *node) {
 }
 
 static void drop(mq_search *s, mq_node *node) {
+    let_go(node->diagonal);
     size_t lots = s->now.xl ? (size_t)s->p.n : 0;
     size_t doubles = (size_t)s->p.m + 2 * lots + (size_t)node->count;
     s->open_bytes -= (double)(sizeof *node + doubles * sizeof(double) + (size_t)node->count * sizeof(int) + (size_t)s->p.n);
@@ -150,23 +166,7 @@ static branch choose(mq_search *s) {
         mq_domain m = mq_domain_of(p, &s->now, i);
         double z = mq_pieces_fraction(&s->r.piece[i], x);
         if (m.zero && (m.pos || m.neg) && z < 1 - 1e-9) {
-            static int BR = -1; if (BR < 0) BR = getenv("BR") ? atoi(getenv("BR")) : 0;
-            double lo_ = 0;
-            for (int k = 0; k < s->s.chosen; k++) if (s->s.order[k] == i) lo_ = -s->s.delta[i];
-            double a_ = rise_without(s, i), b_ = rise_with(s, i), score = 0;
-            switch (BR) {
-            case 0: score = fmax(a_, 1e-15) * fmax(b_, 1e-15); break;
-            case 1: score = fabs(x); break;
-            case 2: score = a_; break;
-            case 3: score = fmin(a_, b_); break;
-            case 4: score = a_ + b_; break;
-            case 5: score = z; break;
-            case 6: score = b_; break;
-            case 7: score = a_ * z; break;
-            case 8: score = lo_; break;
-            case 9: score = a_ + 0.2 * b_; break;
-            case 10: score = 0.5 - fabs(z - 0.5); break;
-            }
+            double score = fmax(rise_without(s, i), 1e-15) * fmax(rise_with(s, i), 1e-15);
             if (score > top || best.kind != HOLD_OR_NOT) best = (branch){HOLD_OR_NOT, i, x}, top = score;
         } else if (best.kind == HOLD_OR_NOT) {
             continue;
@@ -233,7 +233,7 @@ static int expand(mq_search *s, const branch *b, double bound, double rho, int d
         s->now.allowed[i] = list[k].allowed;
         mq_node *node = store(s, &s->now, bound, rho, depth + 1);
         if (!node || keep_node(s, node)) {
-            free(node);
+            if (node) drop(s, node);
             *memory = -1;
             return 0;
         }
@@ -281,15 +281,41 @@ static void leave(mq_search *s, double floor_bound, int inside) {
     while (s->stack) {
         mq_node *node = s->stack;
         s->stack = node->below;
-        free(node);
+        drop(s, node);
     }
-    for (int64_t k = 0; k < s->open; k++) free(s->heap[k]);
+    for (int64_t k = 0; k < s->open; k++) drop(s, s->heap[k]);
+    let_go(s->diagonal);
+    s->diagonal = NULL;
     free(s->heap);
     s->heap = NULL;
     s->open = s->capacity = 0;
 }
 
+/* How many names the node leaves to decide. */
+static int undecided(const mq_search *s) {
+    int count = 0;
+    for (int i = 0; i < s->p.n; i++) count += (s->now.allowed[i] & MQ_ZERO) && s->now.allowed[i] != MQ_ZERO;
+    return count;
+}
+
+/* Try a diagonal of its own for this node once enough names are decided. As mq_evaluate; -1 without memory. */
+static int renew(mq_search *s, double *bound, double *rho) {
+    int names = undecided(s), known = s->diagonal ? s->diagonal->names : s->p.n;
+    if (!(s->r.rho > 0) || names > RENEW_AT * known) return 0;
+    size_t bytes = (size_t)s->p.n * sizeof(double);
+    mq_shared_d *fresh = malloc(sizeof *fresh + bytes);
+    if (!fresh) return -1;
+    fresh->users = 1;
+    fresh->names = names;
+    int state = mq_sharpen(s, bound, rho, 0);
+    memcpy(fresh->d, s->p.d, bytes); /* kept or not: its count of names says when to try again */
+    let_go(s->diagonal);
+    s->diagonal = fresh;
+    return state == MQ_KEPT ? 0 : state;
+}
+
 int mq_tree(mq_search *s, double bound, double rho) {
+    memcpy(s->root_d, s->p.d, (size_t)s->p.n * sizeof(double));
     double floor_bound = bound;
     int depth = 0, inside = 1, memory = 0;
     while (inside || next_node(s, &bound, &rho, &depth, &floor_bound)) {
@@ -297,6 +323,11 @@ int mq_tree(mq_search *s, double bound, double rho) {
         if (s->nodes >= s->options->nodes_max || mq_stopped(s)) break;
         s->nodes++;
         int closed = mq_evaluate(s, &bound, &rho, 3);
+        if (!closed) closed = renew(s, &bound, &rho);
+        if (closed < 0) {
+            memory = -1;
+            break;
+        }
         if (closed == 2) break;
         inside = 0;
         branch b = {DECIDED, -1, 0};
@@ -320,11 +351,6 @@ int mq_tree(mq_search *s, double bound, double rho) {
             closed = b.kind == DECIDED || bound >= mq_cutoff(s);
         }
         if (closed) {
-#ifdef MQ_TRACE
-            if (bound < mq_cutoff(s)) { int u=0,h=0,nz=0; for (int i=0;i<s->p.n;i++) { u += s->now.allowed[i]==3; h += s->now.allowed[i]==2; nz += s->r.x[i]!=0; }
-                double v=mq_bound(&s->p,&s->now,&s->r,&s->s);
-                fprintf(stderr, "LEAF bound %.12g cutoff %.12g again %.12g rho %g und %d held %d nz %d conv %d swol %d names %g kmax %d kind %d\n", bound, mq_cutoff(s), v, rho, u, h, nz, s->r.converged, s->r.swollen, mq_relax_names(&s->r), s->p.names_max, b.kind); }
-#endif
             s->proven = fmin(s->proven, bound + s->p.constant);
             continue;
         }

@@ -8,7 +8,7 @@
 
 #include "qp_problem.h"
 
-enum { PROXIMAL_MAX = 60, STALLED_MAX = 12 };
+enum { PROXIMAL_MAX = 60, STALLED_MAX = 12, LOST_MAX = 2 };
 /* Rows violated by more than this share are not rounding of the proximal term: names are missing, or a proof. */
 static const double ROWS_MISSED = 1e-7;
 /* Polish to well below the tolerance; each round costs two triangular solves. */
@@ -53,6 +53,17 @@ static void recentre(kg_core *t) {
     kg_core_sync(t); /* so that each step is also a refinement of the last */
 }
 
+/* After rounding has lost the way, which takes multipliers many orders above the problem's: milder weights make them
+   smaller, for more proximal steps. */
+static void strengthen(kg_core *t) {
+    for (int i = 0; i < t->kkt.n; i++) t->kkt.prox[i] *= 1e2;
+    for (int j = t->kkt.k; j < t->kkt.r; j++) t->kkt.reg[j] *= 1e2;
+    memcpy(t->x, t->centre, t->kkt.n * sizeof(double));
+    memcpy(t->y, t->y_centre, t->kkt.r * sizeof(double));
+    t->kkt.ready = 0;
+    kg_core_sync(t);
+}
+
 /* A linear term far smaller than the curvature moves slowly along directions without any: lengthen the steps. */
 static void weaken(kg_core *t) {
     for (int i = 0; i < t->kkt.n; i++) t->kkt.prox[i] *= 1e-2;
@@ -62,9 +73,13 @@ static void weaken(kg_core *t) {
 /* Proximal steps on one working set. 0 when its conditions hold, -2 when names must be priced first. */
 static int settle_core(kg_problem *t, kg_core *core, kg_qp_result *out, double *scratch) {
     double best = INFINITY, polished = fmin(STATIONARITY_POLISHED, 0.1 * t->p->tolerance);
-    int worse = 0;
+    int worse = 0, lost = 0;
     for (int step = 0; step < PROXIMAL_MAX; step++) {
         int status = kg_core_solve(core);
+        if (status == KG_QP_NUMERICAL && lost++ < LOST_MAX) {
+            strengthen(core);
+            continue;
+        }
         if (status) return status;
         residual now = proximal_residual(core);
         if (step == 0 && t->count < t->p->n && (now.rows > ROWS_MISSED || now.stationarity > 1e-6)) return -2;

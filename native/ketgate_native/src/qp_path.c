@@ -188,7 +188,8 @@ int kg_core_path(kg_core *t, const double *dc, const double *db, double length, 
         direction(t, dc, db, exact);
         int resting = exact && at_rest(t, dc);
         double rate_x = RATE_RELATIVE_MIN * largest(k->nf, t->step);
-        double rate_g = RATE_RELATIVE_MIN * fmax(largest(k->n, t->step_hx), largest(k->n, dc));
+        double rate_g = fmax(fmax(largest(k->n, t->step_hx), largest(k->n, dc)), largest(k->na, t->row_step));
+        rate_g *= RATE_RELATIVE_MIN;
         event e = {.length = length - position, .name = -1, .row = -1};
         names_event(t, rate_x, rate_g, &e);
         rows_event(t, db, exact, rate_x, &e);
