@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from ketgate._events import Incumbent as Incumbent
     from ketgate._events import ProgressEvent as ProgressEvent
     from ketgate._options import SolveOptions as SolveOptions
-    from ketgate._portfolio import Factors as Factors
-    from ketgate._portfolio import Group as Group
-    from ketgate._portfolio import Lots as Lots
     from ketgate._portfolio import PortfolioArguments as PortfolioArguments
+    from ketgate._portfolio_constraints import Group as Group
+    from ketgate._portfolio_constraints import Lots as Lots
+    from ketgate._portfolio_model import Factors as Factors
     from ketgate._portfolio_result import Frontier as Frontier
     from ketgate._portfolio_result import FrontierResult as FrontierResult
     from ketgate._portfolio_result import PortfolioResult as PortfolioResult
@@ -82,7 +82,9 @@ _MODULES = {
     ),
     "_events": ("Incumbent", "ProgressEvent"),
     "_options": ("SolveOptions",),
-    "_portfolio": ("Factors", "Group", "Lots", "PortfolioArguments"),
+    "_portfolio": ("PortfolioArguments",),
+    "_portfolio_constraints": ("Group", "Lots"),
+    "_portfolio_model": ("Factors",),
     "_portfolio_result": ("Frontier", "FrontierResult", "PortfolioResult"),
     "_result": (
         "BinaryResult",

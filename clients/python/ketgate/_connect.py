@@ -60,10 +60,7 @@ def resolve(
         "insecure": insecure,
     }
     sources = [_set(given), _from_environment(variables), _from_config(variables)]
-    settings: dict[str, Any] = {}
-    for source in reversed(sources):
-        settings.update(source)
-    _add_token(settings, sources)
+    settings = _merge(sources)
     _add_ready_file(settings, variables)
     return _endpoint(settings)
 
@@ -136,19 +133,23 @@ def _from_config(variables: Mapping[str, str]) -> dict[str, Any]:
     return settings
 
 
-def _add_token(settings: dict[str, Any], sources: list[dict[str, Any]]) -> None:
-    """The token of the first source that tells of one, so that a file there wins over a text
-    further back.
+def _merge(sources: list[dict[str, Any]]) -> dict[str, Any]:
+    """The settings of all sources, the first to tell of one deciding.
+
+    A ready file that comes before any address tells all of its server: addresses, authorities and
+    tokens further back are another server's, and must not reach this one.
     """
+    settings: dict[str, Any] = {}
     for source in sources:
         if "token" in source and "token_file" in source:
             raise InvalidArgument("token: expected token or token_file, given both", field="token")
-        if "token" in source:
-            settings["token"] = source["token"]
-            return
-        if "token_file" in source:
+        if "ready_file" in settings and "address" not in settings:
+            source = {name: source[name] for name in ("insecure",) if name in source}
+        if "token_file" in source and "token" not in settings:
             settings["token"] = _read_token(source["token_file"])
-            return
+        for name, value in source.items():
+            settings.setdefault(name, value)
+    return settings
 
 
 def _read_token(path: Any) -> str:
@@ -201,8 +202,9 @@ def _add_ready_file(settings: dict[str, Any], variables: Mapping[str, str]) -> N
     if wanted in (None, ready["address"]):
         _check_running(path, ready)
     settings.setdefault("address", ready["address"])
-    if "ca_file" not in settings and ready.get("ca_file"):
-        settings["ca_file"] = ready["ca_file"]
+    if ready.get("ca_file"):
+        settings.setdefault("ca_file", ready["ca_file"])
+        settings.pop("insecure", None)  # this server speaks TLS, whatever is set for others
     if "token" not in settings and ready.get("token_file"):
         settings["token"] = _read_token(ready["token_file"])
     if not ready.get("ca_file") and "insecure" not in settings:

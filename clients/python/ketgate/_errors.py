@@ -29,6 +29,7 @@ REMEDIES = {
     "CANCELLED": "Nothing to do: the call was ended on purpose.",
     "DRAINING": "The server is stopping; try again when it, or another, is up.",
     "METHOD_UNKNOWN": "The server is older than this client; `ketgate info` lists what it serves.",
+    "SERVICE_UNKNOWN": "Ask for a service that the server has; `ketgate info` lists them.",
     "INTERNAL": "Report it with the request id, which finds the cause in the server's log.",
     "SOLVER_UNSUITABLE": "Name another solver, or none: client.solvers() tells what each takes.",
 }

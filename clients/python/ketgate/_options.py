@@ -32,16 +32,19 @@ Progress = bool | Literal["auto"] | Callable[["ProgressEvent"], object]
 class SolveOptions(TypedDict, total=False):
     """Options of every solve.
 
-    time_limit: seconds, or a timedelta; default 10. It covers the whole call; what is best by then
-    is returned. solver: a name, a list of names that race, or {name: {parameter: value}}; default:
-    chosen by the server. seed: repeats a run, with work_limit byte for byte. threads: 0 lets the
-    server choose. work_limit: sweeps, nodes or iterations of each solver. target_objective: stop at
-    an objective this good. gap: stop at this relative gap (gap_absolute: absolute one). pool_size:
-    distinct solutions to return at most. initial: where to start, values of one or of m solutions,
-    shape (n,) or (m, n); a Result does as well. feasibility_tolerance: greatest violation of a
-    continuous constraint. progress: False (default), True (a line on the terminal), or a function
-    called with each ProgressEvent; if it returns False, the solve ends there and the best so far is
-    returned.
+    time_limit: seconds, or a timedelta; default 10. Covers the whole call; the best by then returns.
+    solver: a name, a list of names that race, or {name: {parameter: value}}; default: chosen by the
+        server.
+    seed: repeats a run; with work_limit, byte for byte.
+    threads: for each solver; default: chosen by the server.
+    work_limit: sweeps, nodes or iterations of each solver.
+    target_objective: stop at an objective this good.
+    gap: stop at this relative gap. gap_absolute: at this absolute one.
+    pool_size: distinct solutions to return at most.
+    initial: where to start: values of shape (n,) or (m, n), or a Result.
+    feasibility_tolerance: greatest violation of a continuous constraint; default 1e-9.
+    progress: False (default), True (shown on the terminal), or a function called with each
+        ProgressEvent; if it returns False, the solve ends and the best so far is returned.
     """
 
     time_limit: float | timedelta | None
@@ -201,3 +204,12 @@ def _initial(initial: Any) -> Any:
         )
     exact = array.dtype in (np.int8, np.uint8)
     return to_tensor(array if exact else array.astype(np.float64))
+
+
+def one_of(value: Any, table: Mapping[str, Any], field: str) -> Any:
+    """table[value], or an error that lists what there is."""
+    if isinstance(value, str) and value in table:
+        return table[value]
+    raise InvalidArgument(
+        f"{field}: expected one of {', '.join(table)}, given {value!r}", field=field
+    )

@@ -145,7 +145,7 @@ def estimate(told: service_pb2.SolveEstimate) -> Estimate:
     )
 
 
-def problem_kind(name: str | None) -> solver_pb2.ProblemKind:
+def problem_kind(name: str | None) -> Any:
     """The contract's number of a kind of problem, by the name that SolverDescription.problems
     uses.
     """

@@ -33,6 +33,7 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
         -1,
     ),  # the server's limits hold; an answer is never too long
     ("grpc.max_send_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),  # close() closes, and no back-off is shared
     ("grpc.enable_retries", 0),  # _retry.py decides, and knows what the server asked for
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 import typer
 
+from ketgate._cli.demo import demo
 from ketgate._cli.listing import info, solvers
 from ketgate._cli.optimize import optimize
 from ketgate._cli.serve import serve
@@ -39,6 +40,7 @@ def _options(
 
 
 app.command()(serve)
+app.command()(demo)
 app.command()(optimize)
 app.command()(solvers)
 app.command()(info)
