@@ -28,6 +28,8 @@ cdef extern from "src/ising.h" nogil:
     int64_t kg_ising_pairs(const kg_ising *p)
     double kg_ising_energy(const kg_ising *p, const int8_t *spins)
 
+
+cdef extern from "src/pool.h" nogil:
     ctypedef struct kg_pool:
         int count
         int8_t *spins
@@ -38,9 +40,15 @@ cdef extern from "src/ising.h" nogil:
     int kg_pool_init(kg_pool *pool, int capacity, int n)
     void kg_pool_free(kg_pool *pool)
 
+
+cdef extern from "src/ising_isa.h" nogil:
     ctypedef struct kg_isa:
         const char *name
 
+    const kg_isa *kg_isa_named(const char *name)
+
+
+cdef extern from "src/ising.h" nogil:
     ctypedef struct kg_run:
         const kg_ising *p
         const kg_isa *isa
@@ -64,10 +72,6 @@ cdef extern from "src/ising.h" nogil:
     void kg_tempering(kg_run *run, kg_schedule ladder, int ladders)
     void kg_tabu(kg_run *run, int64_t iterations, int restarts, int tenure)
     void kg_search(kg_run *run, int64_t work_max)
-
-
-cdef extern from "src/ising_isa.h" nogil:
-    const kg_isa *kg_isa_named(const char *name)
 
 
 cdef class Ising:

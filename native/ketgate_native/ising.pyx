@@ -8,6 +8,8 @@ import numpy as np
 
 from typing import NamedTuple
 
+from ketgate_native._arrays import count as _count, finite as _finite, indices as _indices
+from ketgate_native._arrays import same_length as _same_length, states as _states
 from ketgate_native.monitor cimport Monitor
 
 cdef int POOL_MAX = 100_000
@@ -22,41 +24,6 @@ class Samples(NamedTuple):
     stats: dict
 
 
-cdef object _finite(object values, str name):
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: expected one dimension, given {array.ndim}")
-    if not np.isfinite(array).all():
-        at = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(f"{name}[{at}]: expected a finite number, given {array[at]}")
-    return array
-
-
-cdef object _indices(object values, str name, int64_t bound):
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise ValueError(f"{name}: expected one dimension, given {array.ndim}")
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"{name}: expected integers, given {array.dtype}")
-    bad = np.flatnonzero((array < 0) | (array >= bound)) if array.size else array
-    if bad.size:
-        at = int(bad[0])
-        raise ValueError(f"{name}[{at}]: expected an index in [0, {bound}), given {array[at]}")
-    return np.ascontiguousarray(array, dtype=np.int32)
-
-
-cdef object _states(object values, int64_t n, str name):
-    """(k, n) int8 states of -1 and +1 from (k, n) or (n,)."""
-    given = np.asarray(values)
-    if given.ndim == 1:
-        given = given[None, :]
-    if given.ndim != 2 or given.shape[1] != n:
-        raise ValueError(f"{name}: expected shape (k, {n}) or ({n},), given {np.shape(values)}")
-    if not ((given == 1) | (given == -1)).all():
-        raise ValueError(f"{name}: expected values -1 and +1")
-    return np.ascontiguousarray(given, dtype=np.int8)
-
-
 cdef class Ising:
     def __cinit__(self, linear, row, col, weight, offset=0.0):
         memset(&self.problem, 0, sizeof(kg_ising))
@@ -65,8 +32,7 @@ cdef class Ising:
             raise ValueError(f"linear: expected at most {SPINS_MAX} spins, given {h.shape[0]}")
         i, j = _indices(row, "row", h.shape[0]), _indices(col, "col", h.shape[0])
         w = _finite(weight, "weight")
-        if not i.shape[0] == j.shape[0] == w.shape[0]:
-            raise ValueError(f"row, col, weight: expected equal lengths, given {i.shape[0]}, {j.shape[0]}, {w.shape[0]}")
+        _same_length(row=i, col=j, weight=w)
         if (i == j).any():
             at = int(np.flatnonzero(i == j)[0])
             raise ValueError(f"col[{at}]: expected a spin other than row[{at}], given {j[at]} twice")
@@ -102,8 +68,7 @@ cdef class Ising:
         c = _finite(linear, "linear")
         i, j = _indices(row, "row", c.shape[0]), _indices(col, "col", c.shape[0])
         q = _finite(weight, "weight")
-        if not i.shape[0] == j.shape[0] == q.shape[0]:
-            raise ValueError(f"row, col, weight: expected equal lengths, given {i.shape[0]}, {j.shape[0]}, {q.shape[0]}")
+        _same_length(row=i, col=j, weight=q)
         square = i == j
         h = c / 2
         np.add.at(h, i[square], q[square] / 2)
@@ -139,7 +104,7 @@ cdef class Ising:
         return bool(self.problem.integer)
 
     def energies(self, spins):
-        cdef const int8_t[:, ::1] states = _states(spins, self.problem.n, "spins")
+        cdef const int8_t[:, ::1] states = _states(spins, self.problem.n, "spins", -1, 1)
         cdef double[::1] out = np.empty(states.shape[0], dtype=np.float64)
         cdef int64_t k
         with nogil:
@@ -161,28 +126,26 @@ cdef class _Run:
         memset(&self.run, 0, sizeof(kg_run))
         memset(&self.pool, 0, sizeof(kg_pool))
 
-    def __init__(self, Ising problem not None, seed, initial, int threads, int pool, Monitor monitor, isa):
+    def __init__(self, Ising problem not None, seed, initial, threads, pool, Monitor monitor, isa):
         self.problem, self.monitor = problem, monitor
-        if not 1 <= pool <= POOL_MAX:
-            raise ValueError(f"pool: expected 1 to {POOL_MAX}, given {pool}")
-        if not 1 <= threads <= THREADS_MAX:
-            raise ValueError(f"threads: expected 1 to {THREADS_MAX}, given {threads}")
+        cdef int capacity = _count(pool, "pool", 1, POOL_MAX)
         cdef const int8_t[:, ::1] states
         cdef bytes name = None if isa is None else str(isa).encode()
         self.run.isa = kg_isa_named(NULL if name is None else <const char *>name)
         if self.run.isa is NULL:
             raise ValueError(f"isa: expected 'base', 'avx2' or 'avx512', one that this CPU has, given {isa!r}")
         self.run.p = &problem.problem
-        self.run.seed = int(seed) & 0xFFFFFFFFFFFFFFFF
-        self.run.threads = threads
+        self.run.seed = _count(seed, "seed", 0, 0xFFFFFFFFFFFFFFFF)
+        self.run.threads = _count(threads, "threads", 1, THREADS_MAX)
         if initial is not None:
-            self.initial = states = _states(initial, problem.problem.n, "initial")
+            self.initial = _states(initial, problem.problem.n, "initial", -1, 1)
+            states = self.initial
             self.run.initial = &states[0, 0] if states.size else NULL
             self.run.initial_count = min(states.shape[0], 0x7FFFFFFF) if states.size else 0
         if monitor is not None:
             monitor.expect(problem.problem.n)
             self.run.monitor = monitor.ptr
-        if kg_pool_init(&self.pool, pool, problem.problem.n):
+        if kg_pool_init(&self.pool, capacity, problem.problem.n):
             raise MemoryError(f"no memory for {pool} solutions of {problem.problem.n} spins")
         self.run.pool = &self.pool
 
@@ -230,12 +193,6 @@ cdef class _Run:
         }
         stats.update(more)
         return Samples(spins, energies, occurrences, stats)
-
-
-cdef int64_t _count(object value, str name, int64_t least, int64_t most) except -1:
-    if not least <= value <= most:
-        raise ValueError(f"{name}: expected {least} to {most}, given {value}")
-    return value
 
 
 def anneal(Ising problem not None, *, sweeps, replicas=32, seed=0, beta_start=None, beta_end=None, initial=None,
