@@ -20,7 +20,7 @@ import (
 var sentinels = []*Error{
 	ErrMalformedMessage, ErrFieldInvalid, ErrLimitExceeded, ErrServerBusy, ErrTokenMissing, ErrTokenInvalid,
 	ErrRoleMissing, ErrTLSRequired, ErrPartNotInstalled, ErrDeadlineExceeded, ErrCancelled, ErrDraining,
-	ErrMethodUnknown, ErrInternal, ErrSolverUnsuitable,
+	ErrMethodUnknown, ErrInternal, ErrSolverUnsuitable, ErrServiceUnknown,
 }
 
 func TestEveryReasonOfTheContractHasAnErrorAndARemedy(t *testing.T) {

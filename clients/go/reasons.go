@@ -18,6 +18,7 @@ var (
 	ErrDraining         = &Error{Code: codes.Unavailable, Reason: "DRAINING"}
 	ErrMethodUnknown    = &Error{Code: codes.Unimplemented, Reason: "METHOD_UNKNOWN"}
 	ErrInternal         = &Error{Code: codes.Internal, Reason: "INTERNAL"}
+	ErrServiceUnknown   = &Error{Code: codes.NotFound, Reason: "SERVICE_UNKNOWN"}
 	ErrSolverUnsuitable = &Error{Code: codes.FailedPrecondition, Reason: "SOLVER_UNSUITABLE"}
 	ErrUnavailable      = &Error{Code: codes.Unavailable} // away or draining: any reason
 )
@@ -40,6 +41,7 @@ var remedies = map[Reason]string{
 	"DRAINING":           "The server is stopping; try again when it, or another, is up.",
 	"METHOD_UNKNOWN":     "The server is older than this client; Client.Info lists what it serves.",
 	"INTERNAL":           "Report it with the request id, which finds the cause in the server's log.",
+	"SERVICE_UNKNOWN":    "Ask for a service that Client.Info lists.",
 	"SOLVER_UNSUITABLE":  "Name another solver, or none: Client.Solvers tells what each takes.",
 }
 

@@ -58,6 +58,8 @@ const (
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 14
 	// FAILED_PRECONDITION: the chosen solvers cannot take this problem; the message says why.
 	ErrorReason_ERROR_REASON_SOLVER_UNSUITABLE ErrorReason = 15
+	// NOT_FOUND: the health of a service was asked for that the server does not have.
+	ErrorReason_ERROR_REASON_SERVICE_UNKNOWN ErrorReason = 16
 )
 
 // Enum value maps for ErrorReason.
@@ -79,6 +81,7 @@ var (
 		13: "ERROR_REASON_METHOD_UNKNOWN",
 		14: "ERROR_REASON_INTERNAL",
 		15: "ERROR_REASON_SOLVER_UNSUITABLE",
+		16: "ERROR_REASON_SERVICE_UNKNOWN",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":        0,
@@ -97,6 +100,7 @@ var (
 		"ERROR_REASON_METHOD_UNKNOWN":     13,
 		"ERROR_REASON_INTERNAL":           14,
 		"ERROR_REASON_SOLVER_UNSUITABLE":  15,
+		"ERROR_REASON_SERVICE_UNKNOWN":    16,
 	}
 )
 
@@ -131,7 +135,7 @@ var File_ketgate_type_v1_error_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\x8c\x04\n" +
+	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xae\x04\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x01\x12\x1e\n" +
@@ -149,7 +153,8 @@ const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\x15ERROR_REASON_DRAINING\x10\f\x12\x1f\n" +
 	"\x1bERROR_REASON_METHOD_UNKNOWN\x10\r\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\x0e\x12\"\n" +
-	"\x1eERROR_REASON_SOLVER_UNSUITABLE\x10\x0fBJ\n" +
+	"\x1eERROR_REASON_SOLVER_UNSUITABLE\x10\x0f\x12 \n" +
+	"\x1cERROR_REASON_SERVICE_UNKNOWN\x10\x10BJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (
