@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ketgate_server.optimization.base import (
     Outcome,
     ParameterSpec,
@@ -62,27 +60,26 @@ class CriticalLine:
         work = len(found.x)
         if found.status == "infeasible":
             return infeasible(asked, task, work)
-        if found.status != "optimal" or work == 0:
+        if work == 0 or found.status == "numerical":
             return Outcome(Status.NO_SOLUTION, ended(task, work=work), work=work)
         frontier = lines.from_corners(asked, found)
         worst = max(asked.evaluate(w).violation_max for w in frontier.weights)
         if not worst <= task.feasibility_tolerance:
             return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED, work=work)
         low = frontier.weights[0]
-        bound = asked.evaluate(low).objective
-        left_out = (
-            ()
-            if frontier.corner_weights is not None
-            else (f"{work} corner portfolios are too many to send",)
-        )
-        assert np.isfinite(bound)
+        warnings = []
+        if frontier.corner_weights is None:
+            warnings.append(f"{work} corner portfolios are too many to send")
+        complete = found.status == "optimal"
+        if not complete:
+            warnings.append(f"cut short at an expected return of {found.mean[-1]:.6g}")
         return Outcome(
-            Status.OPTIMAL,
-            StopReason.COMPLETED,
+            Status.OPTIMAL if complete else Status.FEASIBLE,
+            ended(task, work=work),
             (low,),
             (1,),
-            bound,
+            asked.evaluate(low).objective,
             work,
             frontier=frontier,
-            warnings=left_out,
+            warnings=warnings,
         )

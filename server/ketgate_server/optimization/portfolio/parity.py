@@ -13,6 +13,10 @@ from ketgate_server.optimization.portfolio.covariance import Array, Covariance, 
 RESIDUAL = 1e-14
 """Greatest |share - budget|, relative to the greatest budget, at which the search ends."""
 STEPS_MAX = 200
+CHOLESKY_NAMES_MAX = 800
+CONJUGATE_STEPS_MAX = 500
+CONJUGATE_RESIDUAL = 1e-8
+"""Square of the relative residual at which a direction is good enough."""
 
 
 def parity(covariance: Covariance, budgets: Array, task: Task) -> tuple[Array, int, bool]:
@@ -33,14 +37,14 @@ def parity(covariance: Covariance, budgets: Array, task: Task) -> tuple[Array, i
             best, best_residual = x, residual
         if best_residual <= RESIDUAL or task.should_stop or (stalled > 4 and best_residual < 1e-9):
             return best, step, best_residual <= 1e-9
-        x = _newton(covariance, budgets, x, risk)
+        x = _newton(covariance, budgets, x, risk, task)
     return best, STEPS_MAX, best_residual <= 1e-9
 
 
-def _newton(covariance: Covariance, budgets: Array, x: Array, risk: Array) -> Array:
+def _newton(covariance: Covariance, budgets: Array, x: Array, risk: Array, task: Task) -> Array:
     """One Newton step, shortened until x stays positive and the function falls."""
     gradient = risk - budgets / x
-    direction = -_solve(covariance, budgets / np.square(x), gradient)
+    direction = -_solve(covariance, budgets / np.square(x), gradient, task)
     slope = float(gradient @ direction)
     furthest = float((-direction / x).max())
     length = 1.0 if furthest < 0.95 else 0.95 / furthest
@@ -59,15 +63,40 @@ def _newton(covariance: Covariance, budgets: Array, x: Array, risk: Array) -> Ar
     return np.asarray(x + length * direction)
 
 
-def _solve(covariance: Covariance, curvature: Array, right: Array) -> Array:
-    """(C + diag(curvature))^-1 right; in factor form by Woodbury's identity, O(n k^2)."""
+def _solve(covariance: Covariance, curvature: Array, right: Array, task: Task) -> Array:
+    """(C + diag(curvature))^-1 right: by Woodbury's identity, O(n k^2), by Cholesky, or by conjugate gradients.
+
+    The last where a factorisation would take longer than a limit may be overrun by.
+    """
     if isinstance(covariance, Factors):
         diagonal = covariance.specific_variances + curvature
         loadings = covariance.scaled_loadings
         inner = np.eye(loadings.shape[1]) + loadings.T @ (loadings / diagonal[:, None])
         straight = right / diagonal
-        return np.asarray(
-            straight - loadings @ cho_solve(cho_factor(inner), loadings.T @ straight) / diagonal
-        )
+        back = cho_solve(cho_factor(inner), loadings.T @ straight)
+        return np.asarray(straight - loadings @ back / diagonal)
+    if covariance.size > CHOLESKY_NAMES_MAX:
+        return _conjugate_gradients(covariance, curvature, right, task)
     matrix = covariance.dense() + np.diag(curvature)
     return np.asarray(cho_solve(cho_factor(matrix, lower=True), right))
+
+
+def _conjugate_gradients(
+    covariance: Covariance, curvature: Array, right: Array, task: Task
+) -> Array:
+    """Inexact, preconditioned by the diagonal: Newton's method needs no better direction to converge."""
+    diagonal = covariance.diagonal() + curvature
+    found, residual = np.zeros(len(right)), right.copy()
+    direction = scaled = residual / diagonal
+    size = start = float(residual @ scaled)
+    for _ in range(CONJUGATE_STEPS_MAX):
+        if size <= CONJUGATE_RESIDUAL * start or task.should_stop:
+            break
+        moved = covariance.times(direction) + curvature * direction
+        length = size / float(direction @ moved)
+        found += length * direction
+        residual -= length * moved
+        scaled = residual / diagonal
+        size, previous = float(residual @ scaled), size
+        direction = scaled + size / previous * direction
+    return found if found.any() else right / diagonal

@@ -55,9 +55,28 @@ class _Point:
     solved: quadratic.Solved
 
     @property
+    def candidate(self) -> "_Candidate":
+        return _Candidate(self.weights, self.excess, self.variance)
+
+    @property
     def rising(self) -> bool:
         """Whether the ratio rises with t here: v > t r."""
         return self.variance > self.tolerance * self.excess
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A portfolio with its figures, which cost a product with C each time they are asked for."""
+
+    weights: Array
+    excess: float
+    variance: float
+
+    @property
+    def ratio(self) -> float:
+        if self.variance > 0.0:
+            return self.excess / float(np.sqrt(self.variance))
+        return float(np.sign(self.excess) * np.inf) if self.excess else 0.0
 
 
 def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
@@ -74,40 +93,38 @@ def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
     work += more
     if high is None:
         return SharpeResult(status, work=work)
-    best, bound = _better(problem, low.weights, high.weights), np.inf
+    best, bound = max(low.candidate, high.candidate, key=_by_ratio), np.inf
     floor = 2.0 * max(low.solved.bound, 0.0)
     for step in range(STEPS_MAX):
         if _riskless(problem, best, floor):
-            return SharpeResult(Status.UNBOUNDED, best, work=work)
-        tolerance = _next_tolerance(problem, best, low, high, step)
-        point, more, status = _utility(
-            problem, tolerance, task, (low if low.rising else high).solved
-        )
+            return SharpeResult(Status.UNBOUNDED, best.weights, work=work)
+        tolerance = _next_tolerance(best, low, high, step)
+        near = (low if low.rising else high).solved
+        point, more, status = _utility(problem, tolerance, task, near)
         work += more
         if point is None:
             break
         low, high = (point, high) if point.rising else (low, point)
-        best = _better(problem, best, point.weights, _best_mixture(problem, low, high))
+        best = max(best, point.candidate, _best_mixture(problem, low, high), key=_by_ratio)
         bound = min(bound, _bound(problem, point, floor))
-        task.offer(best, work=work)
-        ratio = _ratio(problem, best)
+        task.offer(best.weights, work=work)
         narrow = high.tolerance <= low.tolerance * (1.0 + 4e-16)
-        if bound - ratio <= GAP * ratio or narrow or task.should_stop:
+        if bound - best.ratio <= GAP * best.ratio or narrow or task.should_stop:
             break
-    ratio = _ratio(problem, best)
-    close = max(task.gap_absolute, max(task.gap_relative, 1e-9) * ratio)
-    return SharpeResult(
-        Status.OPTIMAL if bound - ratio <= close else Status.FEASIBLE, best, bound, work
-    )
+    close = max(task.gap_absolute, max(task.gap_relative, 1e-9) * best.ratio)
+    proven = bound - best.ratio <= close
+    return SharpeResult(Status.OPTIMAL if proven else Status.FEASIBLE, best.weights, bound, work)
 
 
-def _next_tolerance(
-    problem: PortfolioProblem, best: Array, low: _Point, high: _Point, step: int
-) -> float:
+def _by_ratio(candidate: _Candidate) -> float:
+    return candidate.ratio
+
+
+def _next_tolerance(best: _Candidate, low: _Point, high: _Point, step: int) -> float:
     """Where v - t r crosses 0, which it does in a straight line while the same names are free."""
     if not np.isfinite(high.tolerance):
         # The best portfolio's own t is never past the crossing: step over it, to have it between two.
-        return 1.1**step * variance(problem.covariance, best) / excess(problem, best)
+        return 1.1**step * best.variance / best.excess
     above = low.variance - low.tolerance * low.excess
     below = high.tolerance * high.excess - high.variance
     share = above / (above + below) if above + below > 0.0 else 0.5
@@ -116,12 +133,13 @@ def _next_tolerance(
     return low.tolerance + share * (high.tolerance - low.tolerance)
 
 
-def _riskless(problem: PortfolioProblem, weights: Array, floor: float) -> bool:
+def _riskless(problem: PortfolioProblem, best: _Candidate, floor: float) -> bool:
     """Whether there is an excess return at no more risk than rounding: then no ratio is the greatest."""
+    assert problem.expected_returns is not None
     risk = float(problem.covariance.diagonal().max())
-    scale = float(np.abs(problem.expected_returns).max()) if problem.size else 0.0  # type: ignore[arg-type]
-    small = variance(problem.covariance, weights) <= 1e-15 * risk
-    return floor <= 1e-15 * risk and small and excess(problem, weights) > 1e-9 * scale
+    scale = float(np.abs(problem.expected_returns).max())
+    small = floor <= 1e-15 * risk and best.variance <= 1e-15 * risk
+    return small and best.excess > 1e-9 * scale
 
 
 def _least_risk(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
@@ -160,21 +178,7 @@ def _point(
     )
 
 
-def _ratio(problem: PortfolioProblem, weights: Array) -> float:
-    spread = variance(problem.covariance, weights)
-    gain = excess(problem, weights)
-    return (
-        gain / float(np.sqrt(spread))
-        if spread > 0
-        else float(np.sign(gain) * np.inf if gain else 0.0)
-    )
-
-
-def _better(problem: PortfolioProblem, *candidates: Array) -> Array:
-    return max(candidates, key=lambda w: _ratio(problem, w))
-
-
-def _best_mixture(problem: PortfolioProblem, low: _Point, high: _Point) -> Array:
+def _best_mixture(problem: PortfolioProblem, low: _Point, high: _Point) -> _Candidate:
     """The best of low + s (high - low), 0 <= s <= 1, with r taken as linear: exact without costs.
 
     (a + b s)^2 / (p + 2 q s + u s^2) is stationary at s = (b p - a q) / (a u - b q).
@@ -184,8 +188,10 @@ def _best_mixture(problem: PortfolioProblem, low: _Point, high: _Point) -> Array
     risk = problem.covariance.times(step)
     p, q, u = low.variance, float(low.weights @ risk), float(step @ risk)
     bottom = a * u - b * q
-    share = (b * p - a * q) / bottom if bottom != 0.0 else 0.0
-    return low.weights + min(max(share, 0.0), 1.0) * step
+    share = min(max((b * p - a * q) / bottom if bottom != 0.0 else 0.0, 0.0), 1.0)
+    weights = low.weights + share * step
+    spread = max(0.0, p + 2.0 * q * share + u * share**2)
+    return _Candidate(weights, excess(problem, weights), spread)
 
 
 def _bound(problem: PortfolioProblem, point: _Point, floor: float) -> float:

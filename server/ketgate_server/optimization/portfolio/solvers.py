@@ -6,6 +6,7 @@ from ketgate_server.optimization.base import Solver
 from ketgate_server.optimization.portfolio.active_set import ActiveSet
 from ketgate_server.optimization.portfolio.branch_and_bound import BranchAndBound
 from ketgate_server.optimization.portfolio.clarabel_solver import Clarabel
+from ketgate_server.optimization.portfolio.covariance import Factors
 from ketgate_server.optimization.portfolio.critical_line import CriticalLine
 from ketgate_server.optimization.portfolio.highs_solver import HighsQuadratic
 from ketgate_server.optimization.portfolio.model import (
@@ -24,6 +25,10 @@ SOLVERS: Sequence[Solver] = (
     RiskParityNewton(),
 )
 
+EXACT_NAMES_MAX = 700
+"""Names with a dense covariance up to which a frontier's corners take a second or two; beyond, only its points
+are found unless the critical line is asked for."""
+
 
 def choose(problem: PortfolioProblem) -> list[str]:
     """Names of the solvers to run: one, as each proves what it finds."""
@@ -31,9 +36,8 @@ def choose(problem: PortfolioProblem) -> list[str]:
         return ["branch-and-bound"]
     if isinstance(problem.objective, RiskParity):
         return ["risk-parity"]
-    if (
-        isinstance(problem.objective, EfficientFrontier)
-        and CriticalLine().unsuitable(problem) is None
-    ):
+    exact = problem.size <= EXACT_NAMES_MAX or isinstance(problem.covariance, Factors)
+    frontier = isinstance(problem.objective, EfficientFrontier)
+    if frontier and exact and CriticalLine().unsuitable(problem) is None:
         return ["critical-line"]
     return ["active-set"]
