@@ -150,13 +150,12 @@ class Slots:
     def give_back(self) -> None:
         self._free.release()
 
-    def drain(self, timeout_s: float) -> bool:
-        """Wait until none is in flight; whether that came to be."""
+    def drain(self, timeout_s: float) -> None:
+        """Wait until none is in flight, or until the time is over."""
         until_s = time.monotonic() + timeout_s
         for _ in range(self._count_max):
             if not self._free.acquire(timeout=max(until_s - time.monotonic(), 0.001)):
-                return False
-        return True
+                return
 
 
 def _sleep_until(due_ns: int, stop: threading.Event) -> bool:
