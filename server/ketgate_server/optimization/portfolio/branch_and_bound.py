@@ -1,4 +1,6 @@
-"""The solver "branch-and-bound": portfolios with few names, least positions and round lots, to a proof."""
+"""The solver "branch-and-bound": portfolios with few names, least positions and round lots, to a
+proof.
+"""
 
 from collections.abc import Sequence
 
@@ -40,8 +42,8 @@ class BranchAndBound:
 
     name = "branch-and-bound"
     description = (
-        "Portfolios with a limit of names, least positions or round lots by branch-and-bound with perspective "
-        "bounds: the proven best, or the best so far and how far from proven."
+        "Portfolios with a limit of names, least positions or round lots by branch-and-bound with "
+        "perspective bounds: the proven best, or the best so far and how far from proven."
     )
     problems = frozenset({ProblemKind.PORTFOLIO_DISCRETE})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
@@ -77,14 +79,16 @@ class BranchAndBound:
         if task.initial is not None:
             initial = np.ascontiguousarray(task.initial[0], dtype=np.float64)
         elif program.turnover_max is not None and problem.size <= START_NAMES_MAX:
-            # With a limit of turnover a first solution is hard to find by rounding; HiGHS finds one or refutes.
+            # With a limit of turnover a first solution is hard to find by rounding; HiGHS finds one
+            # or refutes.
             start = least_turnover(problem, task)
             if start.status is Status.INFEASIBLE:
                 return infeasible(problem, task, 0)
             initial = start.weights
         found = _search(problem, program, task, initial)
         if found.weights is None and found.status is Status.NO_SOLUTION and not task.should_stop:
-            # Where a row leaves next to no room the kernel's rounding may miss it; HiGHS finds a start.
+            # Where a row leaves next to no room the kernel's rounding may miss it; HiGHS finds a
+            # start.
             start = greatest_return(problem, task, net=False)
             if start.status is Status.INFEASIBLE:
                 return infeasible(problem, task, found.nodes)

@@ -9,11 +9,15 @@ from ketgate_server.optimization.portfolio.covariance import Array
 SYMMETRY_TOLERANCE = 1e-12
 """Greatest |C_ij - C_ji|, relative to the greatest entry; what is below it is averaged away."""
 PSD_TOLERANCE = 1e-10
-"""Least eigenvalue allowed, relative to the greatest variance: that much is rounding of an estimate."""
+"""Least eigenvalue allowed, relative to the greatest variance: that much is rounding of an
+estimate.
+"""
 MOMENT_MAX = 1e15
 """Greatest return or covariance: beyond it squares and sums could overflow."""
 WEIGHT_MAX = 1e6
-"""Greatest weight, bound or coefficient: a thousand thousand times the capital is a slip, not a position."""
+"""Greatest weight, bound or coefficient: a thousand thousand times the capital is a slip, not a
+position.
+"""
 
 
 def check_magnitude(array: Array, path: str, largest: float) -> None:
@@ -35,7 +39,9 @@ def check_not_negative(array: Array, path: str) -> None:
 
 
 def symmetric(matrix: Array, path: str) -> Array:
-    """The matrix made exactly symmetric; refused where it is further from it than rounding explains."""
+    """The matrix made exactly symmetric; refused where it is further from it than rounding
+    explains.
+    """
     check_magnitude(matrix, path, MOMENT_MAX)
     difference = np.abs(matrix - matrix.T)
     if float(difference.max()) > SYMMETRY_TOLERANCE * float(np.abs(matrix).max()):
@@ -50,7 +56,9 @@ def symmetric(matrix: Array, path: str) -> Array:
 
 
 def positive_semidefinite(matrix: Array, path: str, *, repair: bool = False) -> tuple[Array, str]:
-    """The matrix, and a warning if it was repaired. Refused with its least eigenvalue if it is not PSD."""
+    """The matrix, and a warning if it was repaired. Refused with its least eigenvalue if it is not
+    PSD.
+    """
     found = qp.psd_check(matrix, tolerance=PSD_TOLERANCE)
     if found.is_psd:
         return matrix, ""
@@ -72,8 +80,9 @@ def positive_semidefinite(matrix: Array, path: str, *, repair: bool = False) -> 
 def nearest_psd(matrix: Array) -> tuple[Array, str]:
     """The nearest positive semidefinite matrix in the Frobenius norm, and by how much it moved.
 
-    For a symmetric matrix that is its eigenvalues with the negative ones set to 0 (Higham 1988). Variances grow
-    by it; a correlation matrix would need alternating projections to keep its diagonal, which is not asked here.
+    For a symmetric matrix that is its eigenvalues with the negative ones set to 0 (Higham 1988).
+    Variances grow by it; a correlation matrix would need alternating projections to keep its
+    diagonal, which is not asked here.
     """
     values, vectors = np.linalg.eigh(matrix)
     raised = np.maximum(values, 0.0)
@@ -83,8 +92,8 @@ def nearest_psd(matrix: Array) -> tuple[Array, str]:
         np.linalg.norm(repaired - matrix) / max(np.linalg.norm(matrix), np.finfo(float).tiny)
     )
     text = (
-        f"the covariance was not positive semidefinite (least eigenvalue {values[0]:.6g}); the nearest one that "
-        f"is was used, {moved:.3g} of its Frobenius norm away; variances rose by at most "
+        f"the covariance was not positive semidefinite (least eigenvalue {values[0]:.6g}); "
+        f"the nearest one that is was used, {moved:.3g} of its Frobenius norm away; variances rose by at most "
         f"{float(np.max(np.diagonal(repaired) - np.diagonal(matrix))):.3g}"
     )
     return repaired, text
@@ -98,7 +107,7 @@ def check_bounds(lower: Array, upper: Array, names: tuple[str, ...], path: str) 
         label = f" ({names[k]})" if names else ""
         raise FieldError(
             f"{path}.lower",
-            expected=f"a lower bound not above the upper one, {upper[k]:.10g}, at element {k}{label}",
+            expected=f"a lower bound of at most the upper, {upper[k]:.10g}, at element {k}{label}",
             given=f"{lower[k]:.10g}",
             hint="without an upper bound it is 1 where the budget does not bound the weight",
         )

@@ -1,4 +1,6 @@
-"""The solver "clarabel": continuous portfolios by the interior-point method of the library Clarabel."""
+"""The solver "clarabel": continuous portfolios by the interior-point method of the library
+Clarabel.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +29,9 @@ from ketgate_server.optimization.portfolio.model import (
 from ketgate_server.optimization.portfolio.program import program_of
 
 DENSE_NAMES_MAX = 700
-"""It looks at its clock once an iteration, which takes 30 ms at this size: more would overrun a limit."""
+"""It looks at its clock once an iteration, which takes 30 ms at this size: more would overrun a
+limit.
+"""
 FACTOR_NAMES_MAX = 10_000
 FACTORS_MAX = 100
 
@@ -36,7 +40,9 @@ class Clarabel:
     """Implements base.Solver. An oracle for the native kernels, and a fallback."""
 
     name = "clarabel"
-    description = "Convex portfolios by an interior-point method (Clarabel); an independent check of active-set."
+    description = (
+        "Convex portfolios by an interior-point method; an independent check of active-set."
+    )
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
     parameters: Sequence[ParameterSpec] = (
@@ -95,7 +101,9 @@ class Clarabel:
 def _cones(
     form: conic.Standard, clarabel: Any
 ) -> tuple[sparse.csc_matrix, Array, list[Any], np.ndarray]:
-    """A x + s = b with s in cones; and for each row of it the row of the program it stands for, signed, 0 for none."""
+    """A x + s = b with s in cones; and for each row of it the row of the program it stands for,
+    signed, 0 for none.
+    """
     rows = form.rows.matrix
     low, high = form.rows.ends
     lower, upper = form.rows.bounds

@@ -1,7 +1,9 @@
-"""Why a portfolio problem has no solution: constraints that cannot hold together, none of them needless.
+"""Why a portfolio problem has no solution: constraints that cannot hold together, none of them
+needless.
 
-U. Junker, QuickXplain: preferred explanations and relaxations for over-constrained problems (AAAI 2004), over
-feasibility tests by HiGHS. Constraints are told by the path of the field that states them.
+U. Junker, QuickXplain: preferred explanations and relaxations for over-constrained problems (AAAI
+2004), over feasibility tests by HiGHS. Constraints are told by the path of the field that states
+them.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +22,9 @@ from ketgate_server.optimization.portfolio.model import (
 )
 
 TEST_S_MAX = 2.0
-"""Longest single test: a cancelled call must not wait for HiGHS, which cannot be interrupted from here."""
+"""Longest single test: a cancelled call must not wait for HiGHS, which cannot be interrupted from
+here.
+"""
 
 
 @dataclass(frozen=True)

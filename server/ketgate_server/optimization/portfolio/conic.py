@@ -1,7 +1,8 @@
 """Programs as sparse quadratic programs, for the libraries that solve those.
 
-Columns: the weights; with a cost or limit of turnover what is bought and what is sold; in factor form the exposures
-f = F'w, so that no (n, n) matrix is formed; for the greatest Sharpe ratio the factor kappa by which all is scaled.
+Columns: the weights; with a cost or limit of turnover what is bought and what is sold; in factor
+form the exposures f = F'w, so that no (n, n) matrix is formed; for the greatest Sharpe ratio the
+factor kappa by which all is scaled.
 """
 
 from dataclasses import dataclass
@@ -68,9 +69,9 @@ def standard(program: Program) -> Standard:
 def homogeneous(problem: PortfolioProblem) -> Standard:
     """The greatest Sharpe ratio as one quadratic program.
 
-    G. Cornuejols, R. Tutuncu, Optimization methods in finance (2006), section 8.2: with y = kappa w, the least y'Cy at
-    an excess return of 1 has the greatest ratio; every constraint is scaled by kappa. Infeasible where no portfolio
-    has an excess return.
+    G. Cornuejols, R. Tutuncu, Optimization methods in finance (2006), section 8.2: with y = kappa
+    w, the least y'Cy at an excess return of 1 has the greatest ratio; every constraint is scaled by
+    kappa. Infeasible where no portfolio has an excess return.
     """
     assert isinstance(problem.objective, MaximumSharpe)
     program = build(problem, scale=1.0, returns=1.0)
@@ -135,7 +136,9 @@ def _trades(
 def _trade_rows(
     rows: RowBuilder, program: Program, w: np.ndarray, held: np.ndarray, kappa: int | None
 ) -> int:
-    """w - bought + sold = book, and the limit of their sum; the position of that row, -1 without."""
+    """w - bought + sold = book, and the limit of their sum; the position of that row, -1
+    without.
+    """
     size = program.size
     for k in range(size):
         place, values = np.array([w[k], held[k], held[size + k]]), np.array([1.0, -1.0, 1.0])
@@ -204,10 +207,11 @@ def _place(
 
 
 def repaired(program: Program, weights: Array) -> Array:
-    """What an interior-point method found, put on the bounds it came near to, and its rows made exact again.
+    """What an interior-point method found, put on the bounds it came near to, and its rows made
+    exact again.
 
-    Such a method ends some 1e-10 inside its bounds; a desk wants zeros. The rows' rounding is spread over the names
-    between their bounds, as little as will do.
+    Such a method ends some 1e-10 inside its bounds; a desk wants zeros. The rows' rounding is
+    spread over the names between their bounds, as little as will do.
     """
     w = np.clip(weights, program.lower, program.upper)
     at_lower, at_upper = w - program.lower < 1e-8, program.upper - w < 1e-8

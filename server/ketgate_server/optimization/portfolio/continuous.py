@@ -14,7 +14,9 @@ PRICE_STEPS_MAX = 200
 
 
 def solve(program: Program, task: Task, near: Solved | None = None) -> Solved:
-    """The optimum of a program, with a bound that its multipliers prove. near: of a program like it."""
+    """The optimum of a program, with a bound that its multipliers prove. near: of a program like
+    it.
+    """
     limit = program.turnover_max
     warm = None if near is None else near.warm
     if limit is not None and near is not None and near.turnover_price > 0.0:
@@ -60,9 +62,9 @@ def _between(
 ) -> Solved:
     """Find the price of turnover at which the limit is just kept.
 
-    The turnover of the priced optimum never rises with the price, and is piecewise linear in it, so a
-    secant between two prices that bracket the limit lands on it in few steps; a mixture of the two
-    optima is feasible, and the Lagrangian bound says how good it is.
+    The turnover of the priced optimum never rises with the price, and is piecewise linear in it, so
+    a secant between two prices that bracket the limit lands on it in few steps; a mixture of the
+    two optima is feasible, and the Lagrangian bound says how good it is.
     """
     mixed = _mix(program, low, high, limit)
     for step in range(PRICE_STEPS_MAX):
@@ -93,7 +95,9 @@ def _best(new: Solved, old: Solved, bound: float) -> Solved:
 
 
 def _affordable(program: Program, limit: float, free: Solved, task: Task) -> tuple[Solved, int]:
-    """An optimum at a price so high that the limit is kept; INFEASIBLE where the least turnover is above it."""
+    """An optimum at a price so high that the limit is kept; INFEASIBLE where the least turnover is
+    above it.
+    """
     work = free.work
     least = solve_priced(_least_turnover(program), 0.0, task, None)
     work += least.work
@@ -108,7 +112,8 @@ def _affordable(program: Program, limit: float, free: Solved, task: Task) -> tup
         work += tried.work
         if tried.weights is None:
             return tried, work
-        # At the least turnover there is, no price brings it lower, but rounding may leave it above the limit.
+        # At the least turnover there is, no price brings it lower, but rounding may leave it above
+        # the limit.
         if program.turnover(tried.weights) <= max(limit, reached + 1e-13):
             return tried, work
         price *= 4.0
@@ -143,8 +148,8 @@ def _next_price(program: Program, low: Solved, high: Solved, limit: float, step:
 def _mix(program: Program, low: Solved, high: Solved, limit: float) -> Solved:
     """The mixture of two optima nearest to the first that keeps the limit.
 
-    Turnover is convex along it. Weights and multipliers are linear in the price while the same names are free and
-    traded; then the mixture is the optimum, and the mixed multipliers prove it.
+    Turnover is convex along it. Weights and multipliers are linear in the price while the same
+    names are free and traded; then the mixture is the optimum, and the mixed multipliers prove it.
     """
     assert low.weights is not None
     assert high.weights is not None

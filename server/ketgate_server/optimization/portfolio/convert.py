@@ -14,16 +14,18 @@ from ketgate_server.optimization.portfolio import checks, estimators
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.convert_constraints import read_book, read_constraints
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance, Dense, Factors
+from ketgate_server.optimization.portfolio.estimators import Estimator
+from ketgate_server.optimization.portfolio.frontier import NUMBERS_MAX
 from ketgate_server.optimization.tensors import read_float64, write_tensor
 
 NAME_CHARACTERS_MAX = 200
 POINTS_DEFAULT = 50
 POINTS_MAX = 1000
 _ESTIMATORS = {
-    0: estimators.Estimator.SAMPLE,
-    portfolio_pb2.COVARIANCE_ESTIMATOR_SAMPLE: estimators.Estimator.SAMPLE,
-    portfolio_pb2.COVARIANCE_ESTIMATOR_LEDOIT_WOLF: estimators.Estimator.LEDOIT_WOLF,
-    portfolio_pb2.COVARIANCE_ESTIMATOR_EXPONENTIALLY_WEIGHTED: estimators.Estimator.EXPONENTIALLY_WEIGHTED,
+    0: Estimator.SAMPLE,
+    portfolio_pb2.COVARIANCE_ESTIMATOR_SAMPLE: Estimator.SAMPLE,
+    portfolio_pb2.COVARIANCE_ESTIMATOR_LEDOIT_WOLF: Estimator.LEDOIT_WOLF,
+    portfolio_pb2.COVARIANCE_ESTIMATOR_EXPONENTIALLY_WEIGHTED: Estimator.EXPONENTIALLY_WEIGHTED,
 }
 _RETURN_KINDS = {
     0: estimators.ReturnKind.SIMPLE,
@@ -141,7 +143,8 @@ def _read_factors(message: portfolio_pb2.FactorModel, path: str) -> Moments:
             between, _ = checks.positive_semidefinite(between, where)
     factors = Factors(np.ascontiguousarray(loadings), np.ascontiguousarray(specific), between)
     expected = _read_expected_returns(message, size, path)
-    # With as many factors as names the factor form is the larger one, and its (k, k) work has no limit.
+    # With as many factors as names the factor form is the larger one, and its (k, k) work has no
+    # limit.
     small = count >= size
     if small:
         _check_names_limit(size, "optimization.names_max", f"{path}.loadings")
@@ -196,8 +199,8 @@ def _read_prices(message: portfolio_pb2.PriceHistory, path: str) -> Moments:
     if estimate.shrinkage is not None:
         warnings = (f"Ledoit-Wolf shrinkage: {estimate.shrinkage:.6g} of the identity target",)
     elif periods - 1 <= size:
-        warnings = (
-            f"{periods - 1} returns of {size} names: the covariance is singular; consider shrinkage",
+            f"{periods - 1} returns of {size} names make a singular covariance: consider shrinkage",
+            f"{periods - 1} returns of {size} names: the covariance is singular: consider shrinkage",
         )
     expected = estimate.expected_returns if given is None else given
     return Dense(np.ascontiguousarray(estimate.covariance)), expected, warnings
@@ -222,17 +225,23 @@ def _read_objective(message: portfolio_pb2.PortfolioObjective, size: int, path: 
         case "risk_parity":
             return m.RiskParity(_read_budgets(message.risk_parity, size, f"{path}.risk_parity"))
         case "efficient_frontier":
-            frontier = message.efficient_frontier
-            points = frontier.points if frontier.HasField("points") else POINTS_DEFAULT
-            if not 2 <= points <= POINTS_MAX:
-                raise FieldError(
-                    f"{path}.efficient_frontier.points", expected=f"2 to {POINTS_MAX}", given=points
-                )
+            points = _read_points(message.efficient_frontier, size, f"{path}.efficient_frontier")
             return m.EfficientFrontier(points)
         case _:
             raise FieldError(
                 f"{path}.kind", expected="one of the kinds of objective", given="none of them"
             )
+
+
+def _read_points(message: portfolio_pb2.EfficientFrontier, size: int, path: str) -> int:
+    """The number of portfolios, so that the answer is no larger than a message may be."""
+    most = max(2, min(POINTS_MAX, NUMBERS_MAX // size))
+    if not message.HasField("points"):
+        return min(POINTS_DEFAULT, most)
+    if not 2 <= message.points <= most:
+        room = f", as the answer holds {size} weights a point" if most < POINTS_MAX else ""
+        raise FieldError(f"{path}.points", expected=f"2 to {most}{room}", given=message.points)
+    return int(message.points)
 
 
 def _read_budgets(message: portfolio_pb2.RiskParity, size: int, path: str) -> Array:
@@ -258,7 +267,9 @@ def _check_risk_parity(
     covariance: Covariance,
     path: str,
 ) -> None:
-    """Risk parity with anything but a budget and the bounds 0 and 1 is another problem: refuse it."""
+    """Risk parity with anything but a budget and the bounds 0 and 1 is another problem: refuse
+    it.
+    """
     below = f"{path}.constraints"
     refused = [
         (f"{below}.lower", bool(limits.lower.any())),

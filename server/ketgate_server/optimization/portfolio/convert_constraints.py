@@ -198,7 +198,7 @@ def _check_relations(
     if cardinality.names_min and not position_min:
         raise FieldError(
             f"{path}.cardinality.position_min",
-            expected="a number above 0, as names_min counts names and a weight could be as small as one likes",
+            expected="a number above 0, as a name could else be held by as little as one likes",
             given=position_min,
         )
     if 0.0 < position_min < LOT_WEIGHT_MIN:

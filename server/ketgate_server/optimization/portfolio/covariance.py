@@ -1,4 +1,6 @@
-"""Covariances, dense and in factor form, behind one small face: what solvers and figures ask of them."""
+"""Covariances, dense and in factor form, behind one small face: what solvers and figures ask of
+them.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,7 +79,9 @@ class Factors:
 
     @cached_property
     def scaled_loadings(self) -> Array:
-        """L of shape (n, k) with L L' = F G F'. From the eigenvectors of G, as G may be singular."""
+        """L of shape (n, k) with L L' = F G F'. From the eigenvectors of G, as G may be
+        singular.
+        """
         if self.factor_covariance is None:
             return self.loadings
         values, vectors = np.linalg.eigh(self.factor_covariance)

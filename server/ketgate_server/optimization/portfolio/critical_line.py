@@ -18,11 +18,15 @@ from ketgate_server.optimization.portfolio.model import EfficientFrontier
 
 NAMES_MAX = 2_500
 SPLIT_NAMES_MAX = 1_000
-"""With a limit of turnover what is bought and sold count apart, in a dense matrix of twice the size."""
+"""With a limit of turnover what is bought and sold count apart, in a dense matrix of twice the
+size.
+"""
 
 
 class CriticalLine:
-    """Implements base.Solver. Markowitz's critical line: between two corners the frontier is exact."""
+    """Implements base.Solver. Markowitz's critical line: between two corners the frontier is
+    exact.
+    """
 
     name = "critical-line"
     description = (

@@ -38,8 +38,8 @@ def search(
 ) -> Searched:
     """The best of a discrete program.
 
-    report: whether the program's objective is the problem's, so that incumbents and bounds go to the caller as they
-    are found. nodes_max: work that is left; None: no limit.
+    report: whether the program's objective is the problem's, so that incumbents and bounds go to
+    the caller as they are found. nodes_max: work that is left; None: no limit.
     """
     size = program.size
     monitor = task.open_monitor(8 * size, decode, report=report)
@@ -75,7 +75,9 @@ def search(
 
 
 def _scaled(program: Program) -> Array | miqp.Factor:
-    """The quadratic, scaled: the kernel's objective is then the program's own, as its incumbents' must be."""
+    """The quadratic, scaled: the kernel's objective is then the program's own, as its incumbents'
+    must be.
+    """
     covariance, scale = program.covariance, program.scale
     if isinstance(covariance, Factors):
         loadings = np.sqrt(scale) * covariance.scaled_loadings

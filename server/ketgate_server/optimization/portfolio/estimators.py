@@ -52,8 +52,8 @@ def estimate(
     """Mean and covariance of the returns, times periods_per_year. prices: (T, n), positive, T >= 3.
 
     >>> import numpy as np
-    >>> estimate(np.array([[1.0], [1.1], [1.1]]), periods_per_year=1.0).expected_returns.round(6).tolist()
-    [0.05]
+    >>> estimate(np.array([[1.0], [1.1], [1.1]]),
+    periods_per_year=1.0).expected_returns.round(6).tolist() [0.05]
     """
     returns = returns_of(prices, return_kind)
     shrinkage = None

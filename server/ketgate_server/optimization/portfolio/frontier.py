@@ -1,4 +1,6 @@
-"""The efficient frontier: exactly by the critical line, or point by point where a constraint bends it."""
+"""The efficient frontier: exactly by the critical line, or point by point where a constraint bends
+it.
+"""
 
 from collections.abc import Callable
 
@@ -23,7 +25,9 @@ NUMBERS_MAX = 4_000_000
 
 
 def corners(problem: PortfolioProblem, task: Task) -> qp.Frontier:
-    """Every corner portfolio; the problem has no cost of trading. x of the result has shape (p, n)."""
+    """Every corner portfolio; the problem has no cost of trading. x of the result has shape (p,
+    n).
+    """
     program = build(problem, scale=1.0)
     expected = problem.expected_returns
     assert expected is not None
@@ -45,13 +49,16 @@ def corners(problem: PortfolioProblem, task: Task) -> qp.Frontier:
 
 
 def _split_corners(program: Program, expected: Array, task: Task) -> qp.Frontier:
-    """Corners in what is bought and sold, w = book + bought - sold, where the limit of turnover is one row."""
+    """Corners in what is bought and sold, w = book + bought - sold, where the limit of turnover is
+    one row.
+    """
     size = program.size
     held = program.book
     bought = (np.maximum(program.lower - held, 0.0), np.maximum(program.upper - held, 0.0))
     sold = (np.maximum(held - program.upper, 0.0), np.maximum(held - program.lower, 0.0))
     matrix, rows = program.rows.matrix, program.rows
-    # The quadratic is about w, not about the trade: its linear part, C book, rides on a variable fixed at 1.
+    # The quadratic is about w, not about the trade: its linear part, C book, rides on a variable
+    # fixed at 1.
     tilted = np.append(np.hstack((matrix, -matrix)), (matrix @ held)[:, None], axis=1)
     turnover = np.append(np.ones(2 * size), 0.0)
     monitor = task.open_monitor(8 * (2 * size + 1), quadratic.as_float64_bytes, report=False)
@@ -60,7 +67,7 @@ def _split_corners(program: Program, expected: Array, task: Task) -> qp.Frontier
         np.concatenate((expected, -expected, [float(expected @ held)])),
         np.vstack((tilted, turnover)),
         np.append(rows.lower, -np.inf),
-        np.append(rows.upper, program.turnover_max),
+        np.append(rows.upper, float(program.turnover_max or 0.0)),
         np.concatenate((bought[0], sold[0], [1.0])),
         np.concatenate((bought[1], sold[1], [1.0])),
         monitor=monitor,
@@ -82,7 +89,9 @@ def _split_form(covariance: Covariance, held: Array) -> Array:
 
 
 def from_corners(problem: PortfolioProblem, found: qp.Frontier) -> Frontier:
-    """Portfolios equally spaced in expected return between the first corner and the last, and the corners."""
+    """Portfolios equally spaced in expected return between the first corner and the last, and the
+    corners.
+    """
     assert isinstance(problem.objective, EfficientFrontier)
     expected = problem.expected_returns
     assert expected is not None
@@ -113,9 +122,8 @@ def from_corners(problem: PortfolioProblem, found: qp.Frontier) -> Frontier:
 
 
 def _volatilities(problem: PortfolioProblem, weights: Array) -> Array:
-    return np.sqrt(
-        np.maximum(0.0, np.einsum("pi,ip->p", weights, problem.covariance.times(weights.T)))
-    )
+    spread = np.einsum("pi,ip->p", weights, problem.covariance.times(weights.T))
+    return np.asarray(np.sqrt(np.maximum(0.0, spread)))
 
 
 class Walk:
@@ -174,7 +182,8 @@ class Walk:
 
     def _between(self, targets: Array, solve: Callable[[Program], Array | None]) -> None:
         for target in targets:
-            # Rounding may put what touches the greatest return out of reach; a discrete search starts from it.
+            # Rounding may put what touches the greatest return out of reach; a discrete search
+            # starts from it.
             hair = 0.0 if self.problem.constraints.discrete else 1e-12 * max(1.0, abs(target))
             floor = float(target) - hair
             if (
@@ -220,7 +229,9 @@ class Walk:
         return found
 
     def _settle(self, status: Status) -> None:
-        """The first point decides whether there is a solution; later ones only whether all is proven."""
+        """The first point decides whether there is a solution; later ones only whether all is
+        proven.
+        """
         self.status = status if not self.weights else Status.FEASIBLE
 
     def _keep(self, weights: Array, bound: float) -> Array | None:

@@ -1,4 +1,5 @@
-"""The set that a problem allows, discrete constraints included, as a mixed-integer program for HiGHS.
+"""The set that a problem allows, discrete constraints included, as a mixed-integer program for
+HiGHS.
 
 It serves what needs no quadratic: whether anything is feasible, and the greatest expected return.
 """
@@ -22,6 +23,7 @@ from ketgate_server.optimization.portfolio.rows import RowBuilder
 FEASIBILITY = 1e-9
 NODES_MAX = 100_000
 START_NODES_MAX = 1_000
+FAR_MAX = 1e6
 FEASIBLE_POINT = 2
 """SolutionStatus of HiGHS."""
 SLACK = 1e-9
@@ -91,7 +93,9 @@ def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Retu
 
 
 def least_turnover(problem: PortfolioProblem, task: Task) -> Return:
-    """The portfolio of the least turnover, as a start; its bound is not about returns, and left out."""
+    """The portfolio of the least turnover, as a start; its bound is not about returns, and left
+    out.
+    """
     allowed = _feasible_set(problem, None, costs=False)
     cost = np.zeros(allowed.rows.size)
     if allowed.trades is not None:
@@ -134,7 +138,9 @@ def _status(solver: highspy.Highs) -> Status:
 
 
 def _feasible_set(problem: PortfolioProblem, kept: Collection[str] | None, *, costs: bool) -> _Set:
-    """kept: fields of the constraints that hold; None: all. costs: whether trades are needed for their cost."""
+    """kept: fields of the constraints that hold; None: all. costs: whether trades are needed for
+    their cost.
+    """
     limits = problem.constraints
     below = "portfolio.constraints"
     size = problem.size
@@ -249,7 +255,8 @@ def _add_names(
     below = "portfolio.constraints.cardinality"
     names_max = limits.names_max and _holds(kept, f"{below}.names_max")
     names_min = limits.names_min and _holds(kept, f"{below}.names_min")
-    # Without a least position any weight counts, however small: then a minimum of names is always reached.
+    # Without a least position any weight counts, however small: then a minimum of names is always
+    # reached.
     position = limits.position_min if _holds(kept, f"{below}.position_min") else 0.0
     if not (names_max or names_min or position):
         return
@@ -263,7 +270,9 @@ def _add_names(
 
 
 def _sides(rows: RowBuilder, w: int, position: float, lower: float, upper: float) -> list[int]:
-    """A binary for each side that w has: on the long one position <= w <= upper, on the short one likewise."""
+    """A binary for each side that w has: on the long one position <= w <= upper, on the short one
+    likewise.
+    """
     sides = (
         [int(p) for p in rows.columns(np.zeros(1), np.ones(1), integer=True)]
         if upper > 0 or lower < 0
@@ -292,4 +301,11 @@ def _far(problem: PortfolioProblem) -> float:
     if problem.book is not None:
         spoken.append(problem.book.weights)
     numbers = np.abs(np.concatenate(spoken))
-    return 10.0 * float(numbers[np.isfinite(numbers)].max())
+    far = float(numbers[np.isfinite(numbers)].max())
+    if problem.expected_returns is not None:
+        # So far that a return that is asked for is within reach of a single name.
+        best = max(float(np.abs(problem.expected_returns).max()), np.finfo(float).tiny)
+        asked = getattr(problem.objective, "minimum_return", 0.0)
+        asked = getattr(problem.objective, "risk_free_rate", asked)
+        far = max(far, min(abs(asked) / best, FAR_MAX))
+    return 10.0 * far

@@ -1,4 +1,5 @@
-"""What a portfolio problem is: covariance, objective, constraints, book; and how its solutions are judged.
+"""What a portfolio problem is: covariance, objective, constraints, book; and how its solutions are
+judged.
 
 Everything here speaks of the caller's own numbers. Solvers see them through ``program.py``.
 """
@@ -12,7 +13,9 @@ from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense, as_
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance, variance
 
 SNAP = 1e-9
-"""How far a solver's weight may be from 0, a lot or the least position and still be meant to be there."""
+"""How far a solver's weight may be from 0, a lot or the least position and still be meant to be
+there.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class MaximumSharpe:
 
 @dataclass(frozen=True, eq=False)
 class RiskParity:
-    """Shares w_i (Cw)_i / w'Cw equal to the budgets; the objective is the sum of their squared differences."""
+    """Shares w_i (Cw)_i / w'Cw equal to the budgets; the objective is the sum of their squared
+    differences.
+    """
 
     budgets: Array
     """(n,), positive, sum 1."""
@@ -51,7 +56,9 @@ class RiskParity:
 
 @dataclass(frozen=True)
 class EfficientFrontier:
-    """All of: minimise w'Cw + cost of trading, subject to mu'w >= r. The objective is that of the least r."""
+    """All of: minimise w'Cw + cost of trading, subject to mu'w >= r. The objective is that of the
+    least r.
+    """
 
     points: int = 50
 
@@ -116,7 +123,9 @@ class Constraints:
         turnover_max: float | None = None,
         lot_weights: Array | None = None,
     ) -> "Constraints":
-        """Long only unless lower says otherwise; no upper bounds where the budget bounds, else 1."""
+        """Long only unless lower says otherwise; no upper bounds where the budget bounds, else
+        1.
+        """
         least = (
             np.zeros(size) if lower is None else np.broadcast_to(as_float64(lower), (size,)).copy()
         )
@@ -330,7 +339,9 @@ class PortfolioProblem:
         )
 
     def polish(self, values: np.ndarray) -> Array:
-        """Weights within the bounds exactly; with discrete constraints exact zeros, least positions and lots."""
+        """Weights within the bounds exactly; with discrete constraints exact zeros, least positions
+        and lots.
+        """
         limits = self.constraints
         weights = np.clip(as_float64(values), limits.lower, limits.upper)
         if limits.discrete:

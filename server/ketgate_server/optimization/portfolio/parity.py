@@ -1,7 +1,7 @@
 """Risk parity: weights whose shares of the variance are given.
 
-F. Spinu, An algorithm for computing risk parity weights (2013): the minimum of x'Cx / 2 - sum b_i log x_i, which is
-convex, has x_i (Cx)_i = b_i; scaled, x is the answer.
+F. Spinu, An algorithm for computing risk parity weights (2013): the minimum of x'Cx / 2 - sum b_i
+log x_i, which is convex, has x_i (Cx)_i = b_i; scaled, x is the answer.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ CONJUGATE_RESIDUAL = 1e-8
 def parity(covariance: Covariance, budgets: Array, task: Task) -> tuple[Array, int, bool]:
     """Positive x with shares equal to budgets, unscaled; the steps taken; whether it converged.
 
-    Newton's method with a shortened step on a strictly convex function converges from any start, quadratically at
-    the end.
+    Newton's method with a shortened step on a strictly convex function converges from any start,
+    quadratically at the end.
     """
     x = np.sqrt(budgets / covariance.diagonal())
     risk = covariance.times(x)
@@ -49,7 +49,8 @@ def _newton(covariance: Covariance, budgets: Array, x: Array, risk: Array, task:
     furthest = float((-direction / x).max())
     length = 1.0 if furthest < 0.95 else 0.95 / furthest
     moved = covariance.times(direction)
-    # The change of the function along the step, from its parts: near the end the whole would drown in rounding.
+    # The change of the function along the step, from its parts: near the end the whole would drown
+    # in rounding.
     first, second = float(risk @ direction), float(direction @ moved)
     for _ in range(50):
         change = (
@@ -64,7 +65,8 @@ def _newton(covariance: Covariance, budgets: Array, x: Array, risk: Array, task:
 
 
 def _solve(covariance: Covariance, curvature: Array, right: Array, task: Task) -> Array:
-    """(C + diag(curvature))^-1 right: by Woodbury's identity, O(n k^2), by Cholesky, or by conjugate gradients.
+    """(C + diag(curvature))^-1 right: by Woodbury's identity, O(n k^2), by Cholesky, or by
+    conjugate gradients.
 
     The last where a factorisation would take longer than a limit may be overrun by.
     """
@@ -84,7 +86,9 @@ def _solve(covariance: Covariance, curvature: Array, right: Array, task: Task) -
 def _conjugate_gradients(
     covariance: Covariance, curvature: Array, right: Array, task: Task
 ) -> Array:
-    """Inexact, preconditioned by the diagonal: Newton's method needs no better direction to converge."""
+    """Inexact, preconditioned by the diagonal: Newton's method needs no better direction to
+    converge.
+    """
     diagonal = covariance.diagonal() + curvature
     found, residual = np.zeros(len(right)), right.copy()
     direction = scaled = residual / diagonal

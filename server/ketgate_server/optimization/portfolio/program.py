@@ -1,9 +1,11 @@
-"""A portfolio problem as solvers take it: a quadratic over rows and bounds, with the cost of trading.
+"""A portfolio problem as solvers take it: a quadratic over rows and bounds, with trading costs.
 
     minimise    scale / 2 w'Cw + linear'w + cost(w)
-    subject to  row_lower <= rows w <= row_upper, lower <= w <= upper, sum |w - book| <= turnover_max
+    subject to  row_lower <= rows w <= row_upper, lower <= w <= upper,
+                sum |w - book| <= turnover_max
 
-Several objectives are solved through a family of such programs; ``Program.lagrangian_bound`` holds for each.
+Several objectives are solved through a family of such programs; ``Program.lagrangian_bound`` holds
+for each.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +34,9 @@ class Rows:
     """(m,)"""
 
     def supremum(self, multipliers: Array) -> float:
-        """Greatest multipliers'z over row_lower <= z <= row_upper; infinite where a side is open."""
+        """Greatest multipliers'z over row_lower <= z <= row_upper; infinite where a side is
+        open.
+        """
         ends = np.where(multipliers > 0, self.upper, self.lower)
         return float(multipliers[multipliers != 0] @ ends[multipliers != 0])
 
@@ -81,7 +85,9 @@ class Program:
         return float(self.linear @ weights + cost)
 
     def size_of_parts(self, weights: Array) -> float:
-        """Sum of the objective's parts in absolute value: what a gap is relative to, as it does not cancel."""
+        """Sum of the objective's parts in absolute value: what a gap is relative to, as it does not
+        cancel.
+        """
         traded = np.abs(weights - self.book)
         cost = np.maximum(self.buy_cost, self.sell_cost) @ traded
         return self.scale / 2 * variance(self.covariance, weights) + float(
@@ -103,11 +109,12 @@ class Program:
     def lagrangian_bound(
         self, weights: Array, multipliers: Array, turnover_price: float = 0.0
     ) -> float:
-        """A lower bound of the objective over all that is feasible, whatever the weights and multipliers.
+        """A lower bound of the objective over all that is feasible, whatever the weights and
+        multipliers.
 
-        The quadratic lies above its tangent at `weights`; what remains is separable, as the rows are priced by
-        `multipliers` (signs as ``qp.QPResult.dual_rows``) and the turnover by `turnover_price`. It is tight at an
-        optimum and its multipliers.
+        The quadratic lies above its tangent at `weights`; what remains is separable, as the rows
+        are priced by `multipliers` (signs as ``qp.QPResult.dual_rows``) and the turnover by
+        `turnover_price`. It is tight at an optimum and its multipliers.
         """
         slope = self.scale * self.covariance.times(weights)
         constant = -0.5 * float(weights @ slope)
@@ -129,7 +136,9 @@ class Program:
 
 
 def program_of(problem: PortfolioProblem) -> Program:
-    """The program of an objective that is one: minimum variance, utility, target return, or a frontier's low end."""
+    """The program of an objective that is one: minimum variance, utility, target return, or a
+    frontier's low end.
+    """
     match problem.objective:
         case Utility(risk_aversion=aversion):
             return build(problem, scale=aversion, returns=1.0)
@@ -148,7 +157,9 @@ def build(
     cost: float = 1.0,
     minimum_return: float | None = None,
 ) -> Program:
-    """Minimise scale / 2 w'Cw - returns * mu'w + cost * (cost of trading), with at least minimum_return."""
+    """Minimise scale / 2 w'Cw - returns * mu'w + cost * (cost of trading), with at least
+    minimum_return.
+    """
     size = problem.size
     limits = problem.constraints
     expected = problem.expected_returns
@@ -171,14 +182,17 @@ def build(
 
 
 def tightened(problem: PortfolioProblem) -> tuple[Array, Array]:
-    """Bounds that the others imply: what the budget leaves for a name, and the least position of one always held."""
+    """Bounds that the others imply: what the budget leaves for a name, and the least position of
+    one always held.
+    """
     limits = problem.constraints
     lower, upper = limits.lower.copy(), limits.upper.copy()
     if limits.position_min:
         lower[(lower > 0)] = np.maximum(lower[lower > 0], limits.position_min)
         upper[(upper < 0)] = np.minimum(upper[upper < 0], -limits.position_min)
     if np.isinf(upper).any():
-        # Not below the lower bound: the rows say that there is no solution, better than crossing bounds would.
+        # Not below the lower bound: the rows say that there is no solution, better than crossing
+        # bounds would.
         room = limits.budget.upper - (limits.lower.sum() - limits.lower)
         upper = np.where(np.isinf(upper), np.maximum(room, lower), upper)
     return lower, upper

@@ -1,4 +1,6 @@
-"""Continuous programs by the native active-set kernel, without a limit of turnover but with a price on it."""
+"""Continuous programs by the native active-set kernel, without a limit of turnover but with a price
+on it.
+"""
 
 from dataclasses import dataclass
 
@@ -39,7 +41,8 @@ def solve_priced(program: Program, price: float, task: Task, warm: qp.QPResult |
     if task.should_stop:
         return Solved(Status.NO_SOLUTION)
     size = program.size
-    # The kernel gets C itself and the rest divided by the scale: no copy of an (n, n) matrix a program.
+    # The kernel gets C itself and the rest divided by the scale: no copy of an (n, n) matrix a
+    # program.
     divisor = program.scale if program.scale > 0 else 1.0
     quadratic = kernel_form(program.covariance) if program.scale > 0 else _nothing(size)
     buy, sell = (program.buy_cost + price) / divisor, (program.sell_cost + price) / divisor

@@ -50,7 +50,8 @@ class RiskParityNewton:
         limits = asked.constraints
         shape, steps, converged = parity(asked.covariance, asked.objective.budgets, task)
         shape = shape / shape.sum()
-        # The shares do not change with the sum, so any sum that the budget and the bounds allow will do.
+        # The shares do not change with the sum, so any sum that the budget and the bounds allow
+        # will do.
         most = min(limits.budget.upper, float((limits.upper / shape).min()))
         if most <= 0.0 or limits.budget.lower > most + task.feasibility_tolerance:
             return infeasible(asked, task, steps)

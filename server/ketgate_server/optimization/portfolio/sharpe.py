@@ -1,9 +1,10 @@
 """The greatest Sharpe ratio, through utility problems.
 
-With r(w) the excess return net of the cost of trading (concave) and v(w) = w'Cw, the best w maximises r - gamma/2 v
-at gamma = r/v of its own, over any set of portfolios, discrete ones included: r^2/v is convex in (r, v), so its
-maximum over the hull of all attainable (v, r) is at an extreme point, where its own gradient supports the set
-(compare W. Dinkelbach, On nonlinear fractional programming, Management Science 13, 1967).
+With r(w) the excess return net of the cost of trading (concave) and v(w) = w'Cw, the best w
+maximises r - gamma/2 v at gamma = r/v of its own, over any set of portfolios, discrete ones
+included: r^2/v is convex in (r, v), so its maximum over the hull of all attainable (v, r) is at an
+extreme point, where its own gradient supports the set (compare W. Dinkelbach, On nonlinear
+fractional programming, Management Science 13, 1967).
 """
 
 from dataclasses import dataclass, field
@@ -82,9 +83,9 @@ class _Candidate:
 def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
     """The greatest ratio over a convex set.
 
-    Along t the ratio rises while v > t r and falls after, so two points bracket the best; the best mixture of the
-    two has a closed form and, where both have the same names free, is the answer. A bound follows from the
-    multipliers of the last utility problem.
+    Along t the ratio rises while v > t r and falls after, so two points bracket the best; the best
+    mixture of the two has a closed form and, where both have the same names free, is the answer. A
+    bound follows from the multipliers of the last utility problem.
     """
     low, work, status = _least_risk(problem, task)
     if low is None:
@@ -123,7 +124,8 @@ def _by_ratio(candidate: _Candidate) -> float:
 def _next_tolerance(best: _Candidate, low: _Point, high: _Point, step: int) -> float:
     """Where v - t r crosses 0, which it does in a straight line while the same names are free."""
     if not np.isfinite(high.tolerance):
-        # The best portfolio's own t is never past the crossing: step over it, to have it between two.
+        # The best portfolio's own t is never past the crossing: step over it, to have it between
+        # two.
         return 1.1**step * best.variance / best.excess
     above = low.variance - low.tolerance * low.excess
     below = high.tolerance * high.excess - high.variance
@@ -134,7 +136,9 @@ def _next_tolerance(best: _Candidate, low: _Point, high: _Point, step: int) -> f
 
 
 def _riskless(problem: PortfolioProblem, best: _Candidate, floor: float) -> bool:
-    """Whether there is an excess return at no more risk than rounding: then no ratio is the greatest."""
+    """Whether there is an excess return at no more risk than rounding: then no ratio is the
+    greatest.
+    """
     assert problem.expected_returns is not None
     risk = float(problem.covariance.diagonal().max())
     scale = float(np.abs(problem.expected_returns).max())
@@ -149,7 +153,9 @@ def _least_risk(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, i
 
 
 def _most_return(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
-    """A portfolio with an excess return, at the greatest t; INFEASIBLE where no portfolio has one."""
+    """A portfolio with an excess return, at the greatest t; INFEASIBLE where no portfolio has
+    one.
+    """
     solved = continuous.solve(utility_program(problem, 0.0), task)
     point, work, status = _point(problem, np.inf, solved)
     if point is not None and point.excess <= 0.0:
@@ -197,8 +203,9 @@ def _best_mixture(problem: PortfolioProblem, low: _Point, high: _Point) -> _Cand
 def _bound(problem: PortfolioProblem, point: _Point, floor: float) -> float:
     """An upper bound of the ratio from the multipliers of one utility problem.
 
-    For any portfolio sqrt(w'Cw) >= w'Cx / sqrt(x'Cx) (Cauchy-Schwarz), so r(w) - s sqrt(v(w)) is at most the optimum
-    d of a linear program, which the multipliers at x bound; then r / sqrt(v) <= s + max(d, 0) / sqrt(least variance).
+    For any portfolio sqrt(w'Cw) >= w'Cx / sqrt(x'Cx) (Cauchy-Schwarz), so r(w) - s sqrt(v(w)) is at
+    most the optimum d of a linear program, which the multipliers at x bound; then r / sqrt(v) <= s
+    + max(d, 0) / sqrt(least variance).
     """
     if (
         floor <= 0.0

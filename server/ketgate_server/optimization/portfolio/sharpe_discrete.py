@@ -1,8 +1,10 @@
-"""The greatest Sharpe ratio over discrete sets: utility problems that cut the plane of (variance, return).
+"""The greatest Sharpe ratio over discrete sets: utility problems that cut the plane of (variance,
+return).
 
-Each solved problem proves r <= U + gamma/2 v for all portfolios. Under those lines r / sqrt(v) is greatest at a
-corner of their lower envelope, which is a proven bound; the next problem is solved at the corner's own gamma = r/v,
-and either cuts the corner off or finds a portfolio as good as it (sharpe.py says why).
+Each solved problem proves r <= U + gamma/2 v for all portfolios. Under those lines r / sqrt(v) is
+greatest at a corner of their lower envelope, which is a proven bound; the next problem is solved at
+the corner's own gamma = r/v, and either cuts the corner off or finds a portfolio as good as it
+(sharpe.py says why).
 """
 
 from dataclasses import dataclass
@@ -23,8 +25,8 @@ from ketgate_server.optimization.portfolio.sharpe import (
 )
 
 PROBE = 2e-5
-"""Relative step of gamma about the best portfolio's own: two lines so near leave a corner of relative height
-PROBE^2 / 4 between them, below the gap asked for."""
+"""Relative step of gamma about the best portfolio's own: two lines so near leave a corner of
+relative height PROBE^2 / 4 between them, below the gap asked for."""
 
 
 @dataclass
@@ -128,8 +130,8 @@ def _aversions(
 ) -> list[float]:
     """Which utility problems to solve next.
 
-    First those of the best portfolio's own gamma, until it holds: they find good portfolios. Then, once for each
-    such portfolio, the two beside it, and the worst corner.
+    First those of the best portfolio's own gamma, until it holds: they find good portfolios. Then,
+    once for each such portfolio, the two beside it, and the worst corner.
     """
     _, variance_at, return_at = corner
     chosen = []
@@ -144,7 +146,9 @@ def _aversions(
 
 
 def _envelope(lines: list[tuple[float, float]], floor: float) -> tuple[float, float, float]:
-    """(ratio, v, r) at the corner of the lower envelope of r = a + b v, v >= floor, where r / sqrt(v) is greatest."""
+    """(ratio, v, r) at the corner of the lower envelope of r = a + b v, v >= floor, where r /
+    sqrt(v) is greatest.
+    """
     intercepts = np.array([a for a, _ in lines])
     slopes = np.array([b for _, b in lines])
     pairs = [(i, j) for i in range(len(lines)) for j in range(i) if slopes[i] != slopes[j]]

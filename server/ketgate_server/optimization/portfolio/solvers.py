@@ -26,8 +26,8 @@ SOLVERS: Sequence[Solver] = (
 )
 
 EXACT_NAMES_MAX = 700
-"""Names with a dense covariance up to which a frontier's corners take a second or two; beyond, only its points
-are found unless the critical line is asked for."""
+"""Names with a dense covariance up to which a frontier's corners take a second or two; beyond, only
+its points are found unless the critical line is asked for."""
 
 
 def choose(problem: PortfolioProblem) -> list[str]:

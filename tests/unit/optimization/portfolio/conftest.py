@@ -1,4 +1,6 @@
-"""What the tests of portfolios share: a task that records, random problems, and a plain conic oracle."""
+"""What the tests of portfolios share: a task that records, random problems, and a plain conic
+oracle.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,12 +11,11 @@ import clarabel
 import numpy as np
 import pytest
 from ketgate_native.monitor import Monitor
-from scipy import sparse
-
 from ketgate_server.optimization.base import Outcome, Solver, StopReason
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.covariance import Dense, Factors
 from ketgate_server.optimization.portfolio.solvers import SOLVERS, choose
+from scipy import sparse
 
 
 @dataclass
@@ -98,11 +99,18 @@ def solve() -> Callable[..., Outcome]:
 
 @pytest.fixture
 def random_problem() -> Callable[..., m.PortfolioProblem]:
-    """A problem of the given objective with correlated names; constraints as keywords of Constraints.of."""
+    """A problem of the given objective with correlated names; constraints as keywords of
+    Constraints.of.
+    """
 
     def make(
-        objective: m.Objective, *, size: int = 6, seed: int = 0, factors: int = 0,
-        book: m.Book | None = None, **limits: Any,
+        objective: m.Objective,
+        *,
+        size: int = 6,
+        seed: int = 0,
+        factors: int = 0,
+        book: m.Book | None = None,
+        **limits: Any,
     ) -> m.PortfolioProblem:
         rng = np.random.default_rng(seed)
         loadings = rng.normal(size=(size, factors or 3)) * 0.1
@@ -114,7 +122,11 @@ def random_problem() -> Callable[..., m.PortfolioProblem]:
             covariance = Dense(loadings @ loadings.T + np.diag(specific))
         expected = rng.uniform(0.0, 0.2, size)
         return m.PortfolioProblem(
-            covariance, objective, m.Constraints.of(size, **limits), expected_returns=expected, book=book
+            covariance,
+            objective,
+            m.Constraints.of(size, **limits),
+            expected_returns=expected,
+            book=book,
         )
 
     return make
@@ -122,16 +134,24 @@ def random_problem() -> Callable[..., m.PortfolioProblem]:
 
 @pytest.fixture
 def oracle() -> Callable[..., tuple[np.ndarray, float]]:
-    """A plain interior-point solution, written for the tests alone: everything dense, trades split."""
+    """A plain interior-point solution, written for the tests alone: everything dense, trades
+    split.
+    """
 
-    def minimum(problem: m.PortfolioProblem, aversion: float, returns: float) -> tuple[np.ndarray, float]:
-        """(weights, objective) of aversion / 2 w'Cw - returns * mu'w + cost over the continuous constraints."""
+    def minimum(
+        problem: m.PortfolioProblem, aversion: float, returns: float
+    ) -> tuple[np.ndarray, float]:
+        """(weights, objective) of aversion / 2 w'Cw - returns * mu'w + cost over the continuous
+        constraints.
+        """
         size = problem.size
         limits = problem.constraints
         book = problem.book or m.Book(np.zeros(size), np.zeros(size), np.zeros(size))
         expected = problem.expected_returns
         assert expected is not None
-        P = sparse.block_diag((aversion * problem.covariance.dense(), sparse.csc_matrix((2 * size, 2 * size))))
+        P = sparse.block_diag(
+            (aversion * problem.covariance.dense(), sparse.csc_matrix((2 * size, 2 * size)))
+        )
         q = np.concatenate((-returns * expected, book.buy_cost, book.sell_cost))
         eye, none = np.eye(size), np.zeros((size, size))
         equal = [np.hstack((eye, -eye, eye))]
@@ -166,7 +186,9 @@ def oracle() -> Callable[..., tuple[np.ndarray, float]]:
         settings = clarabel.DefaultSettings()
         settings.verbose = False
         settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-11
-        found = clarabel.DefaultSolver(sparse.triu(P, format="csc"), q, A, right, cones, settings).solve()
+        found = clarabel.DefaultSolver(
+            sparse.triu(P, format="csc"), q, A, right, cones, settings
+        ).solve()
         if str(found.status) == "PrimalInfeasible":
             return np.full(size, np.nan), np.inf
         return np.array(found.x)[:size], float(found.obj_val)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from ketgate_server.optimization.base import Status, StopReason
 from ketgate_server.optimization.portfolio import model as m
 
@@ -18,7 +17,8 @@ FEW: dict[str, dict[str, Any]] = {
     "costs": {"names_max": 3, "position_min": 0.1, "book": BOOK},
     "turnover": {"names_max": 4, "position_min": 0.1, "book": BOOK, "turnover_max": 0.7},
     "group": {
-        "names_max": 2, "position_min": 0.1,
+        "names_max": 2,
+        "position_min": 0.1,
         "groups": (m.Group("g", np.array([0, 1]), np.ones(2), m.Interval(0.0, 0.3)),),
     },
 }
@@ -35,11 +35,15 @@ def supports(problem: m.PortfolioProblem) -> Any:
     limits = problem.constraints
     for chosen in itertools.product([0, 1], repeat=problem.size):
         held = np.array(chosen, dtype=bool)
-        if limits.names_max and held.sum() > limits.names_max or held.sum() < limits.names_min:
+        if (limits.names_max and held.sum() > limits.names_max) or held.sum() < limits.names_min:
             continue
         inner = replace(
-            limits, names_max=0, names_min=0, position_min=0.0,
-            lower=np.where(held, limits.position_min, 0.0), upper=np.where(held, limits.upper, 0.0),
+            limits,
+            names_max=0,
+            names_min=0,
+            position_min=0.0,
+            lower=np.where(held, limits.position_min, 0.0),
+            upper=np.where(held, limits.upper, 0.0),
         )
         yield replace(problem, constraints=inner)
 
@@ -126,7 +130,9 @@ def test_discrete_frontier_is_the_target_return_problems(solve: Any, random_prob
 
 
 def test_more_nodes_are_never_worse(solve: Any, random_problem: Any) -> None:
-    problem = random_problem(m.Utility(3.0), size=25, seed=9, lot_weights=0.03, budget=m.Interval(0.95, 1.0))
+    problem = random_problem(
+        m.Utility(3.0), size=25, seed=9, lot_weights=0.03, budget=m.Interval(0.95, 1.0)
+    )
     last, bound = -np.inf, np.inf
     for work_limit in (1, 10, 100, 1000):
         outcome = solve(problem, work_limit=work_limit)
@@ -156,6 +162,8 @@ def test_evaluation_is_exact_about_names_positions_and_lots(random_problem: Any)
     assert np.isinf(problem.evaluate(np.array([0.25, 0.375, 0.375])).violation_max)
     lots = random_problem(m.MinimumVariance(), size=2, lot_weights=np.array([0.1, 0.0]))
     assert lots.evaluate(np.array([3 * 0.1, 0.7])).violation_max == pytest.approx(0.0, abs=1e-15)
-    assert np.isinf(lots.evaluate(np.array([0.3, 0.7])).violation_max)  # 0.3 is not 3 * 0.1 in floats
+    assert np.isinf(
+        lots.evaluate(np.array([0.3, 0.7])).violation_max
+    )  # 0.3 is not 3 * 0.1 in floats
     assert lots.polish(np.array([0.3, 0.7]))[0] == 3 * 0.1
     assert np.isinf(lots.evaluate(np.array([np.nan, 1.0])).violation_max)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from ketgate_server.optimization.base import Status
 from ketgate_server.optimization.portfolio import estimators
 from ketgate_server.optimization.portfolio import model as m
@@ -23,7 +22,9 @@ COSTLY = m.Book(np.full(6, 1 / 6), np.full(6, 0.001), np.full(6, 0.001))
 
 
 def hang_seng(objective: m.Objective) -> m.PortfolioProblem:
-    rows = [line.split() for line in (INSTANCES / "port1.txt").read_text().splitlines() if line.strip()]
+    rows = [
+        line.split() for line in (INSTANCES / "port1.txt").read_text().splitlines() if line.strip()
+    ]
     size = int(rows[0][0])
     moments = np.array([[float(x) for x in row] for row in rows[1 : size + 1]])
     correlation = np.eye(size)
@@ -56,7 +57,9 @@ def test_real_prices_give_a_frontier_on_which_the_single_solves_lie(solve: Any) 
     moments = estimators.estimate(prices, estimator=estimators.Estimator.LEDOIT_WOLF)
     size = prices.shape[1]
     problem = m.PortfolioProblem(
-        Dense(moments.covariance), m.EfficientFrontier(20), m.Constraints.of(size, upper=0.3),
+        Dense(moments.covariance),
+        m.EfficientFrontier(20),
+        m.Constraints.of(size, upper=0.3),
         expected_returns=moments.expected_returns,
     )
     frontier = solve(problem).frontier
@@ -71,10 +74,17 @@ def test_real_prices_give_a_frontier_on_which_the_single_solves_lie(solve: Any) 
 
 @pytest.mark.parametrize(
     "limits",
-    [{}, {"upper": 0.35}, {"lower": -0.2, "upper": 0.5}, {"book": BOOK, "turnover_max": 0.5},
-     {"book": BOOK, "turnover_max": 0.5, "lower": 0.05, "upper": 0.4}],
+    [
+        {},
+        {"upper": 0.35},
+        {"lower": -0.2, "upper": 0.5},
+        {"book": BOOK, "turnover_max": 0.5},
+        {"book": BOOK, "turnover_max": 0.5, "lower": 0.05, "upper": 0.4},
+    ],
 )
-def test_corners_and_points_agree_with_the_walk(solve: Any, random_problem: Any, limits: dict[str, Any]) -> None:
+def test_corners_and_points_agree_with_the_walk(
+    solve: Any, random_problem: Any, limits: dict[str, Any]
+) -> None:
     problem = random_problem(m.EfficientFrontier(9), size=6, seed=8, **limits)
     line, walk = solve(problem, "critical-line"), solve(problem, "active-set")
     assert line.status is walk.status is Status.OPTIMAL
@@ -99,17 +109,23 @@ def test_costs_are_walked(solve: Any, random_problem: Any) -> None:
 
 
 def test_frontier_of_equal_returns_is_one_portfolio(solve: Any, random_problem: Any) -> None:
-    problem = replace(random_problem(m.EfficientFrontier(5), size=4), expected_returns=np.full(4, 0.1))
+    problem = replace(
+        random_problem(m.EfficientFrontier(5), size=4), expected_returns=np.full(4, 0.1)
+    )
     frontier = solve(problem).frontier
     assert len(frontier.weights) == 1
     assert problem.evaluate(frontier.weights[0]).objective == pytest.approx(
-        problem.evaluate(solve(replace(problem, objective=m.MinimumVariance())).solutions[0]).objective
+        problem.evaluate(
+            solve(replace(problem, objective=m.MinimumVariance())).solutions[0]
+        ).objective
     )
 
 
 @pytest.mark.parametrize("factors", [0, 3])
 @pytest.mark.parametrize("size", [1, 2, 30])
-def test_risk_is_shared_as_budgeted(solve: Any, random_problem: Any, size: int, factors: int) -> None:
+def test_risk_is_shared_as_budgeted(
+    solve: Any, random_problem: Any, size: int, factors: int
+) -> None:
     budgets = np.random.default_rng(2).dirichlet(np.ones(size))
     problem = random_problem(m.RiskParity(budgets), size=size, seed=6, factors=factors)
     outcome = solve(problem)
@@ -132,7 +148,9 @@ def test_uneven_budgets_and_variances(solve: Any) -> None:
     assert problem.figures(weights).risk_shares == pytest.approx(budgets, abs=1e-10)
 
 
-def test_risk_parity_out_of_reach_of_its_budget_is_infeasible(solve: Any, random_problem: Any) -> None:
+def test_risk_parity_out_of_reach_of_its_budget_is_infeasible(
+    solve: Any, random_problem: Any
+) -> None:
     problem = random_problem(
         m.RiskParity(np.full(3, 1 / 3)), size=3, budget=m.Interval(2.9, 3.5), upper=1.0
     )

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-
 from ketgate_server.optimization.base import Status
 from ketgate_server.optimization.portfolio import continuous, sharpe
 from ketgate_server.optimization.portfolio import model as m
@@ -37,12 +36,22 @@ SHAPES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("factors", [0, 2])
 @pytest.mark.parametrize(
     ("objective", "aversion", "returns"),
-    [(m.MinimumVariance(), 2.0, 0.0), (m.Utility(4.0), 4.0, 1.0), (m.Utility(0.0), 0.0, 1.0),
-     (m.TargetReturn(0.06), 2.0, 0.0)],
+    [
+        (m.MinimumVariance(), 2.0, 0.0),
+        (m.Utility(4.0), 4.0, 1.0),
+        (m.Utility(0.0), 0.0, 1.0),
+        (m.TargetReturn(0.06), 2.0, 0.0),
+    ],
 )
 def test_active_set_finds_what_an_interior_point_finds(
-    solve: Any, random_problem: Any, oracle: Any, shape: str, factors: int, objective: m.Objective,
-    aversion: float, returns: float,
+    solve: Any,
+    random_problem: Any,
+    oracle: Any,
+    shape: str,
+    factors: int,
+    objective: m.Objective,
+    aversion: float,
+    returns: float,
 ) -> None:
     problem = random_problem(objective, size=SIZE, seed=5, factors=factors, **SHAPES[shape])
     outcome = solve(problem)
@@ -57,7 +66,9 @@ def test_active_set_finds_what_an_interior_point_finds(
 
 @pytest.mark.parametrize("name", ["clarabel", "highs-qp"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_libraries_agree_with_the_kernel(solve: Any, random_problem: Any, name: str, shape: str) -> None:
+def test_libraries_agree_with_the_kernel(
+    solve: Any, random_problem: Any, name: str, shape: str
+) -> None:
     problem = random_problem(m.Utility(4.0), size=SIZE, seed=5, **SHAPES[shape])
     ours, theirs = solve(problem), solve(problem, name)
     assert theirs.status in (Status.OPTIMAL, Status.FEASIBLE)
@@ -71,7 +82,9 @@ def test_libraries_agree_with_the_kernel(solve: Any, random_problem: Any, name: 
 def test_sharpe_ratio_is_that_of_the_homogenised_program(
     solve: Any, random_problem: Any, shape: str, factors: int
 ) -> None:
-    problem = random_problem(m.MaximumSharpe(0.01), size=SIZE, seed=5, factors=factors, **SHAPES[shape])
+    problem = random_problem(
+        m.MaximumSharpe(0.01), size=SIZE, seed=5, factors=factors, **SHAPES[shape]
+    )
     ours, theirs = solve(problem), solve(problem, "clarabel")
     best = problem.evaluate(ours.solutions[0]).objective
     assert ours.status is Status.OPTIMAL
@@ -79,7 +92,9 @@ def test_sharpe_ratio_is_that_of_the_homogenised_program(
     assert 0.0 <= -ours.bound - best <= 1e-9 * best
 
 
-def test_sharpe_ratio_without_an_excess_return_is_infeasible(solve: Any, random_problem: Any) -> None:
+def test_sharpe_ratio_without_an_excess_return_is_infeasible(
+    solve: Any, random_problem: Any
+) -> None:
     outcome = solve(random_problem(m.MaximumSharpe(5.0), size=SIZE))
     assert outcome.status is Status.INFEASIBLE
     fields = [conflict.field for conflict in outcome.conflict]
@@ -105,10 +120,15 @@ def test_turnover_limit_is_exact(
     held = rng.dirichlet(np.ones(size))
     loadings = rng.normal(size=(size, max(factors, 1)))
     specific = rng.uniform(0.0, 0.2, size)
-    covariance = Factors(loadings, specific) if factors else Dense(loadings @ loadings.T + np.diag(specific))
+    covariance = (
+        Factors(loadings, specific) if factors else Dense(loadings @ loadings.T + np.diag(specific))
+    )
     problem = m.PortfolioProblem(
-        covariance, m.Utility(1.0), m.Constraints.of(size, turnover_max=turnover_max),
-        expected_returns=rng.normal(size=size), book=m.Book(held, np.zeros(size), np.zeros(size)),
+        covariance,
+        m.Utility(1.0),
+        m.Constraints.of(size, turnover_max=turnover_max),
+        expected_returns=rng.normal(size=size),
+        book=m.Book(held, np.zeros(size), np.zeros(size)),
     )
     found = continuous.solve(program_of(problem), task())
     assert found.status is Status.OPTIMAL
@@ -118,13 +138,17 @@ def test_turnover_limit_is_exact(
 
 
 def test_bound_holds_for_any_multipliers(random_problem: Any) -> None:
-    """The Lagrangian bound is below every feasible objective, however bad the point it is taken at."""
+    """The Lagrangian bound is below every feasible objective, however bad the point it is taken
+    at.
+    """
     rng = np.random.default_rng(3)
     problem = random_problem(m.Utility(3.0), size=SIZE, book=BOOK, turnover_max=0.5, groups=())
     program = program_of(problem)
     for _ in range(200):
         bound = program.lagrangian_bound(
-            rng.normal(size=SIZE), rng.normal(size=len(program.rows.lower)), float(rng.uniform(0.0, 1.0))
+            rng.normal(size=SIZE),
+            rng.normal(size=len(program.rows.lower)),
+            float(rng.uniform(0.0, 1.0)),
         )
         toward = rng.dirichlet(np.ones(SIZE))
         step = toward - BOOK.weights
@@ -149,7 +173,9 @@ def test_cancelled_call_ends_at_once(solve: Any, random_problem: Any) -> None:
 @pytest.mark.parametrize(
     "objective", [m.MinimumVariance(), m.Utility(1.0), m.TargetReturn(0.0), m.MaximumSharpe(0.0)]
 )
-def test_smallest_problems(solve: Any, random_problem: Any, size: int, objective: m.Objective) -> None:
+def test_smallest_problems(
+    solve: Any, random_problem: Any, size: int, objective: m.Objective
+) -> None:
     outcome = solve(random_problem(objective, size=size))
     assert outcome.status is Status.OPTIMAL
     assert outcome.solutions[0].sum() == pytest.approx(1.0, abs=1e-12)
