@@ -88,7 +88,8 @@ class ActiveSet:
     name = "active-set"
     description = (
         "Convex portfolios by an active set on the free names: minimum variance, utility, "
-        "target return, maximum Sharpe ratio, frontiers point by point; proves its answer by multipliers."
+        "target return, maximum Sharpe ratio, frontiers point by point; its "
+        "multipliers prove the answer."
     )
     problems = frozenset({ProblemKind.PORTFOLIO_CONTINUOUS})
     proofs = frozenset({Proof.OPTIMALITY, Proof.BOUND, Proof.INFEASIBILITY})
@@ -134,7 +135,7 @@ def walk(problem: PortfolioProblem, task: Task) -> Outcome:
     asked = problem.objective.points if isinstance(problem.objective, EfficientFrontier) else 0
     if len(frontier.weights) < asked and path.status is not Status.OPTIMAL:
         warnings = (
-            f"{len(frontier.weights)} of {asked} portfolios of the frontier found within the limits",
+            f"{len(frontier.weights)} of {asked} portfolios of the frontier found within limits",
         )
     return Outcome(
         path.status,

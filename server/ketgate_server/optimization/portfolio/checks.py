@@ -93,8 +93,8 @@ def nearest_psd(matrix: Array) -> tuple[Array, str]:
     )
     text = (
         f"the covariance was not positive semidefinite (least eigenvalue {values[0]:.6g}); "
-        f"the nearest one that is was used, {moved:.3g} of its Frobenius norm away; variances rose by at most "
-        f"{float(np.max(np.diagonal(repaired) - np.diagonal(matrix))):.3g}"
+        f"the nearest one that is was used, {moved:.3g} of its Frobenius norm away; "
+        f"variances rose by at most {float(np.max(np.diagonal(repaired) - np.diagonal(matrix))):.3g}"
     )
     return repaired, text
 

@@ -199,8 +199,8 @@ def _read_prices(message: portfolio_pb2.PriceHistory, path: str) -> Moments:
     if estimate.shrinkage is not None:
         warnings = (f"Ledoit-Wolf shrinkage: {estimate.shrinkage:.6g} of the identity target",)
     elif periods - 1 <= size:
-            f"{periods - 1} returns of {size} names make a singular covariance: consider shrinkage",
-            f"{periods - 1} returns of {size} names: the covariance is singular: consider shrinkage",
+        warnings = (
+            f"{periods - 1} returns of {size} names: the covariance is singular; try shrinkage",
         )
     expected = estimate.expected_returns if given is None else given
     return Dense(np.ascontiguousarray(estimate.covariance)), expected, warnings
