@@ -27,7 +27,9 @@ def fill_sparse(message: tensor_pb2.SparseMatrix, matrix: ArrayLike) -> None:
     message.value.CopyFrom(tensor(dense[row, column]))
 
 
-def ising(couplings: ArrayLike, linear: ArrayLike | None = None, offset: float = 0.0) -> pb.SolveSpec:
+def ising(
+    couplings: ArrayLike, linear: ArrayLike | None = None, offset: float = 0.0
+) -> pb.SolveSpec:
     """couplings: (n, n), one triangle."""
     spec = pb.SolveSpec()
     spec.time_limit.seconds = 20
@@ -103,7 +105,9 @@ def assignments(size: int, alphabet: tuple[int, int]) -> NDArray[np.float64]:
     return np.array(list(itertools.product(alphabet, repeat=size)), dtype=np.float64)
 
 
-def energies(points: NDArray[np.float64], matrix: ArrayLike, linear: ArrayLike = 0.0) -> NDArray[np.float64]:
+def energies(
+    points: NDArray[np.float64], matrix: ArrayLike, linear: ArrayLike = 0.0
+) -> NDArray[np.float64]:
     """(k,) x'Mx + linear'x, the slow and obvious way."""
     dense = np.asarray(matrix, dtype=np.float64)
     found: NDArray[np.float64] = np.einsum("ki,ij,kj->k", points, dense, points) + points @ (

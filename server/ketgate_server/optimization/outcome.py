@@ -13,10 +13,7 @@ from ketgate_server.optimization.base import (
     StopReason,
     sense_sign,
 )
-from ketgate_server.optimization.scoreboard import Goal, Scoreboard, Verified, merge
-
-CLAIM_SLACK = 1e-6
-"""Relative: a solution better than a claimed bound by more than this refutes the claim."""
+from ketgate_server.optimization.scoreboard import CLAIM_SLACK, Goal, Scoreboard, Verified, merge
 
 
 @dataclass(frozen=True)
@@ -140,14 +137,15 @@ def _gather(
             found += [best] if best is not None else []
             continue
         counts = list(outcome.occurrences) or [1] * len(outcome.solutions)
-        pairs = list(zip(outcome.solutions, counts, strict=True))[:pool_size]
+        pairs = list(zip(outcome.solutions, counts, strict=True))
+        enough = len(found) + pool_size
         if pairs and best is not None:  # its first solution was checked when the run ended
             pairs_checked = _is_first(best, pairs[0][0])
             if pairs_checked:
                 found.append(replace(best, occurrences=max(1, int(pairs[0][1]))))
                 pairs = pairs[1:]
         for values, count in pairs:
-            if time_is_up() and found:
+            if len(found) == enough or (found and time_is_up()):
                 break
             verified = board.verify(values, report.solver, max(1, int(count)))
             if verified is not None:
@@ -179,15 +177,13 @@ def _claims(
 
 
 def _bound(board: Scoreboard, outcomes: Sequence[Outcome | None], refuted: set[int]) -> float:
-    """The best proven bound, minimised: of finished runs what they answered, of the others what
-    they reported."""
+    """The best proven bound, minimised: of what runs answered, and of what they reported."""
     bounds = [-math.inf]
     for index, outcome in enumerate(outcomes):
         if index in refuted:
             continue
-        if outcome is None:
-            bounds.append(board.bounds_by_run.get(index, -math.inf))
-        elif outcome.bound is not None and not math.isnan(outcome.bound):
+        bounds.append(board.bounds_by_run.get(index, -math.inf))
+        if outcome is not None and outcome.bound is not None and not math.isnan(outcome.bound):
             bounds.append(outcome.bound)
     return max(bounds)
 

@@ -91,6 +91,8 @@ class Run:
     failure: str = ""
     seconds: float = 0.0
     ended: bool = False
+    late: bool = False
+    """It went on beyond the time limit."""
     thread: threading.Thread | None = None
     started_s: float = field(default_factory=time.monotonic)
 
@@ -203,23 +205,23 @@ class Race:
         self._give_up_late_runs()
         if all(run.failure for run in self._runs) and self.board.best is None:
             raise KetgateError(Reason.INTERNAL, "every solver failed")
-        if self.board.best is None:
-            self._offer_fallback()
-        reports = [self._report(run) for run in self._runs]
-        verified_before = self.board.verifying_s
-        result = conclude(
+        result = self._conclude()
+        if result.status is Status.NO_SOLUTION and self._offer_fallback():
+            result = self._conclude()
+        times = TimeSplit(solving_s=solving_s, verifying_s=self.board.verifying_s)
+        return result.with_run(seed=self.seed, threads=self.threads, times=times)
+
+    def _conclude(self) -> SolveResult:
+        return conclude(
             self.board,
             self._goal,
-            reports,
+            [self._report(run) for run in self._runs],
             [run.outcome for run in self._runs],
             pool_size=self.options.pool_size,
             stopped_for=self._stopped_for,
             time_is_up=lambda: self.clock.remaining_s < -0.5 * self.clock.overshoot_s,
             sense=self.problem.sense,
         )
-        spent = self.board.verifying_s - verified_before
-        times = TimeSplit(solving_s=solving_s, verifying_s=spent)
-        return result.with_run(seed=self.seed, threads=self.threads, times=times)
 
     def _start(self) -> None:
         self._offer_initial()
@@ -240,11 +242,13 @@ class Race:
             for values in self.options.initial:
                 self.board.submit(-1, values, INITIAL)
 
-    def _offer_fallback(self) -> None:
+    def _offer_fallback(self) -> bool:
         """Where any values will do, a limit too short for any search still gets an answer."""
         fallback = getattr(self.problem, "fallback", None)
-        if fallback is not None:
-            self.board.submit(-1, fallback(), INITIAL)
+        if fallback is None:
+            return False
+        self.board.submit(-1, fallback(), INITIAL)
+        return True
 
     def _run(self, run: Run, *, lower: bool) -> None:
         if lower:
@@ -299,16 +303,17 @@ class Race:
         return self._running == 0 or self._patience_s() <= 0.0
 
     def _patience_s(self) -> float:
-        """How long to wait for solvers yet: half of the allowed overshoot is theirs to come to an
-        end."""
-        end_s = min(self.clock.deadline_s, self._stopped_s) + 0.5 * self.clock.overshoot_s
-        return end_s - time.monotonic()
+        """How long to wait for solvers yet: at the limit, half of the allowed overshoot is theirs to
+        come to an end; told to stop, they have 50 ms."""
+        by_limit_s = self.clock.deadline_s + 0.5 * self.clock.overshoot_s
+        return min(by_limit_s, self._stopped_s + OVERSHOOT_S) - time.monotonic()
 
     def _give_up_late_runs(self) -> None:
         late = [run for run in self._runs if not run.ended]
         if late and self._stopped_for is None:
             self._stopped_for = self.clock.deadline_reason
         for run in late:
+            run.late = self.clock.remaining_s <= 0.0
             run.task.stop(self.clock.deadline_reason)
             run.task.close()
             run.seconds = time.monotonic() - run.started_s
@@ -340,7 +345,7 @@ class Race:
             work = run.task.work
             bound = self.board.bounds_by_run.get(index)
         failure = run.failure
-        if not failure and outcome is None:
+        if not failure and outcome is None and run.late:
             failure = "did not stop in time"
         return RunReport(
             solver=run.chosen.solver.name,

@@ -19,6 +19,8 @@ from ketgate_server.optimization.base import Problem, StopReason, sense_sign
 
 EVENTS_MAX = 256
 """Incumbents waiting for a slow reader; beyond it the oldest go, never the newest."""
+CLAIM_SLACK = 1e-6
+"""Relative: a solution better than a claimed bound by more than this refutes the claim."""
 TARGET_SLACK = 1e-12
 """Relative rounding between a kernel's sum and ours that still counts as having reached a
 target."""
@@ -71,7 +73,9 @@ class Goal:
 
     def closed(self, score: float, bound: float) -> bool:
         gap = score - bound
-        return math.isfinite(gap) and gap <= max(self.gap_absolute, self.gap_relative * abs(score))
+        if not math.isfinite(gap) or gap < -CLAIM_SLACK * max(1.0, abs(score)):
+            return False  # a bound that a solution refutes closes nothing
+        return gap <= max(self.gap_absolute, self.gap_relative * abs(score))
 
 
 class Scoreboard:

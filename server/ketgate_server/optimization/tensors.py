@@ -292,10 +292,10 @@ def _check_distinct(
     bits."""
     if len(row) < 2:
         return
+    first, second = row, column
     if symmetric:
-        keys = np.minimum(row, column) * columns + np.maximum(row, column)
-    else:
-        keys = row * columns + column
+        first, second = np.minimum(row, column), np.maximum(row, column)
+    keys = first * columns + second
     if (keys[1:] > keys[:-1]).all():
         return
     ordered = np.sort(keys)
@@ -303,10 +303,10 @@ def _check_distinct(
         return
     order = np.argsort(keys, kind="stable")
     at = int(np.argmax(keys[order][1:] == keys[order][:-1]))
-    first, second = int(order[at]), int(order[at + 1])
-    pair = f"({row[second]}, {column[second]})"
+    one, other = int(order[at]), int(order[at + 1])
+    pair = f"({row[other]}, {column[other]})"
     expected = "each unordered pair at most once" if symmetric else "each position at most once"
-    raise FieldError(path, expected=expected, given=f"{pair} at entries {first} and {second}")
+    raise FieldError(path, expected=expected, given=f"{pair} at entries {one} and {other}")
 
 
 def _native(number: int) -> np.dtype[Any]:

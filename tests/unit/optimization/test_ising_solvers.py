@@ -48,7 +48,9 @@ def test_it_finds_the_optimum_of_small_problems(name: str, seed: int, spins: boo
     best = float(energies(points, matrix, field).min())
     assert result.objective == pytest.approx(best, abs=1e-9)
     assert result.solver == name
-    assert result.status == (result_pb2.SOLVE_STATUS_OPTIMAL if name in EXACT else result_pb2.SOLVE_STATUS_FEASIBLE)
+    assert result.status == (
+        result_pb2.SOLVE_STATUS_OPTIMAL if name in EXACT else result_pb2.SOLVE_STATUS_FEASIBLE
+    )
     if name in EXACT:
         assert result.bound <= best + 1e-9
     found = values_of(result.solutions[0]).astype(float)[None, :]

@@ -75,7 +75,10 @@ def test_a_linear_program_agrees_with_scipy(seed: int, whole: bool) -> None:
     x = np.frombuffer(result.solutions[0].values.data)
     assert (x[flags == 1] == np.rint(x[flags == 1])).all()
     assert result.solutions[0].violation_max <= 1e-9
-    assert max((rows @ x - upper).max(), (lower - rows @ x).max(), (x - 7.25).max(), (-x).max()) <= 1e-9
+    assert (
+        max((rows @ x - upper).max(), (lower - rows @ x).max(), (x - 7.25).max(), (-x).max())
+        <= 1e-9
+    )
 
 
 def test_a_maximum_has_an_upper_bound(solve: Solve) -> None:
@@ -129,11 +132,18 @@ def infeasible_with(spec: pb.SolveSpec, fields: list[str]) -> bool:
     program = spec.linear
     n = len(program.objective.data) // 8
     matrix = np.zeros((len(program.rows.lower.data) // 8, n))
-    row, column = (np.frombuffer(t.data, np.int32) for t in (program.rows.matrix.row, program.rows.matrix.column))
+    row, column = (
+        np.frombuffer(t.data, np.int32)
+        for t in (program.rows.matrix.row, program.rows.matrix.column)
+    )
     matrix[row, column] = np.frombuffer(program.rows.matrix.value.data)
     lower, upper = np.frombuffer(program.rows.lower.data), np.frombuffer(program.rows.upper.data)
     kept = [int(f.split("[")[1][:-1]) for f in fields if f.startswith("linear.rows")]
-    flags = np.frombuffer(program.integrality.data, np.uint8) if program.integrality.data else np.zeros(n)
+    flags = (
+        np.frombuffer(program.integrality.data, np.uint8)
+        if program.integrality.data
+        else np.zeros(n)
+    )
     x_lower, x_upper = np.full(n, -math.inf), np.full(n, math.inf)
     given_upper = np.frombuffer(program.upper.data) if program.upper.data else np.array([math.inf])
     for k in range(n):
@@ -147,13 +157,21 @@ def infeasible_with(spec: pb.SolveSpec, fields: list[str]) -> bool:
 
 
 def test_rows_of_binaries_in_conflict_are_named(solve: Solve) -> None:
-    spec = binary(np.eye(4), [[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]], [0, 0, 2, 2], [3, 1, 2, 2])
+    spec = binary(
+        np.eye(4),
+        [[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]],
+        [0, 0, 2, 2],
+        [3, 1, 2, 2],
+    )
     spec.binary_quadratic.rows.names.extend(["at most three", "free", "first pair", "second pair"])
     result = solve(spec)
     assert result.status == INFEASIBLE
     assert {c.name for c in result.conflict} == {"at most three", "first pair", "second pair"}
     assert result.conflict[0].field == "binary_quadratic.rows[0]"
-    assert "at most 3" in result.conflict[0].description or "between 0 and 3" in result.conflict[0].description
+    assert (
+        "at most 3" in result.conflict[0].description
+        or "between 0 and 3" in result.conflict[0].description
+    )
 
 
 def test_an_integer_without_room_is_its_own_conflict(solve: Solve) -> None:
@@ -177,8 +195,12 @@ def test_a_limit_of_nodes_is_kept_and_more_is_never_worse() -> None:
     objectives = []
     for nodes in (1, 10, 200):
         spec = linear(
-            -rng.integers(1, 2, 30) - rows[0], rows, [-math.inf] * 8, rows.sum(axis=1) * 0.4,
-            x_upper=[1.0], integrality=np.ones(30),
+            -rng.integers(1, 2, 30) - rows[0],
+            rows,
+            [-math.inf] * 8,
+            rows.sum(axis=1) * 0.4,
+            x_upper=[1.0],
+            integrality=np.ones(30),
         )
         spec.seed, spec.work_limit = 1, nodes
         objectives.append(solve_now(spec).objective)

@@ -130,4 +130,9 @@ def test_the_diagonal_and_the_limit() -> None:
 
 
 def test_an_absent_matrix_is_empty() -> None:
-    assert read_sparse(t.SparseMatrix(), "m", rows=2, columns=2, entries_max=0, entries_limit="s").entries == 0
+    assert (
+        read_sparse(
+            t.SparseMatrix(), "m", rows=2, columns=2, entries_max=0, entries_limit="s"
+        ).entries
+        == 0
+    )

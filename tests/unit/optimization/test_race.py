@@ -1,0 +1,274 @@
+"""The race itself, with solvers that fail, lie, hang and find one another's solutions."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.optimization.base import (
+    Conflict,
+    Outcome,
+    ParameterSpec,
+    Problem,
+    ProblemKind,
+    Proof,
+    SolveOptions,
+    Status,
+    StopReason,
+    Task,
+)
+from ketgate_server.optimization.ising import IsingProblem
+from ketgate_server.optimization.outcome import SolveResult
+from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
+from ketgate_server.optimization.race import Chosen, Clock, Race
+from ketgate_server.optimization.scoreboard import Improvement
+from ketgate_server.optimization.tensors import Sparse
+
+POLL = threading.Event()  # never set: a kernel that polls
+Behaviour = Callable[[Problem, Task], Outcome]
+
+
+class Scripted:
+    """A solver that does as it is told."""
+
+    description = "scripted"
+    problems = frozenset({ProblemKind.ISING})
+    proofs: frozenset[Proof] = frozenset()
+    parameters: Sequence[ParameterSpec] = ()
+    part = "native"
+    work_unit = "steps"
+    deterministic = True
+    warm_start = False
+
+    def __init__(self, name: str, behaviour: Behaviour) -> None:
+        self.name = name
+        self._behaviour = behaviour
+
+    def unsuitable(self, problem: Problem) -> str | None:
+        return None
+
+    def memory_bytes(self, problem: Problem) -> int:
+        return 0
+
+    def solve(self, problem: Problem, task: Task) -> Outcome:
+        return self._behaviour(problem, task)
+
+
+def problem_of(*linear: float) -> IsingProblem:
+    """Minimise linear'x over binaries."""
+    empty = np.empty(0, np.int64)
+    sparse = Sparse(empty, empty, np.empty(0))
+    return IsingProblem(QuadraticFunction(Alphabet.BINARY, np.array(linear), sparse, 0.0))
+
+
+def finds(*points: Sequence[int], status: Status = Status.FEASIBLE, **more: Any) -> Behaviour:
+    def behave(problem: Problem, task: Task) -> Outcome:
+        solutions = [np.array(point, dtype=np.uint8) for point in points]
+        return Outcome(status, StopReason.COMPLETED, solutions, **more)
+
+    return behave
+
+
+def waits_for_the_end(problem: Problem, task: Task) -> Outcome:
+    monitor = task.open_monitor(problem.size, lambda found: np.frombuffer(found, dtype=np.uint8))
+    while not monitor.should_stop:
+        POLL.wait(0.002)
+    return Outcome(Status.NO_SOLUTION, task.stop_reason)
+
+
+def fails(problem: Problem, task: Task) -> Outcome:
+    raise RuntimeError("secret details")
+
+
+def race(
+    problem: IsingProblem,
+    *behaviours: Behaviour,
+    limit_s: float = 30.0,
+    observed: bool = False,
+    released: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> Race:
+    now = time.monotonic()
+    chosen = [Chosen(Scripted(f"s{k}", behave), {}) for k, behave in enumerate(behaviours)]
+    return Race(
+        problem,
+        chosen,
+        SolveOptions(**options),
+        Clock(now, now + limit_s, StopReason.TIME_LIMIT),
+        seed=1,
+        threads=1,
+        observed=observed,
+        release=released,
+    )
+
+
+def run(problem: IsingProblem, *behaviours: Behaviour, **options: Any) -> SolveResult:
+    running = race(problem, *behaviours, **options)
+    running.run()
+    return running.result()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.getLogger("ketgate.optimization").setLevel(logging.CRITICAL)
+    yield
+    logging.getLogger("ketgate.optimization").setLevel(logging.NOTSET)
+
+
+def test_one_that_fails_leaves_the_others_running() -> None:
+    result = run(problem_of(-1.0, 2.0), fails, finds([1, 0]))
+    assert result.objective == -1.0
+    assert [report.failure for report in result.runs] == ["RuntimeError", ""]
+
+
+def test_when_all_fail_it_is_our_fault() -> None:
+    running = race(problem_of(-1.0), fails, fails)
+    running.problem.fallback = None  # type: ignore[attr-defined]
+    running.run()
+    with pytest.raises(KetgateError) as fault:
+        running.result()
+    assert fault.value.reason is Reason.INTERNAL
+    assert "secret" not in fault.value.message
+
+
+def test_what_a_failed_run_had_offered_still_counts() -> None:
+    def offers_then_fails(problem: Problem, task: Task) -> Outcome:
+        task.offer(np.array([1, 0], dtype=np.uint8), work=5)
+        raise RuntimeError
+
+    result = run(problem_of(-1.0, 2.0), offers_then_fails)
+    assert result.objective == -1.0
+    assert result.status is Status.FEASIBLE
+    assert result.runs[0].work == 5
+
+
+def test_a_proof_stops_the_others() -> None:
+    result = run(problem_of(-1.0), waits_for_the_end, finds([1], status=Status.OPTIMAL, bound=-1.0))
+    assert result.status is Status.OPTIMAL
+    assert result.stop_reason is StopReason.COMPLETED
+    assert result.gap == 0.0
+
+
+def test_a_solution_and_another_ones_bound_close_the_gap() -> None:
+    def bounds(problem: Problem, task: Task) -> Outcome:
+        task.offer_bound(-1.0)
+        return waits_for_the_end(problem, task)
+
+    result = run(problem_of(-1.0), bounds, finds([1]))
+    assert result.status is Status.OPTIMAL
+    assert result.stop_reason is StopReason.GAP
+
+
+def test_the_target_stops_all() -> None:
+    result = run(problem_of(-1.0), waits_for_the_end, finds([1]), target_objective=-0.5)
+    assert result.stop_reason is StopReason.TARGET
+
+
+def test_a_monitor_carries_incumbents_out_while_the_kernel_runs() -> None:
+    def offers(problem: Problem, task: Task) -> Outcome:
+        monitor = task.open_monitor(2, lambda found: np.frombuffer(found, dtype=np.uint8))
+        monitor.offer(-1.0, bytes([1, 0]), 3)
+        while not monitor.should_stop:
+            POLL.wait(0.002)
+        return Outcome(Status.NO_SOLUTION, task.stop_reason)
+
+    running = race(problem_of(-1.0, 2.0), offers, observed=True)
+    seen = []
+    for event in running.events():
+        if isinstance(event, Improvement):
+            seen.append(event)
+            running.cancel()
+    assert seen[0].solution.objective == -1.0
+    assert seen[0].solution.solver == "s0"
+    assert running.result().objective == -1.0
+    assert running.result().stop_reason is StopReason.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        finds(status=Status.INFEASIBLE, conflict=[Conflict("x", "", "")]),
+        finds([0, 1], status=Status.OPTIMAL, bound=1.0),
+    ],
+)
+def test_a_claim_that_a_solution_refutes_is_dropped(lie: Behaviour) -> None:
+    result = run(problem_of(-1.0, 1.0), finds([1, 0]), lie, work_limit=1)
+    assert result.status is Status.FEASIBLE
+    assert result.objective == -1.0
+    assert result.bound is None
+    assert not result.conflict
+    assert "s1 claimed a bound that a solution refutes" in result.warnings
+
+
+@pytest.mark.parametrize("bad", [[2, 0], [1], [1, 0, 0]])
+def test_what_is_no_solution_is_never_returned(bad: list[int]) -> None:
+    result = run(problem_of(-1.0, 1.0), finds(bad, [0, 1]))
+    assert [s.values.tolist() for s in result.solutions] == [[0, 1]]
+
+
+def test_equal_solutions_are_merged_and_counted() -> None:
+    one = finds([1, 0], [0, 0], occurrences=[3, 1])
+    two = finds([1, 0], [1, 1], occurrences=[4, 2])
+    result = run(problem_of(-1.0, 0.5), one, two, pool_size=5)
+    assert [s.objective for s in result.solutions] == [-1.0, -0.5, 0.0]
+    assert [s.occurrences for s in result.solutions] == [7, 2, 1]
+    assert result.solutions[0].solver == "s0"
+
+
+def test_ties_are_ordered_by_bytes_whoever_found_them() -> None:
+    a, b = finds([1, 0]), finds([0, 1])
+    for order in ((a, b), (b, a)):
+        result = run(problem_of(-1.0, -1.0), *order, pool_size=2, work_limit=1)
+        assert [s.values.tolist() for s in result.solutions] == [[0, 1], [1, 0]]
+
+
+def test_one_that_does_not_stop_is_left_behind_with_its_slot() -> None:
+    released, may_end = threading.Event(), threading.Event()
+
+    def hangs(problem: Problem, task: Task) -> Outcome:
+        task.offer(np.array([1], dtype=np.uint8))
+        may_end.wait(20.0)
+        return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED)
+
+    running = race(problem_of(-1.0), hangs, limit_s=0.05, released=released.set)
+    running.run()
+    result = running.result()
+    assert result.objective == -1.0
+    assert result.stop_reason is StopReason.TIME_LIMIT
+    assert result.runs[0].failure == "did not stop in time"
+    assert not released.is_set()
+    may_end.set()
+    assert released.wait(20.0)
+
+
+def test_a_cancelled_race_returns_what_it_has() -> None:
+    running = race(problem_of(-1.0), waits_for_the_end)
+    running.cancel()
+    running.run()
+    result = running.result()
+    assert result.stop_reason is StopReason.CANCELLED
+    assert result.objective == -1.0  # the answer without search
+
+
+def test_the_initial_solution_takes_part() -> None:
+    initial = np.array([[1, 0]], dtype=np.uint8)
+    result = run(problem_of(-1.0, 1.0), finds([0, 0]), initial=initial)
+    assert result.solutions[0].solver == "initial"
+    assert result.objective == -1.0
+
+
+def test_solvers_run_at_the_lowest_priority() -> None:
+    seen: list[int] = []
+
+    def looks(problem: Problem, task: Task) -> Outcome:
+        import os
+
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED)
+
+    run(problem_of(1.0), looks)
+    assert seen == [19]
