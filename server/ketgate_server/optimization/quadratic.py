@@ -14,6 +14,7 @@ from ketgate_server.optimization.tensors import Sparse
 TERMS_AT_ONCE = 1 << 20
 """Terms multiplied out at once: bounds the memory of an evaluation."""
 EXACT_MAX = 2.0**53
+FINEST = 2.0**20
 
 
 class Alphabet(StrEnum):
@@ -55,11 +56,12 @@ class QuadraticFunction:
             return float(sum(float(part) for part in parts))
 
     @cached_property
-    def whole(self) -> bool:
-        """Whether all coefficients are whole numbers and every sum of them is exact."""
-        linear, value = self.linear, self.quadratic.value
-        whole = bool((linear == np.rint(linear)).all()) and bool((value == np.rint(value)).all())
-        return whole and self.offset == round(self.offset) and 8.0 * self.magnitude < EXACT_MAX
+    def exact(self) -> bool:
+        """Whether every sum of coefficients is exact: all are whole multiples of 2^-20, and small."""
+        parts = (self.linear, self.quadratic.value, np.array([self.offset]))
+        scaled = [part * FINEST for part in parts]
+        whole = all(bool((part == np.rint(part)).all()) for part in scaled)
+        return whole and 8.0 * self.magnitude * FINEST < EXACT_MAX
 
     def holds(self, values: NDArray[Any]) -> bool:
         """Whether these are values of the variables at all."""

@@ -188,8 +188,10 @@ def tightened(problem: PortfolioProblem) -> tuple[Array, Array]:
     limits = problem.constraints
     lower, upper = limits.lower.copy(), limits.upper.copy()
     if limits.position_min:
-        lower[(lower > 0)] = np.maximum(lower[lower > 0], limits.position_min)
-        upper[(upper < 0)] = np.minimum(upper[upper < 0], -limits.position_min)
+        # Not across the other bound: the least position itself then says that there is no solution.
+        raised = np.minimum(np.maximum(lower, limits.position_min), upper)
+        lowered = np.maximum(np.minimum(upper, -limits.position_min), lower)
+        lower, upper = np.where(lower > 0, raised, lower), np.where(upper < 0, lowered, upper)
     if np.isinf(upper).any():
         # Not below the lower bound: the rows say that there is no solution, better than crossing
         # bounds would.

@@ -100,7 +100,7 @@ class Elimination:
         for step in reversed(steps):
             x[step.variable] = step.choice[tuple(x[list(step.scope)])]
         values = problem.function.from_binaries(x)
-        slack = 0.0 if f.whole else DRIFT * f.magnitude
+        slack = 0.0 if f.exact else DRIFT * f.magnitude
         bound = problem.evaluate(values).objective - slack
         return Outcome(Status.OPTIMAL, StopReason.COMPLETED, [values], bound=bound, work=work)
 

@@ -96,7 +96,7 @@ class Exhaustive:
             conflict = self._conflict(problem, task)
             completed = StopReason.COMPLETED
             return Outcome(Status.INFEASIBLE, completed, work=found.visited, conflict=conflict)
-        slack = 0.0 if f.whole else DRIFT * f.magnitude
+        slack = 0.0 if f.exact else DRIFT * f.magnitude
         bound = problem.evaluate(solutions[0]).objective - slack
         return Outcome(
             Status.OPTIMAL, StopReason.COMPLETED, solutions, bound=bound, work=found.visited
