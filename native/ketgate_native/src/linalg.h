@@ -15,6 +15,8 @@ enum { KG_CHOLESKY_STOPPED = -1 };
 typedef struct {
     const char *isa;
     double (*dot)(ptrdiff_t n, const double *a, const double *b);
+    /* The largest magnitude; NaN is passed over. */
+    double (*largest)(ptrdiff_t n, const double *a);
     /* y += alpha x */
     void (*axpy)(ptrdiff_t n, double alpha, const double *x, double *y);
     /* y += sum over j < count of alpha[j] * (row index[j] of a) */

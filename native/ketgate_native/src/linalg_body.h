@@ -6,9 +6,11 @@
 #include "monitor.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef double vector __attribute__((vector_size(KG_VECTOR_BYTES)));
+typedef int64_t bits __attribute__((vector_size(KG_VECTOR_BYTES)));
 typedef double loose __attribute__((vector_size(KG_VECTOR_BYTES), aligned(8), may_alias));
 
 #ifndef KG_VECTOR_FMA
@@ -46,6 +48,21 @@ static double dot(ptrdiff_t n, const double *a, const double *b) {
     double sum = lanes_sum((s0 + s1) + (s2 + s3));
     for (; i < n; i++) sum = KG_MULTIPLY_ADD(a[i], b[i], sum);
     return sum;
+}
+
+static double largest(ptrdiff_t n, const double *a) {
+    vector most = {0};
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vector v = load(a + i);
+        bits magnitude = (bits)v & INT64_MAX; /* clears the sign */
+        bits larger = (vector)magnitude > most;
+        most = (vector)((magnitude & larger) | ((bits)most & ~larger));
+    }
+    double max = 0.0;
+    for (int lane = 0; lane < LANES; lane++) max = most[lane] > max ? most[lane] : max;
+    for (; i < n; i++) max = fabs(a[i]) > max ? fabs(a[i]) : max;
+    return max;
 }
 
 static void axpy(ptrdiff_t n, double alpha, const double *x, double *y) {
@@ -210,6 +227,7 @@ static void cholesky_remove(ptrdiff_t n, double *l, ptrdiff_t ld, ptrdiff_t p, p
 const kg_linalg KG_TABLE = {
     .isa = KG_ISA,
     .dot = dot,
+    .largest = largest,
     .axpy = axpy,
     .add_rows = add_rows,
     .sub_nt = sub_nt,

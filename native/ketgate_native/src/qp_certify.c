@@ -30,12 +30,6 @@ void kg_problem_multiply(const kg_problem *t, const double *x, double *into) {
     }
 }
 
-static double absolute_largest(int n, const double *v) {
-    double max = 0.0;
-    for (int i = 0; i < n; i++) max = fmax(max, fabs(v[i]));
-    return max;
-}
-
 /* How far -g is outside what bounds and cost allow at x; the bound's multiplier into *dual. */
 static double stationarity(const kg_problem *t, int i, double g, double *dual) {
     const kg_qp *p = t->p;
@@ -60,7 +54,7 @@ void kg_problem_measure(kg_problem *t, kg_qp_result *out) {
     double *g = t->gradient, objective = 0.0, worst = 0.0, rows_worst = 0.0;
     memset(g, 0, p->n * sizeof(double));
     kg_problem_multiply(t, t->x, g);
-    double scale = absolute_largest(p->n, g);
+    double scale = p->la->largest(p->n, g);
     for (int i = 0; i < p->n; i++) {
         objective += (0.5 * g[i] + p->c[i]) * t->x[i];
         if (p->kink) {
@@ -74,7 +68,7 @@ void kg_problem_measure(kg_problem *t, kg_qp_result *out) {
         out->dual_rows[j] = t->y[p->k + j] / t->row_scale[j];
         p->la->axpy(p->n, out->dual_rows[j], p->a + (size_t)j * p->n, dual);
     }
-    scale = fmax(fmax(scale, absolute_largest(p->n, dual)), fmax(absolute_largest(p->n, p->c), t->g_floor));
+    scale = fmax(fmax(scale, p->la->largest(p->n, dual)), fmax(p->la->largest(p->n, p->c), t->g_floor));
     for (int i = 0; i < p->n; i++)
         worst = fmax(worst, stationarity(t, i, g[i] + p->c[i] + dual[i], &out->dual_bounds[i]));
     for (int j = 0; j < p->m; j++) {
@@ -92,11 +86,14 @@ void kg_problem_measure(kg_problem *t, kg_qp_result *out) {
     memcpy(out->state, t->state, p->n);
     out->objective = objective;
     out->kkt_residual = fmax(scale > 0.0 ? worst / scale : 0.0, rows_worst);
+    double sum = objective + scale; /* unlike a maximum, it shows a NaN */
+    for (int i = 0; i < p->n; i++) sum += g[i] + dual[i];
+    if (!isfinite(sum)) out->kkt_residual = INFINITY;
 }
 
 int kg_problem_farkas(kg_problem *t, const double *dy, kg_qp_result *out) {
     const kg_qp *p = t->p;
-    double largest = absolute_largest(p->m, dy + p->k), highest = 0.0, lowest = 0.0, scale = 0.0;
+    double largest = p->la->largest(p->m, dy + p->k), highest = 0.0, lowest = 0.0, scale = 0.0;
     if (!(largest > 0.0) || !isfinite(largest)) return 0;
     double *sum = t->gradient;
     memset(sum, 0, p->n * sizeof(double));
@@ -127,7 +124,7 @@ int kg_problem_farkas(kg_problem *t, const double *dy, kg_qp_result *out) {
 
 int kg_problem_ray(kg_problem *t, double *d, kg_qp_result *out) {
     const kg_qp *p = t->p;
-    double largest = absolute_largest(p->n, d), descent = 0.0, linear = 0.0, curvature = 0.0;
+    double largest = p->la->largest(p->n, d), descent = 0.0, linear = 0.0, curvature = 0.0;
     if (!(largest > 0.0) || !isfinite(largest)) return 0;
     for (int i = 0; i < p->n; i++) {
         d[i] /= largest;
@@ -151,5 +148,5 @@ int kg_problem_ray(kg_problem *t, double *d, kg_qp_result *out) {
     double *flat = t->gradient;
     memset(flat, 0, p->n * sizeof(double));
     kg_problem_multiply(t, d, flat);
-    return absolute_largest(p->n, flat) <= 1e-8 * curvature;
+    return p->la->largest(p->n, flat) <= 1e-8 * curvature;
 }

@@ -79,7 +79,7 @@ void kg_core_subgradients(const kg_core *t, int i, double *from, double *to) {
 void kg_core_move(kg_core *t, int count, const int *names, const double *delta, double *hx, double *bx) {
     const kg_kkt *k = &t->kkt;
     if (hx == t->hx)
-        for (int i = 0; i < count; i++) t->moved = fmax(t->moved, fabs(delta[i]));
+        t->moved = fmax(t->moved, k->la->largest(count, delta));
     if (k->h) k->la->add_rows(k->n, count, delta, names, k->h, k->ldh, hx);
     else
         for (int i = 0; i < count; i++) hx[names[i]] += k->own[names[i]] * delta[i];
@@ -111,18 +111,13 @@ void kg_core_sync(kg_core *t) {
 }
 
 static void sync_after_far_moves(kg_core *t) {
-    double largest = t->x_floor;
-    for (int i = 0; i < t->kkt.n; i++) largest = fmax(largest, fabs(t->x[i]));
+    double largest = fmax(t->x_floor, t->kkt.la->largest(t->kkt.n, t->x));
     if (t->moved > MOVE_RATIO_MAX * largest) kg_core_sync(t);
 }
 
 void kg_core_gradient(kg_core *t) {
     const kg_kkt *k = &t->kkt;
-    double largest = 0.0;
-    for (int i = 0; i < k->n; i++) {
-        t->g[i] = t->hx[i] + k->prox[i] * (t->x[i] - t->centre[i]);
-        largest = fmax(largest, fmax(fabs(t->hx[i]), fabs(t->c[i])));
-    }
+    for (int i = 0; i < k->n; i++) t->g[i] = t->hx[i] + k->prox[i] * (t->x[i] - t->centre[i]);
     int used = 0;
     for (int j = 0; j < k->r; j++)
         if (t->y[j] != 0.0) {
@@ -130,17 +125,14 @@ void kg_core_gradient(kg_core *t) {
             t->row_step[used++] = t->y[j];
         }
     k->la->add_rows(k->n, used, t->row_step, t->rows, k->b, k->ldb, t->g);
-    for (int i = 0; i < k->n; i++) {
-        largest = fmax(largest, fabs(t->g[i]));
-        t->g[i] += t->c[i];
-    }
+    double largest = fmax(k->la->largest(k->n, t->hx), fmax(k->la->largest(k->n, t->c), k->la->largest(k->n, t->g)));
     t->g_scale = fmax(largest, t->g_floor);
     t->tolerance_g = RELATIVE_G * t->g_scale;
+    for (int i = 0; i < k->n; i++) t->g[i] += t->c[i];
 }
 
 void kg_core_scales(kg_core *t) {
-    double largest = 0.0, bound = 0.0;
-    for (int i = 0; i < t->kkt.n; i++) largest = fmax(largest, fabs(t->x[i]));
+    double largest = t->kkt.la->largest(t->kkt.n, t->x), bound = 0.0;
     for (int j = t->kkt.k; j < t->kkt.r; j++) {
         bound = fmax(bound, fabs(t->bx[j]));
         if (t->row_state[j] != KG_ROW_BETWEEN)
@@ -233,5 +225,7 @@ int kg_core_equality(kg_core *t) {
         kg_core_gradient(t);
         kg_core_scales(t);
     }
-    return isfinite(t->x_scale) && isfinite(t->tolerance_g) ? 0 : KG_QP_NUMERICAL;
+    double sum = 0.0; /* unlike a maximum, it shows a NaN */
+    for (int i = 0; i < k->n; i++) sum += t->x[i] + t->g[i];
+    return isfinite(sum) ? 0 : KG_QP_NUMERICAL;
 }

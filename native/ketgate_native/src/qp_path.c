@@ -20,11 +20,7 @@ typedef struct {
     int8_t state;  /* the state it changes to */
 } event;
 
-static double largest(int n, const double *v) {
-    double max = 0.0;
-    for (int i = 0; i < n; i++) max = fmax(max, fabs(v[i]));
-    return max;
-}
+static double largest(const kg_core *t, int n, const double *v) { return t->kkt.la->largest(n, v); }
 
 /* B' dy added into `into`, dy by active row. */
 static void add_rows(const kg_core *t, const double *dy, double *into) {
@@ -51,10 +47,10 @@ static void direction(kg_core *t, const double *dc, const double *db, int exact)
             int j = k->active[i];
             rr[i] = (db ? db[j] : 0.0) - t->step_bx[j] + (exact && j >= k->k ? 0.0 : k->reg[j] * dy[i]);
         }
-        double now = fmax(largest(k->nf, rf), largest(k->na, rr));
+        double now = fmax(largest(t, k->nf, rf), largest(t, k->na, rr));
         /* Without the proximal terms the system may be singular: then each round changes nothing, and the
            regularised direction stands. */
-        if (round && (now <= 1e-14 * largest(k->n, t->step_g) || now > 0.5 * before)) break;
+        if (round && (now <= 1e-14 * largest(t, k->n, t->step_g) || now > 0.5 * before)) break;
         before = now;
         kg_kkt_solve(k, rf, rr);
         for (int i = 0; i < k->nf; i++) dx[i] += rf[i];
@@ -77,7 +73,7 @@ static int at_rest(kg_core *t, const double *dc) {
         double curvature = k->prox[name] + (k->h ? k->h[name * k->ldh + name] : k->own[name]);
         moves = fmax(moves, curvature * fabs(t->step[i]));
     }
-    if (moves > RATE_RELATIVE_MIN * largest(k->n, dc)) return 0;
+    if (moves > RATE_RELATIVE_MIN * largest(t, k->n, dc)) return 0;
     memset(t->step, 0, k->nf * sizeof(double));
     memset(t->step_hx, 0, k->n * sizeof(double));
     memset(t->step_bx, 0, k->r * sizeof(double));
@@ -115,7 +111,7 @@ static void names_event(const kg_core *t, double rate_min_x, double rate_min_g, 
 
 static void rows_event(const kg_core *t, const double *db, int exact, double rate_min_x, event *e) {
     const kg_kkt *k = &t->kkt;
-    double rate_min = RATE_RELATIVE_MIN * largest(k->na, t->row_step);
+    double rate_min = RATE_RELATIVE_MIN * largest(t, k->na, t->row_step);
     for (int i = 0; i < k->na; i++) {
         int j = k->active[i];
         double rate = t->row_step[i];
@@ -187,8 +183,8 @@ int kg_core_path(kg_core *t, const double *dc, const double *db, double length, 
         if (t->iterations++ >= t->iterations_max) return KG_QP_STOPPED;
         direction(t, dc, db, exact);
         int resting = exact && at_rest(t, dc);
-        double rate_x = RATE_RELATIVE_MIN * largest(k->nf, t->step);
-        double rate_g = fmax(fmax(largest(k->n, t->step_hx), largest(k->n, dc)), largest(k->na, t->row_step));
+        double rate_x = RATE_RELATIVE_MIN * largest(t, k->nf, t->step);
+        double rate_g = fmax(fmax(largest(t, k->n, t->step_hx), largest(t, k->n, dc)), largest(t, k->na, t->row_step));
         rate_g *= RATE_RELATIVE_MIN;
         event e = {.length = length - position, .name = -1, .row = -1};
         names_event(t, rate_x, rate_g, &e);
@@ -274,7 +270,7 @@ int kg_core_homotopy(kg_core *t) {
     memcpy(saved, t->c, n * sizeof(double));
     memcpy(lower, t->row_lower, r * sizeof(double));
     memcpy(upper, t->row_upper, r * sizeof(double));
-    double margin = fmax(largest(n, t->g), 1e-300), row_margin = fmax(t->x_scale, 1e-300);
+    double margin = fmax(largest(t, n, t->g), 1e-300), row_margin = fmax(t->x_scale, 1e-300);
     for (int i = 0; i < n; i++) {
         dc[i] = -name_shift(t, i, 1e-2 * margin);
         t->c[i] -= dc[i];

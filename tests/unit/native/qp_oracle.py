@@ -47,7 +47,9 @@ def best_by_enumeration(problem: Problem) -> float | None:
     face of optima has a vertex among the other choices as long as it is bounded.
     """
     n, m = len(problem.c), len(problem.row_lower)
-    x0, buy, sell = problem.cost if problem.cost is not None else (np.full(n, np.nan), np.zeros(n), np.zeros(n))
+    x0, buy, sell = (
+        problem.cost if problem.cost is not None else (np.full(n, np.nan), np.zeros(n), np.zeros(n))
+    )
     name_choices = []
     for i in range(n):
         fixed = [v for v in (problem.lower[i], problem.upper[i], x0[i]) if np.isfinite(v)]

@@ -87,7 +87,13 @@ def test_a_budget_above_the_caps_is_infeasible(n: int) -> None:
 def test_a_near_miss_is_still_infeasible(excess: float) -> None:
     n = 10
     problem = Problem(
-        np.eye(n), np.zeros(n), np.ones((1, n)), np.ones(1), np.ones(1), np.zeros(n), np.full(n, (1 - excess) / n)
+        np.eye(n),
+        np.zeros(n),
+        np.ones((1, n)),
+        np.ones(1),
+        np.ones(1),
+        np.zeros(n),
+        np.full(n, (1 - excess) / n),
     )
     assert_infeasible(problem, qp.solve(*problem.arguments))
 
@@ -102,7 +108,9 @@ def test_a_budget_that_the_caps_just_reach_is_feasible() -> None:
 def test_rows_in_conflict() -> None:
     A = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
     free = np.full(3, np.inf)
-    problem = Problem(np.zeros((3, 3)), np.ones(3), A, np.array([1.0, -np.inf]), np.array([np.inf, 0.5]), -free, free)
+    problem = Problem(
+        np.zeros((3, 3)), np.ones(3), A, np.array([1.0, -np.inf]), np.array([np.inf, 0.5]), -free, free
+    )
     assert_infeasible(problem, qp.solve(*problem.arguments))
 
 

@@ -24,7 +24,9 @@ def assert_is_the_frontier(
     assert np.all(np.diff(line.t) > 0)
     assert np.all(np.diff(line.mean) >= -1e-12)
     np.testing.assert_allclose(line.mean, line.x @ mu, atol=1e-12)
-    np.testing.assert_allclose(line.variance, np.einsum("pi,ij,pj->p", line.x, Q, line.x), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(
+        line.variance, np.einsum("pi,ij,pj->p", line.x, Q, line.x), rtol=1e-10, atol=1e-14
+    )
     for at in range(0, len(line.t), every):
         last = at + 1 == len(line.t)
         t = 2 * line.t[at] + 1 if last else (line.t[at] + line.t[at + 1]) / 2
