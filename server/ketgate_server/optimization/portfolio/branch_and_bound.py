@@ -14,6 +14,7 @@ from ketgate_server.optimization.base import (
     Proof,
     Status,
     Task,
+    sense_sign,
 )
 from ketgate_server.optimization.portfolio import discrete
 from ketgate_server.optimization.portfolio.active_set import (
@@ -28,6 +29,7 @@ from ketgate_server.optimization.portfolio.model import (
     EfficientFrontier,
     MaximumSharpe,
     PortfolioProblem,
+    Utility,
 )
 from ketgate_server.optimization.portfolio.program import Program, program_of
 from ketgate_server.optimization.portfolio.sharpe_discrete import maximise_discrete
@@ -99,12 +101,17 @@ class BranchAndBound:
         if found.weights is None:
             return settled(problem, task, found.status, None, found.bound, found.nodes)
         solutions = _distinct([problem.polish(w) for w in found.pool or [found.weights]])
+        bound = found.bound
+        if not isinstance(problem.objective, Utility):
+            bound = max(bound, 0.0)  # no variance and no cost is below 0
+        score = sense_sign(problem.sense) * problem.evaluate(solutions[0]).objective
+        closed = score - bound <= max(task.gap_absolute, task.gap_relative * abs(score))
         return Outcome(
-            found.status,
+            Status.OPTIMAL if closed else found.status,
             ended(task, work=found.nodes),
             solutions,
             (1,) * len(solutions),
-            found.bound if np.isfinite(found.bound) else None,
+            bound if np.isfinite(bound) else None,
             found.nodes,
         )
 

@@ -91,10 +91,11 @@ def nearest_psd(matrix: Array) -> tuple[Array, str]:
     moved = float(
         np.linalg.norm(repaired - matrix) / max(np.linalg.norm(matrix), np.finfo(float).tiny)
     )
+    rise = float(np.max(np.diagonal(repaired) - np.diagonal(matrix)))
     text = (
         f"the covariance was not positive semidefinite (least eigenvalue {values[0]:.6g}); "
         f"the nearest one that is was used, {moved:.3g} of its Frobenius norm away; "
-        f"variances rose by at most {float(np.max(np.diagonal(repaired) - np.diagonal(matrix))):.3g}"
+        f"variances rose by at most {rise:.3g}"
     )
     return repaired, text
 

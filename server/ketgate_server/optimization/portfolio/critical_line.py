@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ketgate_server.optimization.base import (
     Outcome,
     ParameterSpec,
@@ -9,12 +11,20 @@ from ketgate_server.optimization.base import (
     ProblemKind,
     Proof,
     Status,
-    StopReason,
     Task,
 )
 from ketgate_server.optimization.portfolio import frontier as lines
-from ketgate_server.optimization.portfolio.active_set import ended, infeasible, portfolio
-from ketgate_server.optimization.portfolio.model import EfficientFrontier
+from ketgate_server.optimization.portfolio.active_set import (
+    ended,
+    infeasible,
+    portfolio,
+    walk,
+)
+from ketgate_server.optimization.portfolio.model import (
+    EfficientFrontier,
+    Frontier,
+    PortfolioProblem,
+)
 
 NAMES_MAX = 2_500
 SPLIT_NAMES_MAX = 1_000
@@ -64,12 +74,12 @@ class CriticalLine:
         work = len(found.x)
         if found.status == "infeasible":
             return infeasible(asked, task, work)
-        if work == 0 or found.status == "numerical":
-            return Outcome(Status.NO_SOLUTION, ended(task, work=work), work=work)
-        frontier = lines.from_corners(asked, found)
-        worst = max(asked.evaluate(w).violation_max for w in frontier.weights)
-        if not worst <= task.feasibility_tolerance:
-            return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED, work=work)
+        if work == 0 and task.should_stop:
+            return Outcome(Status.NO_SOLUTION, ended(task))
+        frontier = lines.from_corners(asked, found) if work else None
+        if frontier is None or not _sound(asked, frontier, task):
+            # Ties and singular matrices can defeat the line; the points one by one are sturdier.
+            return walk(asked, task)
         low = frontier.weights[0]
         warnings = []
         if frontier.corner_weights is None:
@@ -87,3 +97,10 @@ class CriticalLine:
             frontier=frontier,
             warnings=warnings,
         )
+
+
+def _sound(problem: PortfolioProblem, frontier: Frontier, task: Task) -> bool:
+    """Whether every portfolio holds the constraints, and risk rises with return as it must."""
+    worst = max(problem.evaluate(weights).violation_max for weights in frontier.weights)
+    rising = np.diff(frontier.volatilities) >= -1e-9 * frontier.volatilities.max()
+    return bool(worst <= task.feasibility_tolerance and rising.all())

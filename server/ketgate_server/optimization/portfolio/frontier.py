@@ -9,7 +9,13 @@ from ketgate_native import qp
 
 from ketgate_server.optimization.base import Status, Task
 from ketgate_server.optimization.portfolio import continuous, quadratic
-from ketgate_server.optimization.portfolio.covariance import Array, Covariance, variance
+from ketgate_server.optimization.portfolio.covariance import (
+    Array,
+    Covariance,
+    Dense,
+    Factors,
+    variance,
+)
 from ketgate_server.optimization.portfolio.discrete import Searched, search
 from ketgate_server.optimization.portfolio.mixed import greatest_return
 from ketgate_server.optimization.portfolio.model import (
@@ -29,13 +35,15 @@ def corners(problem: PortfolioProblem, task: Task) -> qp.Frontier:
     n).
     """
     program = build(problem, scale=1.0)
-    expected = problem.expected_returns
-    assert expected is not None
+    assert problem.expected_returns is not None
     size = problem.size
+    # The corners do not depend on the units; the kernel's tolerances do.
+    covariance = _unit(problem.covariance)
+    expected = problem.expected_returns / (float(np.abs(problem.expected_returns).max()) or 1.0)
     # No corners_max: cut short, the line would lack its most profitable end without saying so.
     if program.turnover_max is None:
         return qp.frontier(
-            quadratic.kernel_form(problem.covariance),
+            quadratic.kernel_form(covariance),
             expected,
             program.rows.matrix,
             program.rows.lower,
@@ -44,11 +52,23 @@ def corners(problem: PortfolioProblem, task: Task) -> qp.Frontier:
             program.upper,
             monitor=task.open_monitor(8 * size, quadratic.as_float64_bytes, report=False),
         )
-    found = _split_corners(program, expected, task)
+    found = _split_corners(program, covariance, expected, task)
     return found._replace(x=program.book + found.x[:, :size] - found.x[:, size:])
 
 
-def _split_corners(program: Program, expected: Array, task: Task) -> qp.Frontier:
+def _unit(covariance: Covariance) -> Covariance:
+    """The covariance, scaled so that the greatest variance is 1."""
+    greatest = float(covariance.diagonal().max()) or 1.0
+    if isinstance(covariance, Factors):
+        root = np.sqrt(greatest)
+        specific = covariance.specific_variances / greatest
+        return Factors(covariance.loadings / root, specific, covariance.factor_covariance)
+    return Dense(covariance.dense() / greatest)
+
+
+def _split_corners(
+    program: Program, covariance: Covariance, expected: Array, task: Task
+) -> qp.Frontier:
     """Corners in what is bought and sold, w = book + bought - sold, where the limit of turnover is
     one row.
     """
@@ -63,7 +83,7 @@ def _split_corners(program: Program, expected: Array, task: Task) -> qp.Frontier
     turnover = np.append(np.ones(2 * size), 0.0)
     monitor = task.open_monitor(8 * (2 * size + 1), quadratic.as_float64_bytes, report=False)
     found = qp.frontier(
-        _split_form(program.covariance, held),
+        _split_form(covariance, held),
         np.concatenate((expected, -expected, [float(expected @ held)])),
         np.vstack((tilted, turnover)),
         np.append(rows.lower, -np.inf),

@@ -75,7 +75,7 @@ def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Retu
     book = problem.book
     costs = net and book is not None and book.costly
     allowed = _feasible_set(problem, None, costs=costs)
-    scale = max(float(np.abs(expected).max()), np.finfo(float).tiny)
+    scale = _scale(expected, *((book.buy_cost, book.sell_cost) if costs and book else ()))
     cost = np.zeros(allowed.rows.size)
     cost[allowed.weights] = -expected / scale
     if costs and book is not None and allowed.trades is not None:
@@ -90,6 +90,11 @@ def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Retu
         weights = problem.polish(x[allowed.weights])
     relaxed = -solver.getInfo().mip_dual_bound * scale + SLACK * scale
     return Return(status, weights, relaxed if np.isfinite(relaxed) else np.inf)
+
+
+def _scale(*arrays: Array) -> float:
+    """The greatest magnitude; 1 where all is 0."""
+    return max(float(np.abs(array).max()) for array in arrays) or 1.0
 
 
 def least_turnover(problem: PortfolioProblem, task: Task) -> Return:
@@ -206,7 +211,7 @@ def _add_returns(
     expected, book = problem.expected_returns, problem.book
     if expected is None:
         return
-    scale = max(float(np.abs(expected).max()), np.finfo(float).tiny)
+    scale = _scale(expected)
     match problem.objective:
         case TargetReturn(minimum_return=least):
             if _holds(kept, "portfolio.objective.target_return.minimum_return"):
@@ -304,7 +309,7 @@ def _far(problem: PortfolioProblem) -> float:
     far = float(numbers[np.isfinite(numbers)].max())
     if problem.expected_returns is not None:
         # So far that a return that is asked for is within reach of a single name.
-        best = max(float(np.abs(problem.expected_returns).max()), np.finfo(float).tiny)
+        best = _scale(problem.expected_returns)
         asked = getattr(problem.objective, "minimum_return", 0.0)
         asked = getattr(problem.objective, "risk_free_rate", asked)
         far = max(far, min(abs(asked) / best, FAR_MAX))

@@ -100,6 +100,8 @@ def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
         if _riskless(problem, best, floor):
             return SharpeResult(Status.UNBOUNDED, best.weights, work=work)
         tolerance = _next_tolerance(best, low, high, step)
+        if not tolerance > 0.0:
+            break
         near = (low if low.rising else high).solved
         point, more, status = _utility(problem, tolerance, task, near)
         work += more
@@ -136,14 +138,19 @@ def _next_tolerance(best: _Candidate, low: _Point, high: _Point, step: int) -> f
 
 
 def _riskless(problem: PortfolioProblem, best: _Candidate, floor: float) -> bool:
-    """Whether there is an excess return at no more risk than rounding: then no ratio is the
-    greatest.
-    """
+    """Whether there is an excess return at no risk but rounding: then no ratio is the greatest."""
+    risk = 1e-15 * float(problem.covariance.diagonal().max())
+    return best.excess > rounding(problem) and best.variance <= risk and floor <= risk
+
+
+def rounding(problem: PortfolioProblem) -> float:
+    """An excess return up to which it may be rounding, or what a library's tolerance hides."""
     assert problem.expected_returns is not None
-    risk = float(problem.covariance.diagonal().max())
-    scale = float(np.abs(problem.expected_returns).max())
-    small = floor <= 1e-15 * risk and best.variance <= 1e-15 * risk
-    return small and best.excess > 1e-9 * scale
+    assert isinstance(problem.objective, MaximumSharpe)
+    scale = max(
+        float(np.abs(problem.expected_returns).max()), abs(problem.objective.risk_free_rate)
+    )
+    return 3e-9 * scale
 
 
 def _least_risk(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
@@ -158,7 +165,7 @@ def _most_return(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, 
     """
     solved = continuous.solve(utility_program(problem, 0.0), task)
     point, work, status = _point(problem, np.inf, solved)
-    if point is not None and point.excess <= 0.0:
+    if point is not None and point.excess <= rounding(problem):
         return None, work, Status.INFEASIBLE
     return point, work, status
 

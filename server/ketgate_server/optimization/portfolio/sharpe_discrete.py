@@ -21,6 +21,7 @@ from ketgate_server.optimization.portfolio.sharpe import (
     STEPS_MAX,
     SharpeResult,
     excess,
+    rounding,
     utility_program,
 )
 
@@ -82,7 +83,7 @@ def maximise_discrete(problem: PortfolioProblem, task: Task) -> SharpeResult:
                 search.consider(polished)
     most = greatest_return(problem, task, net=True)
     rate = getattr(problem.objective, "risk_free_rate", 0.0)
-    if most.status is Status.INFEASIBLE or most.bound - rate <= 0.0:
+    if most.status is Status.INFEASIBLE or most.bound - rate <= rounding(problem):
         return SharpeResult(Status.INFEASIBLE)
     if most.weights is not None and _holds(problem, task, most.weights):
         search.consider(most.weights)
