@@ -1,11 +1,13 @@
-"""What the edge costs: Ketgate's GetServerInfo beside grpcio's own synchronous echo, in the same run.
+"""What the edge costs: Ketgate's GetServerInfo beside grpcio's own synchronous echo, in the same
+run.
 
     python benchmarks/edge.py [--calls 300] [--rounds 40] [--idle-s 10] [--json FILE]
 
-Both servers run in processes of their own, over TLS with the same certificate; one client process calls them in a closed
-loop, in turns, so that what else the machine does falls on both. CPU is the server process's own, user and system.
-Goals: at most 100 us of CPU a call above the echo; 10 ms at the 99th percentile for an otherwise idle client while two
-heavy solves run; ready within 2 s; below 150 MB when idle.
+Both servers run in processes of their own, over TLS with the same certificate; one client process
+calls them in a closed loop, in turns, so that what else the machine does falls on both. CPU is the
+server process's own, user and system. Goals: at most 100 us of CPU a call above the echo; 10 ms at
+the 99th percentile for an otherwise idle client while two heavy solves run; ready within 2 s; below
+150 MB when idle.
 """
 
 import argparse
@@ -98,7 +100,8 @@ def serve_echo(tls_folder: Path, ready_file: Path) -> None:
 
 @contextmanager
 def started(command: list[str], ready_file: Path, log: Path) -> Iterator[dict[str, object]]:
-    """A process, from when its ready file is there until it is ended; with the seconds that took."""
+    """A process, from when its ready file is there until it is ended; with the seconds that
+    took."""
     ready_file.unlink(missing_ok=True)
     start_s = time.perf_counter()
     with log.open("wb") as output:
@@ -134,12 +137,22 @@ def ketgate(folder: Path) -> Iterator[Server]:
 @contextmanager
 def echo(folder: Path, ca: bytes) -> Iterator[Server]:
     ready_file = folder / "echo.json"
-    command = [sys.executable, __file__, "--serve-echo", str(folder / "store" / "tls"), str(ready_file)]
+    command = [
+        sys.executable,
+        __file__,
+        "--serve-echo",
+        str(folder / "store" / "tls"),
+        str(ready_file),
+    ]
     with started(command, ready_file, folder / "echo.log") as ready:
-        yield Server(int(str(ready["pid"])), str(ready["address"]), ca, (), float(str(ready["ready_s"])))
+        yield Server(
+            int(str(ready["pid"])), str(ready["address"]), ca, (), float(str(ready["ready_s"]))
+        )
 
 
-def closed_loop(server: Server, call: Callable[..., bytes], calls: int) -> tuple[float, list[float]]:
+def closed_loop(
+    server: Server, call: Callable[..., bytes], calls: int
+) -> tuple[float, list[float]]:
     """Server CPU a call and the latencies, in microseconds."""
     for _ in range(WARM_UP):
         call(b"", metadata=server.metadata)
@@ -170,7 +183,11 @@ def compare(servers: list[tuple[str, Server, str]], calls: int, rounds: int) -> 
                 cpu_us[name].append(cpu)
                 latencies[name] += times
     return [
-        Row(name, statistics.median(cpu_us[name]), *np.percentile(latencies[name], [50, 99]).tolist())
+        Row(
+            name,
+            statistics.median(cpu_us[name]),
+            *np.percentile(latencies[name], [50, 99]).tolist(),
+        )
         for name, _, _ in servers
     ]
 
@@ -266,12 +283,16 @@ def show(result: dict[str, object]) -> None:
         print(f"| {row['name']} | {cpu} | {row['p50_us']:.0f} | {row['p99_us']:.0f} |")
     print("\n| what | measured | goal |\n|---|---|---|")
     print(f"| edge above the echo, us of server CPU | {result['edge_cpu_us']:.0f} | 100 |")
-    print(f"| ready, s (first start / later) | {result['start_first_s']:.2f} / {result['start_s']:.2f} | 2 |")
+    print(
+        f"| ready, s (first start / later) | {result['start_first_s']:.2f} / {result['start_s']:.2f} | 2 |"
+    )
     print(f"| idle memory, MB | {result['rss_idle_mb']:.0f} | 150 |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=300, help="in each round")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--idle-s", type=float, default=10.0, help="0: leave the heavy solves out")

@@ -90,7 +90,9 @@ class ServerProcess:
 StartServer = Callable[..., ServerProcess]
 
 
-def launch(folder: Path, *arguments: str, data_dir: Path | None = None) -> ServerProcess:
+def launch(
+    folder: Path, *arguments: str, data_dir: Path | None = None, stderr: int | None = None
+) -> ServerProcess:
     """Start a server in folder and wait until it serves. Raises AssertionError with its log when it
     does not."""
     data_dir = data_dir or folder / "store"
@@ -99,7 +101,8 @@ def launch(folder: Path, *arguments: str, data_dir: Path | None = None) -> Serve
     command = [sys.executable, "-m", "ketgate_server", "--data-dir", str(data_dir)]
     command += ["--listen", "127.0.0.1:0", "--ready-file", str(ready_file), *arguments]
     with log_file.open("wb") as log:
-        process = subprocess.Popen(command, stderr=log, env=server_environment(), cwd=ROOT)
+        output = log if stderr is None else stderr
+        process = subprocess.Popen(command, stderr=output, env=server_environment(), cwd=ROOT)
     end_s = time.monotonic() + START_TIMEOUT_S
     while not ready_file.exists():
         if process.poll() is not None or time.monotonic() > end_s:
@@ -131,10 +134,10 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts servers of a test's own, with arguments, and ends them."""
     started: list[ServerProcess] = []
 
-    def start(*arguments: str, data_dir: Path | None = None) -> ServerProcess:
+    def start(*arguments: str, **options: Any) -> ServerProcess:
         folder = tmp_path / f"server-{len(started)}"
         folder.mkdir()
-        started.append(launch(folder, *arguments, data_dir=data_dir))
+        started.append(launch(folder, *arguments, **options))
         return started[-1]
 
     yield start
@@ -142,6 +145,25 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         if running.process.poll() is None:
             running.process.kill()
             running.process.wait()
+
+
+@pytest.fixture
+def run_server() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs a server that is expected to end by itself."""
+
+    def run(
+        *arguments: str, environment: dict[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "ketgate_server", *arguments],
+            env=server_environment() | (environment or {}),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+        )
+
+    return run
 
 
 @pytest.fixture

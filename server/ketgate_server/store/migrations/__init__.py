@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from ketgate_server.store.errors import StoreError
 
@@ -27,16 +28,18 @@ def upgrade(database: Path) -> None:
         engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None)
     )
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.begin() as connection:
-        config = configuration()
-        config.attributes["connection"] = connection
-        try:
+    config = configuration()
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
             command.upgrade(config, "head")
-        except CommandError as error:
-            raise StoreError(
-                f"{database} was written by a newer version of Ketgate ({error}); "
-                "start that version, or restore a back-up made by this one"
-            ) from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"cannot bring {database} up to date: {error}") from error
+    except CommandError as error:
+        raise StoreError(
+            f"{database} was written by a newer version of Ketgate ({error}); "
+            "start that version, or restore a back-up made by this one"
+        ) from error
 
 
 def configuration() -> Config:

@@ -1,0 +1,185 @@
+"""Load, cancellation, deadlines and the drain: what a caller and a service see."""
+
+import time
+
+import grpc
+import pytest
+from ketgate.server.v1 import server_service_pb2 as pb
+
+TIMEOUT_S = 30.0
+
+
+def version(answer):
+    return pb.GetServerInfoResponse.FromString(answer).version
+
+
+def test_one_unary_call_too_many_is_refused_at_once(make_puppet, gate, refused):
+    puppet = make_puppet(calls_max=3, streams_max=1)
+    puppet.unary = gate.unary
+    running = [puppet.future() for _ in range(2)]
+    gate.wait_entered(2)
+    refusal = refused(puppet.call_unary)
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY")
+    assert refusal.details["RetryInfo"].retry_delay.ToMilliseconds() > 0
+    assert refusal.info.metadata["limit"] == "rpc.calls_max"
+    gate.open.set()
+    assert [version(call.result()) for call in running] == ["done", "done"]
+    puppet.call_unary()  # the places are free again
+
+
+def test_streams_leave_unary_calls_their_threads(make_puppet, gate, refused):
+    puppet = make_puppet(calls_max=2, streams_max=1)
+    puppet.stream = gate.stream
+    stream = puppet.call_stream()
+    gate_first = next(stream)
+    gate.wait_entered()
+    assert version(gate_first) == "first"
+    assert refused(puppet.call_stream).info.metadata["limit"] == "rpc.streams_max"
+    puppet.call_unary()
+    gate.open.set()
+    assert version(next(stream)) == "done"
+    with pytest.raises(StopIteration):
+        next(stream)
+    list(puppet.call_stream())
+
+
+def test_large_requests_share_a_budget(make_puppet, gate, refused):
+    puppet = make_puppet(message_bytes_max=200_000, requests_bytes_max=200_000)
+    puppet.unary = gate.unary
+    large = b"\xa2\x06\xa0\x8d\x06" + bytes(100_000)
+    running = puppet.channel.unary_unary("/test.Puppet/Unary").future(
+        large, metadata=puppet.metadata, timeout=TIMEOUT_S
+    )
+    gate.wait_entered()
+    assert (
+        refused(lambda: puppet.call_unary(large)).info.metadata["limit"] == "rpc.requests_bytes_max"
+    )
+    gate.open.set()
+    running.result()
+    puppet.call_unary(large)
+
+
+def test_a_cancelled_call_reaches_the_service(puppet, gate):
+    puppet.unary = gate.unary
+    call = puppet.future()
+    gate.wait_entered()
+    call.cancel()
+    assert gate.cancelled.wait(TIMEOUT_S)
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_a_cancelled_stream_reaches_the_service(puppet, gate):
+    puppet.stream = gate.stream
+    stream = puppet.call_stream()
+    next(stream)
+    gate.wait_entered()
+    stream.cancel()
+    assert gate.cancelled.wait(TIMEOUT_S)
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_a_passed_deadline_reaches_the_service(puppet, gate):
+    puppet.unary = gate.unary
+    with pytest.raises(grpc.RpcError) as caught:
+        puppet.call_unary(timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert gate.cancelled.wait(TIMEOUT_S)
+
+
+def test_the_service_sees_the_time_that_is_left(puppet):
+    seen = []
+
+    def unary(call):
+        seen.append(call.remaining_s())
+        return pb.GetServerInfoResponse()
+
+    puppet.unary = unary
+    puppet.call_unary(timeout=20)
+    puppet.call_unary(timeout=None)
+    assert 0 < seen[0] <= 20
+    assert seen[1] == float("inf")
+
+
+def test_the_normal_end_of_a_call_cancels_nothing(puppet):
+    cancelled = []
+
+    def unary(call):
+        call.on_cancel(lambda: cancelled.append(call))
+        return pb.GetServerInfoResponse()
+
+    puppet.unary = unary
+    for _ in range(20):
+        puppet.call_unary()
+    puppet.server.stop()  # every callback of grpcio has run
+    assert cancelled == []
+
+
+def test_drain_refuses_new_calls_and_lets_running_ones_end(puppet, gate, refused):
+    puppet.unary = gate.unary
+    running = puppet.future()
+    gate.wait_entered()
+    puppet.edge.begin_drain()
+    refusal = refused(puppet.call_unary)
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert refusal.details["RetryInfo"].retry_delay.ToMilliseconds() > 0
+    assert not puppet.edge.wait_idle(0.01)
+    gate.open.set()
+    assert version(running.result()) == "done"
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_calls_told_to_stop_answer_with_the_best_so_far(puppet, gate):
+    puppet.unary = gate.unary
+    running = puppet.future()
+    gate.wait_entered()
+    puppet.edge.begin_drain()
+    puppet.edge.cancel_calls()
+    assert version(running.result()) == "best so far"
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_on_cancel_after_the_cancel_runs_at_once(puppet, gate):
+    late = []
+
+    def unary(call):
+        answer = gate.unary(call)
+        call.on_cancel(lambda: late.append("told"))
+        return answer
+
+    puppet.unary = unary
+    running = puppet.future()
+    gate.wait_entered()
+    puppet.edge.cancel_calls()
+    running.result()
+    assert late == ["told"]
+
+
+def test_a_call_that_sends_nothing_is_broken_off(puppet, gate, monkeypatch):
+    monkeypatch.setattr("ketgate_server.rpc.edge.MESSAGE_TIMEOUT_S", 0.0)
+    silent = iter(lambda: gate.open.wait(TIMEOUT_S), True)  # no request, and no end of them
+    call = puppet.channel.stream_unary("/test.Puppet/Unary").future(
+        silent, metadata=puppet.metadata
+    )
+    end_s = time.monotonic() + TIMEOUT_S
+    while not call.done() and time.monotonic() < end_s:
+        puppet.edge.break_off_silent_calls()
+    assert call.code() is grpc.StatusCode.CANCELLED
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_trailers_and_request_ids(puppet):
+    def unary(call):
+        call.set_trailer("x-own", "1")
+        return pb.GetServerInfoResponse()
+
+    puppet.unary = unary
+    call = puppet.channel.unary_unary("/test.Puppet/Unary")
+    _, made = call.with_call(b"", metadata=puppet.metadata)
+    trailers = dict(made.trailing_metadata())
+    assert trailers["x-own"] == "1"
+    assert trailers["x-ketgate-version"]
+    assert len(trailers["x-request-id"]) == 16
+    _, given = call.with_call(b"", metadata=(*puppet.metadata, ("x-request-id", "mine-7")))
+    assert dict(given.trailing_metadata())["x-request-id"] == "mine-7"
+    _, insane = call.with_call(b"", metadata=(*puppet.metadata, ("x-request-id", "x" * 129)))
+    assert len(dict(insane.trailing_metadata())["x-request-id"]) == 16
