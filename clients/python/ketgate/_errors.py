@@ -79,6 +79,8 @@ class InvalidArgument(KetgateError, ValueError):
         found = _EXPECTED_GIVEN.search(message)
         self.expected = expected or (found["expected"] if found else "")
         self.given = given or (found["given"].strip() if found else "")
+        if self.field and self.remedy == REMEDIES["FIELD_INVALID"]:
+            self.remedy = f"Change {self.field} as the message says."
         self.violations: tuple[tuple[str, str], ...] = ()
         """Every (field, description) that the server named."""
 
@@ -192,7 +194,7 @@ def from_rpc(error: Any, *, address: str = "", request_id: str = "") -> KetgateE
     made = kind(
         message,
         reason=reason,
-        field=details.violations[0][0] if details.violations else None,
+        field=details.violations[0][0] if details.violations else details.metadata.get("field"),
         remedy=remedy,
         request_id=details.metadata.get("request_id", "") or (request_id if status else ""),
         code=code,

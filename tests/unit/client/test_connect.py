@@ -1,4 +1,4 @@
-"""Where a server is found: arguments, environment, configuration file, ready file, in that order, and safely."""
+"""Where a server is found: arguments, environment, configuration, ready file; and what stays secret."""
 
 import json
 import os
@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ketgate
 import pytest
 from ketgate._connect import Endpoint, is_loopback, resolve
-
-import ketgate
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nof nobody\n-----END CERTIFICATE-----\n"
 

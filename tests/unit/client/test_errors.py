@@ -1,4 +1,4 @@
-"""Every refusal of a server becomes the exception that says what, where and what to do; some are tried again."""
+"""Every refusal becomes the exception that says what, where and what to do; some are tried again."""
 
 import asyncio
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
+import ketgate
 import pytest
 from ketgate._errors import _BY_REASON, REMEDIES
 from ketgate._retry import Retry
@@ -13,8 +14,6 @@ from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
 from ketgate.type.v1 import error_pb2, tensor_pb2
-
-import ketgate
 
 from .fake_server import FakeServer, answering, failing
 
@@ -83,7 +82,7 @@ def test_each_refusal_has_its_exception(
 
 
 def test_every_reason_of_the_contract_is_known() -> None:
-    reasons = {name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys()} - {
+    reasons = {name.removeprefix("ERROR_REASON_") for name, _ in error_pb2.ErrorReason.items()} - {
         "UNSPECIFIED"
     }
     assert reasons <= set(REMEDIES)

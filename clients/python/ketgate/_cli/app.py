@@ -1,23 +1,34 @@
-"""The command's parts, put together."""
+"""The command's parts, put together: only the one that was asked for is imported, so that it starts quickly."""
 
+from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 
-from ketgate._cli.demo import demo
-from ketgate._cli.listing import info, solvers
-from ketgate._cli.optimize import optimize
-from ketgate._cli.serve import serve
-from ketgate._cli.token import token
 from ketgate._version import VERSION
 
-app = typer.Typer(
-    help="Ketgate: one typed gRPC door to hybrid classical-quantum compute.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+# In the order of the help.
+COMMANDS = ("serve", "demo", "optimize", "solvers", "info", "load", "token")
+_MODULES = {"solvers": "listing", "info": "listing"}
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The command for these arguments: with the one part that they name, or with all where none is named."""
+    app = typer.Typer(
+        help="Ketgate: one typed gRPC door to hybrid classical-quantum compute.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    named = arguments[0] if arguments else ""
+    for name in (named,) if named in COMMANDS else COMMANDS:
+        part = getattr(import_module(f"ketgate._cli.{_MODULES.get(name, name)}"), name)
+        if isinstance(part, typer.Typer):
+            app.add_typer(part, name=name)
+        else:
+            app.command(name)(part)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -26,7 +37,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False,
@@ -37,13 +47,3 @@ def _options(
     ),
 ) -> None:
     """Ketgate: one typed gRPC door to hybrid classical-quantum compute."""
-
-
-app.command()(serve)
-app.command()(demo)
-app.command()(optimize)
-app.command()(solvers)
-app.command()(info)
-if find_spec("ketgate._cli.load") is not None:
-    app.command()(import_module("ketgate._cli.load").load)
-app.add_typer(token, name="token")

@@ -120,21 +120,20 @@ class _Aloud:
 
     def __init__(self) -> None:
         self._console = console()
-        self._bound: float | None = None
+        self._shown = ("", "")
 
     def line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
 
     def begin(self) -> None:
-        self._bound = None
-        self.line(
-            f"   {'seconds':>8}  {'objective':>12}  {'proven bound':>12}  {'gap':>9}  found by"
-        )
+        self._shown = ("", "")
+        self.line(f"   {'seconds':>8}  {'objective':>12}  {'proven bound':>12}  {'gap':>9}  found by")
 
     def event(self, event: ProgressEvent) -> None:
-        """Better solutions and better bounds."""
-        if event.improved or event.bound != self._bound:
-            self._bound = event.bound
+        """Better solutions and better bounds, where seven digits show that they are."""
+        shown = (figure(event.objective, 7), figure(event.bound, 7))
+        if shown != self._shown:
+            self._shown = shown
             self._row(event.time_s, event.objective, event.bound, event.gap, event.solver)
 
     def end(self, result: Result) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ketgate._cli.serve import require_server
-from ketgate._errors import ServerNotFound
+from ketgate._errors import ServerNotFound, Unavailable
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -48,7 +48,12 @@ def local_server() -> Iterator[Path]:
             )
         try:
             _wait_until_ready(process, ready_file, log_file)
-            yield ready_file
+            try:
+                yield ready_file
+            except Unavailable as error:
+                if process.poll() is None:
+                    raise
+                raise _ended(process, log_file, "ended while it was needed") from error
         finally:
             _stop(process)
 
@@ -62,9 +67,13 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", ready_file: Path, log_
         if process.poll() is not None:
             break
         time.sleep(_POLL_S)
+    raise _ended(process, log_file, "did not start")
+
+
+def _ended(process: "subprocess.Popen[bytes]", log_file: Path, what: str) -> ServerNotFound:
     told = log_file.read_text(encoding="utf-8", errors="replace")[-_LOG_CHARACTERS_SHOWN:]
-    raise ServerNotFound(
-        f"the server did not start (exit status {process.poll()}):\n{told}",
+    return ServerNotFound(
+        f"the server {what} (exit status {process.poll()}); the end of its log:\n{told}",
         remedy="See what it says; `ketgate serve` starts it by itself.",
     )
 

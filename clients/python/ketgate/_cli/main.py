@@ -21,11 +21,11 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_ERROR)
-    from ketgate._cli.app import app
+    from ketgate._cli.app import build
     from ketgate._errors import KetgateError
 
     try:
-        app(prog_name="ketgate")
+        build(sys.argv[1:])(prog_name="ketgate")
     except KetgateError as error:
         _tell(error)
         sys.exit(EXIT_ERROR)

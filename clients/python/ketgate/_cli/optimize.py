@@ -93,8 +93,9 @@ def optimize(
 ) -> None:
     """Optimise a portfolio from prices, or solve a spec.
 
-    Ctrl-C ends the search and shows the best so far. Exit status: 0 solved, 1 error, 2 usage, 3 no
-    solution.
+    Ctrl-C ends the search and shows the best so far.
+
+    Exit status: 0 solved, 1 error, 2 wrong usage, 3 no solution.
     """
     if (prices is None) == (spec is None):
         raise typer.BadParameter("give a CSV of prices, or --spec FILE")

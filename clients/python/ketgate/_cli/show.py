@@ -12,7 +12,7 @@ from ketgate._portfolio_result import FrontierResult, PortfolioResult
 from ketgate._result import Result
 
 ROWS_MAX = 40
-_WIDTH_WITHOUT_TERMINAL = 110
+_WIDTH_WITHOUT_TERMINAL = 120
 
 
 def console() -> Console:
@@ -30,9 +30,6 @@ def print_table(
 ) -> None:
     """A table; right: the columns of numbers."""
     table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_header=any(columns),
@@ -41,7 +38,9 @@ def print_table(
         table.add_column(column, justify="right" if i in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    console().print(table)
+    out = console()
+    out.print(f"[bold]{escape(title)}[/bold]")
+    out.print(table)
 
 
 def percent(value: float | None) -> str:

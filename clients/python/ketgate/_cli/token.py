@@ -106,7 +106,7 @@ def _tokens(data_dir: Path | None) -> Iterator[Any]:
         finally:
             store.close()
     except StoreError as error:
-        raise InvalidArgument(str(error), field="token") from None
+        raise InvalidArgument(str(error), field="token", reason="") from None
     except OSError as error:
         raise InvalidArgument(
             f"{folder} cannot be used: {error.strerror}", field="--data-dir"
