@@ -71,6 +71,11 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         """Threads for what has none of its own."""
         return self._unary_lane.pool
 
+    @property
+    def methods(self) -> list[str]:
+        """Full names of the methods served."""
+        return list(self._handlers)
+
     def add_service(self, service: Service) -> None:
         for name, method in service.methods.items():
             endpoint = Endpoint(wrap(method), streams=method.stream is not None, role=method.role)
