@@ -7,7 +7,7 @@ caller's own form: spins -1 and +1, binaries 0 and 1, weights.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from ketgate_native.monitor import Monitor
@@ -209,6 +209,15 @@ class SolveOptions:
     pool_size: int = 1
     initial: NDArray[Any] | None = None
     feasibility_tolerance: float = 1e-9
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """A solver that knows for some problems how long it takes at most."""
+
+    def work_seconds(self, problem: Problem, options: SolveOptions) -> float | None:
+        """Seconds, about, where the work is known beforehand; None where the limits decide. What
+        takes a few milliseconds runs at once, at normal priority, and does not wait for a slot."""
 
 
 def sense_sign(sense: Sense) -> float:

@@ -10,7 +10,7 @@ from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import registry
 from ketgate_server.optimization.admission import Admission
-from ketgate_server.optimization.base import Problem, SolveOptions, StopReason
+from ketgate_server.optimization.base import Estimating, Problem, SolveOptions, StopReason
 from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Chosen, Clock, Race
 
@@ -162,8 +162,9 @@ def work_seconds(problem: Problem, options: SolveOptions, chosen: Sequence[Chose
     """Seconds of work at most, where it is known to be small; None where the limits decide."""
     total = 0.0
     for choice in chosen:
-        estimate = getattr(choice.solver, "work_seconds", None)
-        seconds = None if estimate is None else estimate(problem, options)
+        seconds = None
+        if isinstance(choice.solver, Estimating):
+            seconds = choice.solver.work_seconds(problem, options)
         if seconds is None:
             return None
         total += seconds

@@ -29,6 +29,11 @@ def solve(program: Program, task: Task, near: Solved | None = None) -> Solved:
     if program.turnover(free.weights) <= limit + 1e-13:
         return free
     high, work = _affordable(program, limit, free, task)
+    if (
+        high.status is Status.NO_SOLUTION and high.weights is not None
+    ):  # stopped: better than nothing
+        objective = program.objective(high.weights)
+        return Solved(Status.FEASIBLE, high.weights, objective, free.bound, work=work)
     if high.weights is None:
         return Solved(high.status, work=work)
     return _between(program, free, high, limit, work, task)
@@ -110,14 +115,15 @@ def _affordable(program: Program, limit: float, free: Solved, task: Task) -> tup
     for _ in range(40):
         tried = solve_priced(program, price, task, free.warm)
         work += tried.work
-        if tried.weights is None:
-            return tried, work
+        if tried.weights is None or tried.status is Status.NO_SOLUTION:
+            break
         # At the least turnover there is, no price brings it lower, but rounding may leave it above
         # the limit.
         if program.turnover(tried.weights) <= max(limit, reached + 1e-13):
             return tried, work
         price *= 4.0
-    return Solved(Status.NO_SOLUTION), work
+    known = reached <= limit
+    return replace(least, status=Status.NO_SOLUTION, weights=least.weights if known else None), work
 
 
 def _least_turnover(program: Program) -> Program:

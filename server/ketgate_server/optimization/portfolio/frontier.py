@@ -169,36 +169,27 @@ class Walk:
 
     def run(self) -> Frontier | None:
         """The frontier as far as the limits let it be walked; None without a single portfolio."""
-        high = self._most_return()
-        if high is None and self.status is Status.INFEASIBLE:
+        discrete = self.problem.constraints.discrete
+        # A discrete search starts from the portfolio of the greatest return, which holds every target.
+        most = greatest_return(self.problem, self.task, net=False) if discrete else None
+        if most is not None and most.status is Status.INFEASIBLE:
+            self.status = Status.INFEASIBLE
             return None
-        solve = self._discrete if self.problem.constraints.discrete else self._continuous
+        self._start = None if most is None else most.weights
+        solve = self._discrete if discrete else self._continuous
         low = solve(build(self.problem, scale=2.0))
         if low is None:
             return None
         self.low_bound = self.bounds[0]
-        if high is None:
+        most = most or greatest_return(self.problem, self.task, net=False)
+        if most.weights is None or most.status is not Status.OPTIMAL:
             self.status = Status.FEASIBLE
             return self._frontier()
+        high = most.weights
         ends = float(self.expected @ low), float(self.expected @ high)
         if ends[1] - ends[0] > 1e-12 * max(1.0, abs(ends[1])):
             self._between(np.linspace(*ends, self.points)[1:], solve)
         return self._frontier()
-
-    def _most_return(self) -> Array | None:
-        """A portfolio of the greatest expected return; others of it may have less risk."""
-        if self.problem.constraints.discrete:
-            most = greatest_return(self.problem, self.task, net=False)
-            self._start = most.weights
-            if most.status is not Status.OPTIMAL:
-                self._settle(most.status)
-            return most.weights if most.status is Status.OPTIMAL else None
-        program = build(self.problem, scale=0.0, returns=1.0, cost=0.0)
-        found = continuous.solve(program, self.task)
-        self.work += found.work
-        if found.status is not Status.OPTIMAL:
-            self._settle(found.status)
-        return found.weights if found.status is Status.OPTIMAL else None
 
     def _between(self, targets: Array, solve: Callable[[Program], Array | None]) -> None:
         for target in targets:

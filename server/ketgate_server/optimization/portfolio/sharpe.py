@@ -93,7 +93,8 @@ def maximise(problem: PortfolioProblem, task: Task) -> SharpeResult:
     high, more, status = _most_return(problem, task)
     work += more
     if high is None:
-        return SharpeResult(status, work=work)
+        known = None if status is Status.INFEASIBLE else low.weights
+        return SharpeResult(status, known, work=work)
     best, bound = max(low.candidate, high.candidate, key=_by_ratio), np.inf
     floor = 2.0 * max(low.solved.bound, 0.0)
     for step in range(STEPS_MAX):
