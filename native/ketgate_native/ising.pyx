@@ -130,8 +130,9 @@ cdef class _Run:
         self.problem, self.monitor = problem, monitor
         cdef int capacity = _count(pool, "pool", 1, POOL_MAX)
         cdef const int8_t[:, ::1] states
-        cdef bytes name = None if isa is None else str(isa).encode()
-        self.run.isa = kg_isa_named(NULL if name is None else <const char *>name)
+        cdef bytes name = b"" if isa is None else str(isa).encode()
+        cdef char *name_at = NULL if isa is None else <char *>name
+        self.run.isa = kg_isa_named(name_at)
         if self.run.isa is NULL:
             raise ValueError(f"isa: expected 'base', 'avx2' or 'avx512', one that this CPU has, given {isa!r}")
         self.run.p = &problem.problem
@@ -199,7 +200,7 @@ def anneal(Ising problem not None, *, sweeps, replicas=32, seed=0, beta_start=No
            threads=1, pool=1, Monitor monitor=None, isa=None):
     cdef _Run r = _Run(problem, seed, initial, threads, pool, monitor, isa)
     cdef kg_schedule s = r.schedule(_count(sweeps, "sweeps", 0, INT64_MAX), beta_start, beta_end)
-    cdef int count = _count(replicas, "replicas", 1, 1 << 24)
+    cdef int count = _count(replicas, "replicas", 1, 1 << 20)
     with nogil:
         kg_run_begin(&r.run)
         if r.run.p.n:
@@ -227,7 +228,7 @@ def tabu(Ising problem not None, *, iterations, restarts=1, seed=0, tenure=None,
          Monitor monitor=None, isa=None):
     cdef _Run r = _Run(problem, seed, initial, threads, pool, monitor, isa)
     cdef int64_t steps = _count(iterations, "iterations", 0, INT64_MAX)
-    cdef int count = _count(restarts, "restarts", 1, 1 << 24)
+    cdef int count = _count(restarts, "restarts", 1, 1 << 20)
     cdef int kept = 0 if tenure is None else _count(tenure, "tenure", 1, 1 << 24)
     with nogil:
         kg_run_begin(&r.run)

@@ -6,6 +6,7 @@
 #include "ising.h"
 
 int kg_run_stopped(kg_run *run) {
+    if (atomic_load_explicit(&run->interrupted, memory_order_relaxed)) return 1; /* thousands of items may yet ask */
     if (run->monitor && kg_should_stop(run->monitor)) {
         atomic_store_explicit(&run->interrupted, 1, memory_order_relaxed);
         return 1;

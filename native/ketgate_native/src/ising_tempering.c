@@ -98,12 +98,14 @@ static void temper(void *context, int index) {
         offer_lowest(&l, run);
         exchange(&l, &rng, (int)(t / SWEEPS_PER_EXCHANGE) & 1);
     }
-    if (started) {
-        for (int k = 0; k < l.count; k++) {
-            if (going) going = kg_block_descend(&l.blocks[k]);
-            kg_block_measure(&l.blocks[k]);
-            kg_block_offer(&l.blocks[k], l.blocks[k].lanes);
-        }
+    if (started && !going) { /* stopped: with real weights each evaluation takes long, so one must do */
+        measure(&l);
+        offer_lowest(&l, run);
+    }
+    for (int k = 0; going && k < l.count; k++) {
+        going = kg_block_descend(&l.blocks[k]);
+        kg_block_measure(&l.blocks[k]);
+        kg_block_offer(&l.blocks[k], l.blocks[k].lanes);
     }
     for (int k = 0; l.blocks && k < l.count; k++) kg_block_free(&l.blocks[k]);
     free(l.blocks), free(l.spins);
