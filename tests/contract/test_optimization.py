@@ -18,7 +18,8 @@ from ..specs import binary, fill_sparse, ising, linear, qubo, random_couplings, 
 
 Metadata = tuple[tuple[str, str], ...]
 OVERSHOOT_S = 0.3
-"""Not the promise (50 ms) but what a busy test machine must keep; the benchmarks measure the promise."""
+"""Not the promise (50 ms) but what a busy test machine must keep; the benchmarks measure the
+promise."""
 
 
 @pytest.fixture

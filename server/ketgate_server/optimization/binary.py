@@ -1,6 +1,7 @@
 """Binary quadratic programs: a QUBO under linear rows, which are kept as they are."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class BinaryProblem:
         self.num_constraints = rows.count
         self.tolerance = 0.0 if rows.exact else tolerance
         self.warnings: Sequence[str] = ()
+        self.preparing_s = 0.0
+        """Time that building the kernel took."""
         self._kernel: BinaryProgram | None = None
         self._kernel_lock = threading.Lock()
 
@@ -44,6 +47,7 @@ class BinaryProblem:
 
         with self._kernel_lock:
             if self._kernel is None:
+                started = time.monotonic()
                 f, a = self.function, self.rows.matrix
                 # The kernel's tolerance is relative to a row's magnitude; ours is absolute.
                 largest = float(self.rows.magnitudes.max(initial=1.0))
@@ -60,6 +64,7 @@ class BinaryProblem:
                     f.offset,
                     feasibility_tolerance=self.tolerance / max(largest, 1.0),
                 )
+                self.preparing_s = time.monotonic() - started
             return self._kernel
 
     def evaluate(self, values: NDArray[Any]) -> Evaluation:

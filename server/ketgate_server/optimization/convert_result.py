@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from google.protobuf import duration_pb2
-from ketgate.optimization.v1 import optimization_service_pb2, program_pb2, result_pb2, solver_pb2
+from ketgate.optimization.v1 import optimization_service_pb2, result_pb2, solver_pb2
 
 from ketgate_server.optimization import registry
 from ketgate_server.optimization.base import (
@@ -25,11 +25,11 @@ from ketgate_server.optimization.scoreboard import Improvement, Verified
 from ketgate_server.optimization.tensors import write_tensor
 
 NANOSECONDS = 1_000_000_000
-STATUSES = {s: result_pb2.SolveStatus.Value(f"SOLVE_STATUS_{s.name}") for s in Status}
-STOP_REASONS = {s: result_pb2.StopReason.Value(f"STOP_REASON_{s.name}") for s in StopReason}
-SENSES = {s: program_pb2.ObjectiveSense.Value(f"OBJECTIVE_SENSE_{s.name}") for s in Sense}
-KINDS = {k: solver_pb2.ProblemKind.Value(f"PROBLEM_KIND_{k.name}") for k in ProblemKind}
-PROOFS = {p: solver_pb2.Proof.Value(f"PROOF_{p.name}") for p in Proof}
+STATUSES = {status: f"SOLVE_STATUS_{status.name}" for status in Status}
+STOP_REASONS = {reason: f"STOP_REASON_{reason.name}" for reason in StopReason}
+SENSES = {sense: f"OBJECTIVE_SENSE_{sense.name}" for sense in Sense}
+KINDS = {kind: f"PROBLEM_KIND_{kind.name}" for kind in ProblemKind}
+PROOFS = {proof: f"PROOF_{proof.name}" for proof in Proof}
 
 
 def write_result(

@@ -1,6 +1,7 @@
 """Ising energies and QUBOs: one kind of problem with two alphabets."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ class IsingProblem:
         self.function = function
         self.size = function.size
         self.warnings: Sequence[str] = ()
+        self.preparing_s = 0.0
+        """Time that building the kernel took."""
         self._kernel: Ising | None = None
         self._kernel_lock = threading.Lock()
 
@@ -35,9 +38,11 @@ class IsingProblem:
         with self._kernel_lock:
             if self._kernel is None:
                 f = self.function
+                started = time.monotonic()
                 build = Ising if f.alphabet is Alphabet.SPIN else Ising.from_qubo
                 q = f.quadratic
                 self._kernel = build(f.linear, q.row, q.column, q.value, f.offset)
+                self.preparing_s = time.monotonic() - started
             return self._kernel
 
     def evaluate(self, values: NDArray[Any]) -> Evaluation:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
+from ketgate.optimization.v1 import solver_pb2
 
 from ketgate_server.errors import FieldError
 from ketgate_server.limits import Limit
@@ -80,10 +81,10 @@ class OptimizationServicer:
         call: Call,  # noqa: ARG002
         request: pb.ListSolversRequest,
     ) -> pb.ListSolversResponse:
-        kinds = {number: kind for kind, number in convert_result.KINDS.items()}
-        if request.problem and request.problem not in kinds:
+        known = {solver_pb2.ProblemKind.Value(name): k for k, name in convert_result.KINDS.items()}
+        if request.problem and request.problem not in known:
             raise FieldError("problem", expected="a kind of problem", given=request.problem)
-        wanted = kinds.get(request.problem)
+        wanted = known.get(request.problem)
         listed = [s for s in registry.solvers().values() if wanted is None or wanted in s.problems]
         start, size = _read_page(request, [solver.name for solver in listed])
         page = listed[start : start + size]

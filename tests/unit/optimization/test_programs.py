@@ -1,4 +1,5 @@
-"""Binary quadratic, linear and mixed-integer programs against oracles, and conflicts against their definition."""
+"""Binary quadratic, linear and mixed-integer programs against oracles, and conflicts against their
+definition."""
 
 import math
 from collections.abc import Callable

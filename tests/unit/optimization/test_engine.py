@@ -1,0 +1,144 @@
+"""From problem to result: limits of memory and time, what runs at once, and what a caller may
+expect of each."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ketgate.optimization.v1 import optimization_service_pb2 as pb
+from ketgate.optimization.v1 import result_pb2
+from ketgate_server.errors import KetgateError, LimitError, Reason
+from ketgate_server.limits import LIMITS
+from ketgate_server.optimization import registry
+from ketgate_server.optimization.base import Estimating, StopReason
+from ketgate_server.optimization.engine import MARGIN_S, Caller, make_clock
+from ketgate_server.optimization.service import OptimizationServicer
+
+from ...specs import LocalCall, ising, random_couplings
+
+SERVICER = OptimizationServicer(LIMITS, 2)
+
+
+def caller(remaining_s: float) -> Caller:
+    return Caller(time.monotonic(), remaining_s, lambda: False, lambda callback: None)
+
+
+def clock_of(limit_s: float, remaining_s: float) -> tuple[float, StopReason]:
+    spec = ising(np.zeros((2, 2)))
+    spec.time_limit.FromNanoseconds(int(limit_s * 1e9))
+    from ketgate_server.optimization.convert import read_spec
+
+    _, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    clock = make_clock(options, caller(remaining_s))
+    return clock.limit_s, clock.deadline_reason
+
+
+def test_the_earlier_of_limit_and_deadline_ends_a_solve() -> None:
+    limit, reason = clock_of(5.0, float("inf"))
+    assert (round(limit, 3), reason) == (5.0, StopReason.TIME_LIMIT)
+    limit, reason = clock_of(5.0, 2.0)
+    assert limit == pytest.approx(2.0 - 0.04, abs=1e-3)
+    assert reason is StopReason.DEADLINE
+    limit, _ = clock_of(5.0, 0.5)
+    assert limit == pytest.approx(0.5 - MARGIN_S, abs=1e-3)
+
+
+def test_a_deadline_that_has_passed_is_an_error() -> None:
+    with pytest.raises(KetgateError) as refusal:
+        SERVICER.solve(LocalCall(remaining_s=-1.0), pb.SolveRequest(spec=ising(np.zeros((2, 2)))))
+    assert refusal.value.reason is Reason.DEADLINE_EXCEEDED
+
+
+def test_memory_over_the_limit_is_refused_before_any_work() -> None:
+    limits = dict(LIMITS)
+    limits["optimization.memory_bytes_max"] = replace(
+        LIMITS["optimization.memory_bytes_max"], value=1 << 20
+    )
+    servicer = OptimizationServicer(limits, 2)
+    for validate_only in (False, True):
+        request = pb.SolveRequest(
+            spec=ising(random_couplings(60, 0.5, 1)), validate_only=validate_only
+        )
+        with pytest.raises(LimitError) as refusal:
+            servicer.solve(LocalCall(), request)
+        assert refusal.value.limit == "optimization.memory_bytes_max"
+
+
+def test_an_estimate_needs_no_slot() -> None:
+    limits = dict(LIMITS)
+    limits["optimization.solves_max"] = replace(LIMITS["optimization.solves_max"], value=0)
+    limits["optimization.solves_queued_max"] = replace(
+        LIMITS["optimization.solves_queued_max"], value=0
+    )
+    servicer = OptimizationServicer(limits, 2)
+    request = pb.SolveRequest(spec=ising(random_couplings(60, 0.5, 1)), validate_only=True)
+    assert servicer.solve(LocalCall(), request).estimate.num_variables == 60
+    with pytest.raises(KetgateError) as refusal:
+        servicer.solve(LocalCall(), pb.SolveRequest(spec=request.spec))
+    assert refusal.value.reason is Reason.SERVER_BUSY
+
+
+def test_a_cancelled_unary_call_ends_with_its_best() -> None:
+    call = LocalCall()
+    call.cancel()
+    with pytest.raises(KetgateError) as refusal:
+        SERVICER.solve(call, pb.SolveRequest(spec=ising(random_couplings(60, 0.5, 1))))
+    assert refusal.value.reason is Reason.CANCELLED
+
+
+def test_cancelling_a_stream_ends_it_with_a_result() -> None:
+    call = LocalCall()
+    spec = ising(random_couplings(100, 0.5, 1))
+    spec.time_limit.seconds = 60
+    last = None
+    for event in SERVICER.solve_stream(call, pb.SolveStreamRequest(spec=spec)):
+        last = event
+        if event.HasField("incumbent"):
+            call.cancel()
+    assert last is not None
+    assert last.result.stop_reason == result_pb2.STOP_REASON_CANCELLED
+    assert last.result.solutions
+
+
+def test_a_work_limit_and_a_target_run_on_one_thread() -> None:
+    spec = ising(random_couplings(40, 0.5, 1))
+    spec.solvers.add(name="tabu")
+    spec.work_limit, spec.target_objective, spec.threads = 500, -1.0, 2
+    assert SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec)).result.threads == 1
+
+
+def test_a_limit_of_time_only_cuts_short() -> None:
+    """The same work under another time limit gives the same bytes."""
+    answers = []
+    for seconds in (20, 40):
+        spec = ising(random_couplings(60, 0.3, 1))
+        spec.solvers.add(name="local-search")
+        spec.seed, spec.work_limit, spec.time_limit.seconds = 9, 300_000, seconds
+        result = SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec)).result
+        answers.append(result.solutions[0].SerializeToString())
+    assert answers[0] == answers[1]
+
+
+def test_the_drawn_seed_repeats_the_run() -> None:
+    spec = ising(random_couplings(60, 0.3, 1))
+    spec.solvers.add(name="annealing")
+    spec.work_limit = 3
+    first = SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec)).result
+    spec.seed = first.seed
+    second = SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec)).result
+    assert [s.values.data for s in first.solutions] == [s.values.data for s in second.solutions]
+
+
+def test_every_solver_describes_itself() -> None:
+    for name, solver in registry.solvers().items():
+        assert solver.name == name
+        assert solver.problems
+        assert solver.description.endswith(".")
+        names = [parameter.name for parameter in solver.parameters]
+        assert len(set(names)) == len(names)
+        for parameter in solver.parameters:
+            if isinstance(parameter.default, (int, float)) and parameter.minimum is not None:
+                assert parameter.maximum is not None
+                assert parameter.minimum <= parameter.default <= parameter.maximum
+    assert isinstance(registry.solvers()["exhaustive"], Estimating)
