@@ -13,6 +13,7 @@ cdef extern from "src/miqp.h" nogil:
     ctypedef struct mq_request:
         int n, m
         const double *Q
+        const double *diagonal
         const double *c
         const double *A
         const double *row_lower
@@ -112,34 +113,58 @@ def _matrix(name, value, shape):
         raise ValueError(f"{name}: expected numbers, given {type(value).__name__}") from error
     if array.ndim != 2 or any(want is not None and want != have for want, have in zip(shape, array.shape)):
         raise ValueError(f"{name}: expected shape {shape}, given {array.shape}".replace("None", "any"))
-    if not np.isfinite(array).all():
+    if array.size == 0:
+        return array
+    largest = max(array.max(), -array.min())  # nan if there is one
+    if not np.isfinite(largest):
         i, j = (int(k) for k in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name}[{i},{j}]: expected a finite number, given {array[i, j]}")
-    if array.size and np.abs(array).max() > _SIZE_MAX:
-        raise ValueError(f"{name}: expected sizes up to {_SIZE_MAX:g}, given {np.abs(array).max():g}")
+    if largest > _SIZE_MAX:
+        raise ValueError(f"{name}: expected sizes up to {_SIZE_MAX:g}, given {largest:g}")
     return array
 
 
+def _symmetric(q):
+    """q, with rounding between its halves averaged away; by tiles, as a transposed pass over a large matrix is slow."""
+    n = q.shape[0]
+    largest = max(q.max(), -q.min(), 1e-300) if n else 0.0
+    even = q
+    for i in range(0, n, 256):
+        for j in range(0, i + 1, 256):
+            one, other = q[i:i + 256, j:j + 256], q[j:j + 256, i:i + 256].T
+            if np.array_equal(one, other):
+                continue
+            skew = np.abs(one - other)
+            if skew.max() > 1e-9 * largest:
+                a, b = (int(k) for k in np.unravel_index(skew.argmax(), skew.shape))
+                raise ValueError(f"quadratic[{i + a},{j + b}]: expected a symmetric matrix, given {one[a, b]} against "
+                                 f"{other[a, b]}")
+            if even is q:
+                even = q.copy()
+            mean = (one + other) / 2
+            even[i:i + 256, j:j + 256] = mean
+            even[j:j + 256, i:i + 256] = mean.T
+    return even
+
+
 def _quadratic(quadratic):
+    """The dense form, and a diagonal whose removal leaves it semidefinite, where that is known."""
     if isinstance(quadratic, Factor) or (isinstance(quadratic, tuple) and len(quadratic) == 2):
         loadings = _matrix("quadratic.loadings", quadratic[0], (None, None))
         n = loadings.shape[0]
         diagonal = _not_negative("quadratic.diagonal", _vector("quadratic.diagonal", quadratic[1], n))
         q = loadings @ loadings.T
         q[np.diag_indices(n)] += diagonal
-        return q
+        return q, diagonal
     q = _matrix("quadratic", quadratic, (None, None))
     n = q.shape[0]
     if q.shape != (n, n):
         raise ValueError(f"quadratic: expected a square matrix, given {q.shape}")
-    skew = np.abs(q - q.T)
-    if n and skew.max() > 1e-9 * max(np.abs(q).max(), 1e-300):
-        i, j = (int(k) for k in np.unravel_index(skew.argmax(), q.shape))
-        raise ValueError(f"quadratic[{i},{j}]: expected a symmetric matrix, given {q[i, j]} against {q[j, i]}")
+    symmetric = _symmetric(q)
     if n and q.diagonal().min() < 0:
         i = int(q.diagonal().argmin())
         raise ValueError(f"quadratic[{i},{i}]: expected a positive semidefinite matrix, given {q[i, i]} on the diagonal")
-    return np.ascontiguousarray((q + q.T) / 2)
+    return symmetric, None
 
 
 def _finite_bounds(lower, upper, rows, row_lower, row_upper, book, turnover):
@@ -176,10 +201,31 @@ def _base_isa(isa):
     return isa == "base"
 
 
-def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardinality_max=None, cardinality_min=0,
-          position_min=None, lot=None, book=None, buy_cost=None, sell_cost=None, turnover=None, initial=None,
-          gap_absolute=0.0, gap_relative=1e-9, nodes_max=None, pool_max=16, seed=0, isa=None, Monitor monitor=None):
-    q_array = _quadratic(quadratic)
+class _Problem(NamedTuple):
+    """Checked arguments: contiguous float64, bounds finite."""
+
+    quadratic: object
+    diagonal: object
+    linear: object
+    rows: object
+    row_lower: object
+    row_upper: object
+    lower: object
+    upper: object
+    position_min: object
+    lot: object
+    book: object
+    buy: object
+    sell: object
+    initial: object
+    turnover: float
+    names_min: int
+    names_max: int
+
+
+def _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min, position_min,
+             lot, book, buy_cost, sell_cost, turnover, initial):
+    q_array, diagonal = _quadratic(quadratic)
     n = q_array.shape[0]
     c_array = _vector("linear", linear, n)
     a_array = np.zeros((0, n)) if rows is None else _matrix("rows", rows, (None, n))
@@ -210,6 +256,18 @@ def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardin
     if k_min > 0 and ((least <= 0) & (lots <= 0)).any():
         i = int(np.argmax((least <= 0) & (lots <= 0)))
         raise ValueError(f"position_min[{i}]: expected more than 0 with cardinality_min, given {least[i]}")
+    start = None if initial is None else _vector("initial", initial, n)
+    low_array, up_array = _finite_bounds(low_given, up_given, a_array, row_low, row_up, held, trade)
+    for name, array in (("lower", low_array), ("upper", up_array)):
+        if not np.isfinite(array).all():
+            i = int(np.argmax(~np.isfinite(array)))
+            raise ValueError(f"{name}[{i}]: expected a finite bound, or rows or a turnover that imply one, given {array[i]}")
+    return _Problem(q_array, diagonal, c_array, a_array, row_low, row_up, low_array, up_array, least, lots, held, buy,
+                    sell, start, trade, k_min, min(k_max, n))
+
+
+def _check_options(gap_absolute, gap_relative, nodes_max, pool_max, seed):
+    """The limit of nodes as a number."""
     if not gap_absolute >= 0 or not gap_relative >= 0:
         raise ValueError(f"gap_absolute, gap_relative: expected at least 0, given {gap_absolute}, {gap_relative}")
     nodes = INT64_MAX if nodes_max is None else int(nodes_max)
@@ -219,20 +277,24 @@ def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardin
         raise ValueError(f"pool_max: expected 1 to 4096, given {pool_max}")
     if not -2**63 <= int(seed) < 2**64:
         raise ValueError(f"seed: expected a 64-bit number, given {seed}")
-    start = None if initial is None else _vector("initial", initial, n)
-    low_array, up_array = _finite_bounds(low_given, up_given, a_array, row_low, row_up, held, trade)
-    for name, array in (("lower", low_array), ("upper", up_array)):
-        if not np.isfinite(array).all():
-            i = int(np.argmax(~np.isfinite(array)))
-            raise ValueError(f"{name}[{i}]: expected a finite bound, or rows or a turnover that imply one, given {array[i]}")
-    if (low_array > up_array).any():
-        return MIQPResult(None, np.inf, np.inf, "infeasible", 0, 0, [], Timings(0.0, 0.0))
+    return nodes
 
-    cdef const double[:, ::1] q_view = q_array
-    cdef const double[:, ::1] a_view = a_array
-    cdef const double[::1] c_view = c_array, row_low_view = row_low, row_up_view = row_up
-    cdef const double[::1] low_view = low_array, up_view = up_array, least_view = least, lot_view = lots
-    cdef const double[::1] held_view = held, buy_view = buy, sell_view = sell, start_view = start
+
+def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardinality_max=None, cardinality_min=0,
+          position_min=None, lot=None, book=None, buy_cost=None, sell_cost=None, turnover=None, initial=None,
+          gap_absolute=0.0, gap_relative=1e-9, nodes_max=None, pool_max=16, seed=0, isa=None, Monitor monitor=None):
+    given = _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min,
+                     position_min, lot, book, buy_cost, sell_cost, turnover, initial)
+    cdef int64_t nodes = _check_options(gap_absolute, gap_relative, nodes_max, pool_max, seed)
+    cdef int n = len(given.linear), m = len(given.rows)
+    if (given.lower > given.upper).any():
+        return MIQPResult(None, np.inf, np.inf, "infeasible", 0, 0, [], Timings(0.0, 0.0))
+    cdef const double[:, ::1] q_view = given.quadratic, a_view = given.rows
+    cdef const double[::1] c_view = given.linear, row_low_view = given.row_lower, row_up_view = given.row_upper
+    cdef const double[::1] low_view = given.lower, up_view = given.upper
+    cdef const double[::1] least_view = given.position_min, lot_view = given.lot
+    cdef const double[::1] held_view = given.book, buy_view = given.buy, sell_view = given.sell
+    cdef const double[::1] start_view = given.initial, diagonal_view = given.diagonal
     pool_x = np.zeros((pool_max, max(n, 1)))
     pool_objective = np.zeros(pool_max)
     cdef double[:, ::1] pool_view = pool_x
@@ -246,6 +308,7 @@ def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardin
         watch = monitor.ptr
     request.n, request.m = n, m
     request.Q = &q_view[0, 0] if n else NULL
+    request.diagonal = &diagonal_view[0] if given.diagonal is not None and n else NULL
     request.A = &a_view[0, 0] if n and m else NULL
     request.row_lower = &row_low_view[0] if m else NULL
     request.row_upper = &row_up_view[0] if m else NULL
@@ -257,9 +320,9 @@ def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardin
     request.book = &held_view[0] if n else NULL
     request.buy = &buy_view[0] if n else NULL
     request.sell = &sell_view[0] if n else NULL
-    request.turnover = trade
-    request.names_min, request.names_max = k_min, min(k_max, n)
-    request.initial = &start_view[0] if start is not None and n else NULL
+    request.turnover = given.turnover
+    request.names_min, request.names_max = given.names_min, given.names_max
+    request.initial = &start_view[0] if given.initial is not None and n else NULL
     options.gap_absolute, options.gap_relative = gap_absolute, gap_relative
     options.nodes_max = nodes
     options.pool_max = pool_max

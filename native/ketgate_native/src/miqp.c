@@ -7,7 +7,7 @@
 
 #include "miqp_search.h"
 
-enum { ROOT_PHASES = 4, ROOT_ROUNDS = 12 };
+enum { ROOT_PHASES = 4, ROOT_ROUNDS = 12, SHARPEN_MOST = 250 };
 
 /* |x'Qx| <= (sum_i sqrt(Q_ii) |x_i|)^2 over the box, and the rest by parts. */
 static double ceiling_of(const mq_problem *p) {
@@ -83,6 +83,7 @@ static int root(mq_search *s, double *bound, double *rho) {
         mq_fix(&s->p, &s->now, &s->s, mq_cutoff(s));
         if (shrink(s)) return -1;
         state = mq_evaluate(s, bound, rho, 2); /* a point of the smaller problem */
+        if (s->request->diagonal && s->p.n > SHARPEN_MOST) return state; /* the caller's is good enough for its price */
         if (!state) state = mq_sharpen(s, bound, rho, 1);
         if (state == MQ_KEPT) return 0;
     }
@@ -117,7 +118,8 @@ int mq_solve(const mq_request *request, const mq_options *options, kg_monitor *m
     if (mq_setup(&s.p, &s.scale, request, mq_vector_best(options->base_isa), &s.arena)) goto done;
     if (mq_search_memory(&s)) goto done;
     if (request->initial) mq_offer_point(&s, request->initial);
-    double bound = -INFINITY, rho = 0;
+    memcpy(s.r.gamma, s.p.c, (size_t)s.p.n * sizeof(double));
+    double bound = mq_bound(&s.p, &s.now, &s.r, &s.s), rho = 0; /* at x = 0, y = 0: weak, but never missing */
     int state = root(&s, &bound, &rho);
     if (state < 0) goto done;
     answer->setup_s = kg_now_ns() * 1e-9 - start;

@@ -16,6 +16,7 @@
 typedef struct {
     int n, m;
     const double *Q;                               /* n x n, symmetric */
+    const double *diagonal;                        /* or NULL: Q - diag(diagonal) is known to be semidefinite */
     const double *c;
     const double *A;                               /* m x n */
     const double *row_lower, *row_upper;           /* infinite: no limit */

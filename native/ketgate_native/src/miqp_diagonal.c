@@ -8,9 +8,12 @@
 
 #include "miqp_internal.h"
 
-/* Inverse of a symmetric positive definite matrix in place; 0, or -1 if it is not one. */
-static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L) {
-    for (int i = 0; i < n; i++)
+static int stopped(kg_monitor *monitor) { return monitor && kg_should_stop(monitor); }
+
+/* Inverse of a symmetric positive definite matrix in place; 0, or -1 if it is not one or time is up. */
+static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L, kg_monitor *monitor) {
+    for (int i = 0; i < n; i++) {
+        if (stopped(monitor)) return -1;
         for (int j = 0; j <= i; j++) {
             double sum = M[i * ld + j] - vec->dot(j, L + i * ld, L + j * ld);
             if (i == j) {
@@ -20,7 +23,9 @@ static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L) 
                 L[i * ld + j] = sum / L[j * ld + j];
             }
         }
+    }
     for (int i = 0; i < n; i++) { /* M = inverse of L, lower, by rows */
+        if (stopped(monitor)) return -1;
         double *row = M + i * ld;
         memset(row, 0, (size_t)n * sizeof(double));
         for (int j = 0; j < i; j++) vec->axpy(j + 1, -L[i * ld + j], M + j * ld, row);
@@ -28,16 +33,20 @@ static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L) 
         for (int j = 0; j <= i; j++) row[j] /= L[i * ld + i];
     }
     memset(L, 0, (size_t)n * ld * sizeof(double));
-    for (int k = 0; k < n; k++) /* L = M'M, the inverse */
+    for (int k = 0; k < n; k++) { /* L = M'M, the inverse */
+        if (stopped(monitor)) return -1;
         for (int i = 0; i <= k; i++) vec->axpy(i + 1, M[k * ld + i], M + k * ld, L + i * ld);
+    }
     for (int i = 0; i < n; i++)
         for (int j = 0; j <= i; j++) M[i * ld + j] = M[j * ld + i] = L[i * ld + j];
     return 0;
 }
 
 /* L L' = B - diag(d) over the listed names, where B = Q: whether rounding left it definite. */
-static int is_definite(const mq_problem *p, const int *name, int n, size_t ld, const double *d, double *L) {
+static int is_definite(const mq_problem *p, const int *name, int n, size_t ld, const double *d, double *L,
+                       kg_monitor *monitor) {
     for (int i = 0; i < n; i++) {
+        if (stopped(monitor)) return 0;
         const double *q = p->Q + (size_t)name[i] * p->ld;
         for (int j = 0; j <= i; j++) {
             double sum = q[name[j]] - (i == j ? d[name[i]] : 0) - p->vec->dot(j, L + i * ld, L + j * ld);
@@ -58,8 +67,8 @@ void mq_set_diagonal(mq_problem *p) {
 
 /* One sweep of coordinate ascent; M is the inverse of Q - diag(d) over the names. */
 static void sweep(const mq_problem *p, const int *name, int n, size_t ld, const double *weight, double mu, double *d,
-                  double *M, double *column) {
-    for (int i = 0; i < n; i++) {
+                  double *M, double *column, kg_monitor *monitor) {
+    for (int i = 0; i < n && !stopped(monitor); i++) {
         double inverse = M[i * ld + i], w = weight[name[i]], diagonal = p->Q[(size_t)name[i] * p->ld + name[i]];
         if (!(w > 0) || !(inverse > 0)) continue;
         double step = 1 / inverse - mu / w;
@@ -83,14 +92,14 @@ void mq_diagonal(mq_problem *p, const int *name, int n, const double *weight, in
         for (int j = 0; j < n; j++) M[i * ld + j] = q[name[j]];
         mu += weight[name[i]] * q[name[i]];
     }
-    if (n > 0 && invert(p->vec, n, ld, M, L) == 0) {
+    if (n > 0 && invert(p->vec, n, ld, M, L, monitor) == 0) {
         mu *= 0.1 / n;
-        for (int k = 0; k < sweeps && !(monitor && kg_should_stop(monitor)); k++, mu *= 0.5)
-            sweep(p, name, n, ld, weight, mu, d, M, L);
+        for (int k = 0; k < sweeps && !stopped(monitor); k++, mu *= 0.5)
+            sweep(p, name, n, ld, weight, mu, d, M, L, monitor);
         double keep = 1 - 1e-7;
         for (int attempt = 0; attempt < 8; attempt++) { /* rounding of the updates: shrink until it is certain */
             for (int i = 0; i < n; i++) d[name[i]] *= keep;
-            if (is_definite(p, name, n, ld, d, L)) break;
+            if (is_definite(p, name, n, ld, d, L, monitor)) break;
             keep = attempt < 6 ? 1 - 10 * (1 - keep) : 0;
             if (keep < 0) keep = 0;
         }

@@ -28,8 +28,13 @@ void mq_factor_append(mq_relax *r, int name) {
     r->nf++;
 }
 
-void mq_factor_all(mq_relax *r) {
+void mq_factor_all(mq_relax *r, kg_monitor *monitor) {
     for (int k = 0; k < r->nf; k++) {
+        if (k % 32 == 31 && monitor && kg_should_stop(monitor)) {
+            for (int j = k; j < r->nf; j++) r->where[r->free[j]] = -1;
+            r->nf = k;
+            return;
+        }
         r->where[r->free[k]] = k;
         append(r, k, r->free[k]);
     }

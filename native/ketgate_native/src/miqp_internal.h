@@ -95,7 +95,7 @@ typedef struct {
 
 int mq_relax_new(mq_relax *r, const mq_problem *p, mq_arena *arena); /* 0, or -1 without memory */
 /* Make the pieces for a node's choices and a price, and bring x into them. */
-void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho);
+void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho, kg_monitor *monitor);
 /* Descend from the present x and y to the optimum; polls the monitor. */
 void mq_relax_run(mq_relax *r, kg_monitor *monitor);
 double mq_relax_names(const mq_relax *r);  /* sum of z at the present point */

@@ -35,11 +35,11 @@ static int add_cut(mq_search *s, const double *x) {
 }
 
 void mq_relax_with_cuts(mq_search *s, mq_relax *r, const mq_choice *c, double rho) {
-    mq_relax_prepare(r, c, rho);
+    mq_relax_prepare(r, c, rho, s->monitor);
     mq_relax_run(r, s->monitor);
     if (s->p.turnover == INFINITY) return;
     for (int round = 0; round < CUT_ROUNDS && !r->swollen && !mq_stopped(s) && add_cut(s, r->x); round++) {
-        mq_relax_prepare(r, c, rho);
+        mq_relax_prepare(r, c, rho, s->monitor);
         mq_relax_run(r, s->monitor);
     }
 }

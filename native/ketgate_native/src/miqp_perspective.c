@@ -9,6 +9,7 @@
 #include "miqp_search.h"
 
 enum { SWEEPS_ROOT = 12, SWEEPS_NODE = 8 };
+static const double SWEEP_WORK = 2e9;  /* multiply-adds of all sweeps at most, unless two need more */
 static const double RISE_LEAST = 0.05; /* of the gap: less is not worth a diagonal of its own */
 
 /* What more diagonal on a name would bring: the slope of the perspective bound, x^2 (1/z - 1) / 2, and a little for
@@ -26,10 +27,16 @@ static int weigh(mq_search *s) {
         s->weight[i] = x * x * (1 / z - (s->r.rho > 0 ? 0.95 : 0));
         total += s->weight[i];
     }
-    double least = total > 0 ? 1.0 * total / (count + 1) : 1;
+    double least = total > 0 ? 0.6 * total / (count + 1) : 1;
     for (int k = 0; k < count; k++)
         if (s->now.allowed[s->list[k]] & MQ_ZERO) s->weight[s->list[k]] += least;
     return count;
+}
+
+static int sweeps_for(int names, int at_root) {
+    double most = SWEEP_WORK / ((double)names * names * names + 1);
+    int wanted = at_root ? SWEEPS_ROOT : SWEEPS_NODE;
+    return most >= wanted ? wanted : most > 2 ? (int)most : 2;
 }
 
 int mq_sharpen(mq_search *s, double *bound, double *rho, int at_root) {
@@ -38,7 +45,7 @@ int mq_sharpen(mq_search *s, double *bound, double *rho, int at_root) {
     double before = *bound, level = s->level, old_rho = *rho;
     int count = weigh(s);
     memcpy(s->old_d, p->d, bytes);
-    mq_diagonal(p, s->list, count, s->weight, at_root ? SWEEPS_ROOT : SWEEPS_NODE, s->work, s->monitor);
+    mq_diagonal(p, s->list, count, s->weight, sweeps_for(count, at_root), s->work, s->monitor);
     s->diagonals++;
     int state = mq_evaluate(s, bound, rho, at_root ? 12 : 3);
     if (state) return state;

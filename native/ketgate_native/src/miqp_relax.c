@@ -121,7 +121,7 @@ static void classify_row(mq_relax *r, int k) {
     r->y[k] = r->state[k] == 0 ? 0 : r->state[k] == 2 ? up : low;
 }
 
-void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho) {
+void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho, kg_monitor *monitor) {
     const mq_problem *p = r->p;
     int top = counting(r);
     r->rho = rho;
@@ -141,7 +141,7 @@ void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho) {
     for (int k = 0; k < p->rows; k++) classify_row(r, k);
     if (r->count_row) classify_row(r, top);
     evaluate(r);
-    mq_factor_all(r);
+    mq_factor_all(r, monitor);
     r->converged = r->swollen = 0;
 }
 
@@ -367,7 +367,7 @@ void mq_relax_run(mq_relax *r, kg_monitor *monitor) {
     double before = INFINITY;
     double largest = r->scale;
     for (int64_t it = 0; it < limit; it++) {
-        if ((it & 15) == 15 && monitor && kg_should_stop(monitor)) return;
+        if (monitor && kg_should_stop(monitor)) return;
         list_active(r);
         double far = residual(r), size = multiplier_size(r);
         largest = fmax(largest, size);

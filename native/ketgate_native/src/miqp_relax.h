@@ -9,7 +9,7 @@ void mq_pieces_build(const mq_problem *p, const mq_choice *c, int i, double rho,
 double mq_pieces_fraction(const mq_pieces *q, double x);
 
 /* Cholesky factor of Qt + curvature over r->free, row k at L + k n. */
-void mq_factor_all(mq_relax *r);
+void mq_factor_all(mq_relax *r, kg_monitor *monitor); /* when told to stop, only the first names stay free */
 void mq_factor_append(mq_relax *r, int name);
 void mq_factor_remove(mq_relax *r, int k);
 /* in place: L b = b, and L'b = b */

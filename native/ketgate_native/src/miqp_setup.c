@@ -7,14 +7,14 @@
 
 struct mq_block { mq_block *before; };
 
+/* calloc, not memset: the pages of a large factor that is never filled are never touched. */
 void *mq_take(mq_arena *arena, size_t bytes) {
-    size_t whole = (64 + (bytes ? bytes : 1) + 63) / 64 * 64;
-    mq_block *block = aligned_alloc(64, whole);
+    mq_block *block = calloc(1, sizeof *block + 64 + (bytes ? bytes : 1));
     if (!block) return NULL;
-    memset(block, 0, whole);
     block->before = arena->last;
     arena->last = block;
-    return (char *)block + 64;
+    uintptr_t first = (uintptr_t)(block + 1);
+    return (void *)((first + 63) / 64 * 64);
 }
 
 void mq_release(mq_arena *arena) {
@@ -136,6 +136,8 @@ int mq_setup(mq_problem *p, mq_scale *scale, const mq_request *q, const mq_vecto
     p->counts = p->names_min > 0 || p->names_max < n;
     p->vec = vec;
     memcpy(p->Qt, p->Q, (size_t)n * p->ld * sizeof(double));
+    for (int i = 0; i < n && q->diagonal; i++) p->d[i] = (1 - 1e-12) * q->diagonal[i] * (x * x * objective);
+    mq_set_diagonal(p);
     return 0;
 }
 

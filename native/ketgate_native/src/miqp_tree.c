@@ -10,6 +10,7 @@
 
 static const double OPEN_BYTES = 768e6; /* beyond this the heap takes no more */
 static const double RENEW_AT = 0.9;     /* a new diagonal when this share of the names it knew is undecided */
+enum { RENEW_MOST = 160 };              /* names: a diagonal costs their cube */
 static const double DIVE = 0.3;         /* dive on while the child is this near to the best open node */
 
 /* ---- storing nodes ---- */
@@ -301,7 +302,7 @@ static int undecided(const mq_search *s) {
 /* Try a diagonal of its own for this node once enough names are decided. As mq_evaluate; -1 without memory. */
 static int renew(mq_search *s, double *bound, double *rho) {
     int names = undecided(s), known = s->diagonal ? s->diagonal->names : s->p.n;
-    if (!(s->r.rho > 0) || names > RENEW_AT * known) return 0;
+    if (!(s->r.rho > 0) || names > RENEW_AT * known || names > RENEW_MOST) return 0;
     size_t bytes = (size_t)s->p.n * sizeof(double);
     mq_shared_d *fresh = malloc(sizeof *fresh + bytes);
     if (!fresh) return -1;
@@ -314,6 +315,20 @@ static int renew(mq_search *s, double *bound, double *rho) {
     return state == MQ_KEPT ? 0 : state;
 }
 
+/* Bound the present node and say where to branch. As mq_evaluate; -1 without memory. */
+static int decide(mq_search *s, double *bound, double *rho, branch *b) {
+    int closed = mq_evaluate(s, bound, rho, 3);
+    if (!closed) closed = renew(s, bound, rho);
+    if (!closed) *b = choose(s);
+    /* Nothing is split: too many names is no longer the question. Ends: rho comes back only with a name fixed. */
+    while (!closed && *rho > 0 && is_whole(s, b)) {
+        *rho = 0;
+        closed = mq_evaluate(s, bound, rho, 1);
+        if (!closed) *b = choose(s);
+    }
+    return closed;
+}
+
 int mq_tree(mq_search *s, double bound, double rho) {
     memcpy(s->root_d, s->p.d, (size_t)s->p.n * sizeof(double));
     double floor_bound = bound;
@@ -322,27 +337,11 @@ int mq_tree(mq_search *s, double bound, double rho) {
         inside = 1;
         if (s->nodes >= s->options->nodes_max || mq_stopped(s)) break;
         s->nodes++;
-        int closed = mq_evaluate(s, &bound, &rho, 3);
-        if (!closed) closed = renew(s, &bound, &rho);
-        if (closed < 0) {
-            memory = -1;
-            break;
-        }
-        if (closed == 2) break;
-        inside = 0;
         branch b = {DECIDED, -1, 0};
-        if (!closed) {
-            b = choose(s);
-            if (rho > 0 && is_whole(s, &b)) { /* nothing is split: too many names is no longer the question */
-                rho = 0;
-                closed = mq_evaluate(s, &bound, &rho, 1);
-                if (closed == 2) {
-                    inside = 1;
-                    break;
-                }
-                if (!closed) b = choose(s);
-            }
-        }
+        int closed = decide(s, &bound, &rho, &b);
+        if (closed < 0) memory = -1;
+        if (closed < 0 || closed == 2) break;
+        inside = 0;
         if (!closed) {
             if (is_whole(s, &b))
                 mq_offer(s, s->r.x);

@@ -11,7 +11,7 @@
 static const double PROX_RELATIVE = 1e-8, PROX_LINEAR = 1e-6, ROW_RELATIVE = 1e-6, CURVATURE_FLOOR = 1e-4;
 /* Up to this many names the whole problem is the working problem; else a first choice, then by price. */
 static const double X_FLOOR_RELATIVE = 1e-4, G_FLOOR_RELATIVE = 1e-3;
-enum { WHOLE_MAX = 160, FIRST_NAMES = 64 };
+enum { WHOLE_MAX = 160, WHOLE_FACTOR_MAX = 1000, FIRST_NAMES = 64 };
 
 static double finite_or(double v, double otherwise) { return isfinite(v) ? v : otherwise; }
 
@@ -170,7 +170,7 @@ static void enlist_all(kg_problem *t) {
 /* The best returns and the lowest risks: a first guess that pricing corrects. */
 int kg_problem_choose(kg_problem *t, int warm) {
     const kg_qp *p = t->p;
-    if (p->n <= WHOLE_MAX || p->q == NULL) {
+    if (p->n <= (p->q ? WHOLE_MAX : WHOLE_FACTOR_MAX)) {
         enlist_all(t);
     } else {
         for (int i = 0; i < p->n; i++)
@@ -194,7 +194,7 @@ int kg_problem_choose(kg_problem *t, int warm) {
             if (t->kink[name] == -INFINITY && p->lower[name] < p->upper[name]) t->state[name] = KG_FREE;
         }
     memcpy(t->base, p->c, p->n * sizeof(double));
-    if (t->count == p->n) return 0;
+    if (t->count == p->n || p->q == NULL) return 0; /* in factor form the factors' rows carry the parked names */
     double *parked = t->gradient;
     for (int i = 0; i < p->n; i++) parked[i] = t->working[i] ? 0.0 : t->x[i];
     kg_problem_multiply(t, parked, t->base);
@@ -210,17 +210,18 @@ int kg_problem_load(kg_problem *t, kg_core *core, double **gathered) {
     if (status) return status;
     double *h = NULL, *b = t->rows;
     if (!whole) {
-        *gathered = h = malloc(((size_t)nw * nw + (size_t)nw * (t->r + 1)) * sizeof(double));
+        size_t square = p->q ? (size_t)nw * nw : 0;
+        *gathered = h = malloc((square + (size_t)nw * (t->r + 1)) * sizeof(double));
         if (h == NULL) return KG_QP_NO_MEMORY;
-        b = h + (size_t)nw * nw;
-        for (int i = 0; i < nw; i++) {
+        b = h + square;
+        for (int i = 0; p->q && i < nw; i++) {
             const double *row = p->q + (size_t)t->list[i] * p->n;
             for (int j = 0; j < nw; j++) h[(size_t)i * nw + j] = row[t->list[j]];
         }
         for (int j = 0; j < t->r; j++)
             for (int i = 0; i < nw; i++) b[(size_t)j * nw + i] = t->rows[(size_t)j * p->n + t->list[i]];
     }
-    core->kkt.h = whole ? p->q : h;
+    core->kkt.h = whole || p->q == NULL ? p->q : h;
     core->kkt.ldh = core->kkt.ldb = nw;
     core->kkt.b = b;
     for (int i = 0; i < nw; i++) {
@@ -289,7 +290,9 @@ int kg_problem_price(kg_problem *t, double tolerance) {
     memset(active, 0, p->n * sizeof(double));
     for (int i = 0; i < t->count; i++) active[t->list[i]] = t->x[t->list[i]];
     memcpy(t->gradient, t->base, p->n * sizeof(double));
-    kg_problem_multiply(t, active, t->gradient);
+    if (p->q) kg_problem_multiply(t, active, t->gradient);
+    else
+        for (int i = 0; i < p->n; i++) t->gradient[i] += p->own[i] * t->x[i];
     for (int j = 0; j < t->r; j++)
         if (t->y[j] != 0.0) p->la->axpy(p->n, t->y[j], t->rows + (size_t)j * p->n, t->gradient);
     int wishing = 0, before = t->count;
@@ -311,7 +314,7 @@ int kg_problem_price(kg_problem *t, double tolerance) {
         t->centre[name] = t->x[name];
         enlist(t, name);
     }
-    kg_problem_multiply(t, active, t->base);
+    if (p->q) kg_problem_multiply(t, active, t->base);
     free(active);
     t->price_ns += kg_now_ns() - start;
     return t->count - before;

@@ -16,7 +16,7 @@ typedef struct {
     double *kink;       /* (n) -INFINITY: none */
     double *x, *y, *centre, *y_centre; /* y by r, of the scaled rows */
     int8_t *state, *row_state;         /* (n), (r) */
-    double *base;       /* (n) c + Q x over the parked names */
+    double *base;       /* (n) c, and in dense form + Q x over the parked names */
     double *gradient;   /* (n) */
     int *list, count;   /* the working names */
     int8_t *working;    /* (n) */
