@@ -193,7 +193,7 @@ class Walk:
     def _most_return(self) -> Array | None:
         """A portfolio of the greatest expected return; others of it may have less risk.
 
-        By the kernel, as HiGHS takes minutes for a row of 20,000 names and does not look at its clock.
+        By the kernel: HiGHS takes long over a row of 20,000 names, and does not look at its clock.
         """
         program = build(self.problem, scale=0.0, returns=1.0, cost=0.0)
         found = continuous.solve(program, self.task)
