@@ -15,7 +15,7 @@ help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/installed ## build, start a server, find the best portfolios, draw them, stop
-	@$(BIN)/ketgate demo
+	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/ketgate demo
 
 test: $(VENV)/installed-dev ## every test; what is not there is skipped by name
 	@$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -29,7 +29,7 @@ SOURCES = {
 
 only = os.environ.get("KETGATE_EXTENSIONS", "").split()  # a developer's rebuild of a few
 debug = bool(os.environ.get("KETGATE_DEBUG"))
-compile_args = ["-std=gnu11", "-O0" if debug else "-O3", "-g", "-fno-math-errno", "-ffp-contract=off", "-pthread"]
+compile_args = ["-std=gnu11", *(("-O0", "-g") if debug else ("-O3", "-g0")), "-fno-math-errno", "-ffp-contract=off", "-pthread"]
 
 
 def extension(name: str, sources: list[str]) -> Extension:
