@@ -1,6 +1,6 @@
 """Portfolios of few names to proven optima: our branch-and-bound beside Gurobi and SCIP on one thread, in the same run.
 
-    python benchmarks/portfolio_cardinality.py [--sets port1,port3,port5] [--runs 7] [--limit-s 20] [--no-peers] [--json FILE]
+    python benchmarks/portfolio_cardinality.py [--sets port1,port3,port5] [--runs 7] [--no-peers] [--json FILE]
 
 Minimises lambda w'Cw - (1 - lambda) mu'w with sum w = 1, exactly 10 names, 0.01 <= w_i <= 1 when held, on OR-Library's
 sets. A time is one complete call from arrays to the proven optimum, the median of the runs (ours: --runs; peers: 3, one
@@ -149,7 +149,8 @@ def measure(call: Callable[[], Outcome], runs: int) -> tuple[list[float], Outcom
 
 def compare(sets: list[str], runs: int, limit_s: float, with_peers: bool) -> list[Row]:
     rows = []
-    print(f"{'set':<6} {'lambda':>6}  {'solver':<17} {'median s':>9} {'ratio':>7}  {'objective':>13} {'gap':>8} {'nodes':>7}")
+    print(f"{'set':<6} {'lambda':>6}  {'solver':<17} {'median s':>9} {'ratio':>7}  ", end="")
+    print(f"{'objective':>13} {'gap':>8} {'nodes':>7}")
     for case in sets:
         mu, C = load(case)
         for weight in LAMBDAS:
@@ -173,7 +174,9 @@ def compare(sets: list[str], runs: int, limit_s: float, with_peers: bool) -> lis
 def row_of(case: str, weight: float, solver: str, times: list[float], outcome: Outcome) -> Row:
     gap = (outcome.objective - outcome.bound) / abs(outcome.objective)
     median = statistics.median(times)
-    return Row(case, weight, solver, median, outcome.objective, gap, outcome.proven, outcome.nodes, len(times))
+    return Row(
+        case, weight, solver, median, outcome.objective, gap, outcome.proven, outcome.nodes, len(times)
+    )
 
 
 def print_row(row: Row, reference_s: float) -> None:
@@ -204,13 +207,17 @@ def sweep(sets: list[str], limit_s: float) -> list[dict[str, object]]:
             worst_s, weight, outcome = max(cases, key=lambda c: c[0])
             median_s, unproven = statistics.median(c[0] for c in cases), sum(not c[2].proven for c in cases)
             note = f" misses the goal of {SWEEP_GOAL_S} s" if worst_s > SWEEP_GOAL_S else ""
-            print(f"{case:<6} {names:>3} {median_s:>9.4f} {worst_s:>9.4f} {weight:>10} {outcome.nodes:>7}  {unproven}{note}", flush=True)
-            found.append({"set": case, "names": names, "median_s": median_s, "worst_s": worst_s, "unproven": unproven})
+            line = f"{case:<6} {names:>3} {median_s:>9.4f} {worst_s:>9.4f} {weight:>10} {outcome.nodes:>7}"
+            print(f"{line}  {unproven}{note}", flush=True)
+            figures = {"median_s": median_s, "worst_s": worst_s, "unproven": unproven}
+            found.append({"set": case, "names": names, **figures})
     return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sets", default="port1,port3,port5")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--limit-s", type=float, default=20.0, help="of one call")
@@ -226,7 +233,9 @@ def main() -> int:
     rows = compare(sets, arguments.runs, arguments.limit_s, not arguments.no_peers)
     swept = [] if arguments.no_sweep else sweep(sets, arguments.limit_s)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "sweep": swept}, indent=1) + "\n")
+        arguments.json.write_text(
+            json.dumps({"rows": [asdict(row) for row in rows], "sweep": swept}, indent=1) + "\n"
+        )
     return 0
 
 

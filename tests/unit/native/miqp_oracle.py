@@ -110,18 +110,23 @@ def _leaf(p: Problem, low: Array, up: Array) -> float:
     for row, bottom, top in zip(p.rows, p.row_lower, p.row_upper, strict=True):
         line = sp.csc_matrix(np.r_[row, np.zeros(2 * n)][None])
         if bottom == top:
-            blocks.append(line), limits.append([top]), cones.append(clarabel.ZeroConeT(1))
+            blocks.append(line)
+            limits.append([top])
+            cones.append(clarabel.ZeroConeT(1))
             continue
         for sign, limit in ((1, top), (-1, -bottom)):
             if np.isfinite(limit):
-                blocks.append(sign * line), limits.append([limit])
+                blocks.append(sign * line)
+                limits.append([limit])
                 cones.append(clarabel.NonnegativeConeT(1))
     box = [[eye, none, none], [-eye, none, none], [none, -eye, none], [none, none, -eye]]
     blocks.append(sp.vstack([sp.hstack(row) for row in box]))
-    limits.append(np.r_[up, -low, np.zeros(2 * n)]), cones.append(clarabel.NonnegativeConeT(4 * n))
+    limits.append(np.r_[up, -low, np.zeros(2 * n)])
+    cones.append(clarabel.NonnegativeConeT(4 * n))
     if np.isfinite(p.turnover):
         blocks.append(sp.csc_matrix(np.r_[np.zeros(n), np.ones(2 * n)][None]))
-        limits.append([p.turnover]), cones.append(clarabel.NonnegativeConeT(1))
+        limits.append([p.turnover])
+        cones.append(clarabel.NonnegativeConeT(1))
     curvature = sp.block_diag([sp.triu(sp.csc_matrix(p.quadratic)), sp.csc_matrix((2 * n, 2 * n))])
     settings = clarabel.DefaultSettings()
     settings.verbose = False
@@ -152,7 +157,8 @@ def assert_feasible(p: Problem, x: Array, tolerance: float = 1e-9) -> None:
     held = x != 0
     assert p.names_min <= held.sum() <= p.names_max
     assert (np.abs(x[held]) >= p.position_min[held] * (1 - 1e-12)).all()
-    assert (x >= p.lower - tolerance).all() and (x <= p.upper + tolerance).all()
+    assert (x >= p.lower - tolerance).all()
+    assert (x <= p.upper + tolerance).all()
     lots = p.lot > 0
     assert (np.round(x[lots] / p.lot[lots]) * p.lot[lots] == x[lots]).all()
     assert (p.rows @ x >= p.row_lower - tolerance).all()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ketgate_native import miqp
-from ketgate_native.monitor import Monitor
+from ketgate_native.monitor import Incumbent, Monitor
 
 from .miqp_oracle import Problem, assert_feasible, brute_force, random_problem, solve
 
@@ -34,9 +34,12 @@ def test_it_proves_what_brute_force_finds(seed: int) -> None:
     expected = brute_force(p)
     result = solve(p)
     if expected == np.inf:
-        assert result.status == "infeasible" and result.x is None and result.bound == np.inf
+        assert result.status == "infeasible"
+        assert result.x is None
+        assert result.bound == np.inf
         return
-    assert result.status == "optimal" and result.x is not None
+    assert result.status == "optimal"
+    assert result.x is not None
     assert abs(result.objective - expected) <= AGREE * (1 + abs(expected))
     assert result.bound <= result.objective
     assert result.objective == pytest.approx(p.value(result.x), rel=1e-12, abs=1e-13)
@@ -62,7 +65,8 @@ def test_more_nodes_are_never_worse(seed: int) -> None:
     for nodes in (0, 1, 2, 5, 10, 20, 50, 1000):
         result = solve(p, nodes_max=nodes)
         assert result.nodes <= nodes
-        assert result.objective <= best and result.bound >= bound
+        assert result.objective <= best
+        assert result.bound >= bound
         assert result.bound <= result.objective
         best, bound = result.objective, result.bound
     assert result.status == "optimal"
@@ -82,16 +86,25 @@ def test_the_order_of_names_does_not_matter(seed: int) -> None:
     assert solve(swapped).objective == pytest.approx(solve(p).objective, rel=1e-7, abs=1e-9)
 
 
+def drained(monitor: Monitor) -> list[Incumbent]:
+    """Everything offered to a finished monitor."""
+    found = []
+    try:
+        while incumbent := monitor.take():
+            found.append(incumbent)
+    except StopIteration:
+        return found
+    raise AssertionError("the monitor is not finished")
+
+
 def test_incumbents_stream_with_bounds_below_the_optimum() -> None:
     p = long_only(60, 5, 3)
     monitor = Monitor(8 * 60)
     result = solve(p, monitor)
     monitor.finish()
-    seen = []
-    with pytest.raises(StopIteration):
-        while True:
-            seen.append(monitor.take())
-    assert seen and seen[-1].objective == result.objective
+    seen = drained(monitor)
+    assert result.x is not None
+    assert seen[-1].objective == result.objective
     assert np.array_equal(np.frombuffer(seen[-1].solution), result.x)
     for incumbent in seen:
         x = np.frombuffer(incumbent.solution)
@@ -106,7 +119,8 @@ def test_the_pool_is_distinct_and_sorted() -> None:
     p = long_only(40, 4, 5)
     result = solve(p, pool_max=8)
     objectives = [s.objective for s in result.pool]
-    assert objectives == sorted(objectives) and len(result.pool) <= 8
+    assert objectives == sorted(objectives)
+    assert len(result.pool) <= 8
     assert len({s.x.tobytes() for s in result.pool}) == len(result.pool)
     assert result.pool[0].objective == result.objective
 
@@ -115,8 +129,10 @@ def test_the_same_request_visits_the_same_nodes() -> None:
     p = long_only(60, 6, 11)
     first, second = solve(p), solve(p)
     assert (first.nodes, first.iterations) == (second.nodes, second.iterations)
-    assert first.x is not None and second.x is not None
-    assert first.x.tobytes() == second.x.tobytes() and first.bound == second.bound
+    assert first.x is not None
+    assert second.x is not None
+    assert first.x.tobytes() == second.x.tobytes()
+    assert first.bound == second.bound
 
 
 def test_a_start_is_used() -> None:
@@ -153,6 +169,7 @@ def test_shares_in_thousands_are_like_weights() -> None:
         lot=np.full(12, 100.0),
     )  # fmt: skip
     result = solve(shares)
-    assert result.status == "optimal" and result.x is not None
+    assert result.status == "optimal"
+    assert result.x is not None
     assert_feasible(shares, result.x, 1e-9 * size)
     assert result.objective == pytest.approx(solve(p).objective, rel=1e-4)

@@ -31,12 +31,12 @@ def solve_hard(monitor: Monitor | None, **options: object) -> miqp.MIQPResult:
 
 
 INFEASIBLE = {
-    "names too small for the budget": dict(upper=0.1, cardinality_max=5),
-    "minimum positions too large": dict(cardinality_min=6, cardinality_max=8, position_min=0.2),
-    "lots that cannot sum": dict(lot=0.3),
-    "no name fits": dict(upper=0.05, position_min=0.1),
-    "turnover too small": dict(turnover=0.5),
-    "no names at all": dict(cardinality_max=0),
+    "names too small for the budget": {"upper": 0.1, "cardinality_max": 5},
+    "minimum positions too large": {"cardinality_min": 6, "cardinality_max": 8, "position_min": 0.2},
+    "lots that cannot sum": {"lot": 0.3},
+    "no name fits": {"upper": 0.05, "position_min": 0.1},
+    "turnover too small": {"turnover": 0.5},
+    "no names at all": {"cardinality_max": 0},
 }
 
 
@@ -46,8 +46,11 @@ def test_infeasible_is_proven(options: dict[str, object]) -> None:
     given = {"upper": 1.0, **options}
     upper = given.pop("upper")
     result = miqp.solve(np.eye(n), np.zeros(n), np.ones((1, n)), ONE, ONE, 0.0, upper, **given)  # type: ignore[arg-type]
-    assert result.status == "infeasible" and result.x is None
-    assert result.objective == np.inf and result.bound == np.inf and result.pool == []
+    assert result.status == "infeasible"
+    assert result.x is None
+    assert result.objective == np.inf
+    assert result.bound == np.inf
+    assert result.pool == []
 
 
 def test_rows_in_conflict_are_infeasible() -> None:
@@ -58,12 +61,16 @@ def test_rows_in_conflict_are_infeasible() -> None:
 
 def test_no_names_and_one_name() -> None:
     none = miqp.solve(np.zeros((0, 0)), [], None, None, None, 0.0, 1.0)
-    assert none.status == "optimal" and none.objective == 0 and none.x is not None
+    assert none.status == "optimal"
+    assert none.objective == 0
+    assert none.x is not None
     assert none.x.shape == (0,)
     empty = miqp.solve(np.zeros((0, 0)), [], np.zeros((1, 0)), ONE, ONE, 0.0, 1.0)
     assert empty.status == "infeasible"
     one = miqp.solve([[2.0]], [-1.0], None, None, None, 0.0, 1.0, position_min=0.6)
-    assert one.status == "optimal" and one.x is not None and one.x.tolist() == [0.6]
+    assert one.status == "optimal"
+    assert one.x is not None
+    assert one.x.tolist() == [0.6]
 
 
 def test_a_zero_row_and_a_zero_quadratic() -> None:
@@ -73,7 +80,8 @@ def test_a_zero_row_and_a_zero_quadratic() -> None:
     result = miqp.solve(
         np.zeros((n, n)), c, rows, [1, -1], [1, 1], 0.0, 0.5, cardinality_max=2, position_min=0.1
     )
-    assert result.status == "optimal" and result.objective == pytest.approx(-4.5)
+    assert result.status == "optimal"
+    assert result.objective == pytest.approx(-4.5)
     impossible = miqp.solve(np.zeros((n, n)), c, rows, [1, 1], [1, 2], 0.0, 0.5)
     assert impossible.status == "infeasible"
 
@@ -84,7 +92,8 @@ def test_identical_names_do_not_explode() -> None:
         np.ones((n, n)), np.zeros(n), np.ones((1, n)), ONE, ONE, 0.0, 1.0,
         cardinality_max=5, cardinality_min=5, position_min=0.1, nodes_max=2000,
     )  # fmt: skip
-    assert result.status == "optimal" and result.objective == pytest.approx(0.5)
+    assert result.status == "optimal"
+    assert result.objective == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("weight", [1e-30, 1e30])
@@ -100,9 +109,11 @@ def test_the_deadline_is_kept_and_the_bound_holds() -> None:
     start = time.perf_counter()
     result = solve_hard(monitor)
     elapsed = time.perf_counter() - start
-    assert result.status == "stopped" and monitor.stop_reason == "time"
+    assert result.status == "stopped"
+    assert monitor.stop_reason == "time"
     assert elapsed < 2.0  # a hang, not a timing: the overshoot itself is a benchmark's business
-    assert result.x is not None and result.bound <= result.objective
+    assert result.x is not None
+    assert result.bound <= result.objective
     assert result.bound >= 0  # of a positive semidefinite form
 
 
@@ -114,22 +125,27 @@ def test_a_cancel_returns_the_best_so_far() -> None:
     incumbent = monitor.take(60.0)
     monitor.cancel()
     thread.join(60.0)
-    assert not thread.is_alive() and incumbent is not None
-    assert results[0].status == "stopped" and results[0].objective <= incumbent.objective
+    assert not thread.is_alive()
+    assert incumbent is not None
+    assert results[0].status == "stopped"
+    assert results[0].objective <= incumbent.objective
 
 
 def test_cancelled_before_the_start() -> None:
     monitor = Monitor(8 * 150)
     monitor.cancel()
     result = solve_hard(monitor)
-    assert result.status == "stopped" and result.bound <= result.objective
+    assert result.status == "stopped"
+    assert result.bound <= result.objective
 
 
 def test_a_target_and_a_gap_stop_the_run() -> None:
     target = Monitor(8 * 150, target=1e9)
-    assert solve_hard(target).x is not None and target.stop_reason == "target"
+    assert solve_hard(target).x is not None
+    assert target.stop_reason == "target"
     wide = solve_hard(None, gap_relative=0.9)
-    assert wide.status == "optimal" and wide.objective - wide.bound <= 0.9 * wide.objective * 2
+    assert wide.status == "optimal"
+    assert wide.objective - wide.bound <= 0.9 * wide.objective * 2
 
 
 def test_memory_stays_flat() -> None:
@@ -150,33 +166,33 @@ def test_memory_stays_flat() -> None:
     assert batch() - before < 4e6
 
 
-GOOD = dict(quadratic=np.eye(2), linear=[0.0, 0.0], rows=[[1.0, 1.0]], row_lower=ONE, row_upper=ONE,
-            lower=0.0, upper=1.0)  # fmt: skip
+GOOD = {"quadratic": np.eye(2), "linear": [0.0, 0.0], "rows": [[1.0, 1.0]], "row_lower": ONE, "row_upper": ONE,
+            "lower": 0.0, "upper": 1.0}  # fmt: skip
 BAD = [
-    (dict(quadratic=np.ones((2, 3))), "quadratic: expected a square"),
-    (dict(quadratic=[[1.0, 2.0], [0.0, 1.0]]), "symmetric"),
-    (dict(quadratic=[[np.nan, 0], [0, 1]]), r"quadratic\[0,0\]: expected a finite"),
-    (dict(quadratic=-np.eye(2)), "positive semidefinite"),
-    (dict(quadratic=np.eye(2) * 1e200), "sizes up to"),
-    (dict(linear=[0.0]), r"linear: expected shape \(2,\)"),
-    (dict(linear=[0.0, np.inf]), r"linear\[1\]"),
-    (dict(linear="up"), "linear: expected numbers"),
-    (dict(rows=[[1.0]]), "rows: expected shape"),
-    (dict(row_lower=[2.0]), r"row_lower\[0\]: expected at most"),
-    (dict(lower=2.0), r"lower\[0\]: expected at most"),
-    (dict(rows=None, row_lower=None, row_upper=None, upper=np.inf), "finite bound"),
-    (dict(position_min=-1.0), r"position_min\[0\]: expected at least 0"),
-    (dict(cardinality_min=3), "cardinality_min"),
-    (dict(cardinality_min=1), r"position_min\[0\]: expected more than 0"),
-    (dict(cardinality_max=-1), "cardinality_min"),
-    (dict(lot=[-1.0, 0.0]), r"lot\[0\]"),
-    (dict(turnover=-0.1), "turnover"),
-    (dict(turnover=np.nan), "turnover"),
-    (dict(nodes_max=-1), "nodes_max"),
-    (dict(gap_relative=np.nan), "gap_relative"),
-    (dict(pool_max=0), "pool_max"),
-    (dict(isa="neon"), "isa"),
-    (dict(initial=[0.5]), "initial"),
+    ({"quadratic": np.ones((2, 3))}, "quadratic: expected a square"),
+    ({"quadratic": [[1.0, 2.0], [0.0, 1.0]]}, "symmetric"),
+    ({"quadratic": [[np.nan, 0], [0, 1]]}, r"quadratic\[0,0\]: expected a finite"),
+    ({"quadratic": -np.eye(2)}, "positive semidefinite"),
+    ({"quadratic": np.eye(2) * 1e200}, "sizes up to"),
+    ({"linear": [0.0]}, r"linear: expected shape \(2,\)"),
+    ({"linear": [0.0, np.inf]}, r"linear\[1\]"),
+    ({"linear": "up"}, "linear: expected numbers"),
+    ({"rows": [[1.0]]}, "rows: expected shape"),
+    ({"row_lower": [2.0]}, r"row_lower\[0\]: expected at most"),
+    ({"lower": 2.0}, r"lower\[0\]: expected at most"),
+    ({"rows": None, "row_lower": None, "row_upper": None, "upper": np.inf}, "finite bound"),
+    ({"position_min": -1.0}, r"position_min\[0\]: expected at least 0"),
+    ({"cardinality_min": 3}, "cardinality_min"),
+    ({"cardinality_min": 1}, r"position_min\[0\]: expected more than 0"),
+    ({"cardinality_max": -1}, "cardinality_min"),
+    ({"lot": [-1.0, 0.0]}, r"lot\[0\]"),
+    ({"turnover": -0.1}, "turnover"),
+    ({"turnover": np.nan}, "turnover"),
+    ({"nodes_max": -1}, "nodes_max"),
+    ({"gap_relative": np.nan}, "gap_relative"),
+    ({"pool_max": 0}, "pool_max"),
+    ({"isa": "neon"}, "isa"),
+    ({"initial": [0.5]}, "initial"),
 ]  # fmt: skip
 
 

@@ -43,11 +43,14 @@ def solve(name: str, weight: float, names: int, exactly: bool) -> miqp.MIQPResul
 @pytest.mark.parametrize(("name", "weight", "expected"), PROVEN)
 def test_exactly_ten_names_are_proven(name: str, weight: float, expected: float) -> None:
     result = solve(name, weight, 10, True)
-    assert result.status == "optimal" and result.x is not None
+    assert result.status == "optimal"
+    assert result.x is not None
     assert result.objective == pytest.approx(expected, abs=1e-9)
     assert result.objective - result.bound <= 1e-8 * abs(result.objective)
     held = result.x[result.x != 0]
-    assert len(held) == 10 and held.min() >= 0.01 and result.x.sum() == pytest.approx(1, abs=1e-12)
+    assert len(held) == 10
+    assert held.min() >= 0.01
+    assert result.x.sum() == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["port1", "port3", "port5"])
