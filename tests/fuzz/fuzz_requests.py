@@ -2,8 +2,7 @@
 
 Valid requests are mutated field by field, and now and then byte by byte. Whatever comes, the answer
 must be a result or an error with a path that exists in the request; anything else is a finding,
-which is printed with what reproduces it. With --coverage the mutations are guided by atheris, where
-that is installed.
+which is printed with what reproduces it.
 """
 
 import argparse
@@ -247,52 +246,12 @@ def run(seconds: float, seed: int) -> int:
     return findings
 
 
-def run_guided(seconds: float, seed: int) -> None:
-    """The same, guided by coverage. Ends the process."""
-    import atheris
-
-    def one(content: bytes) -> None:
-        try:
-            request = pb.SolveRequest.FromString(content)
-        except DecodeError:
-            return
-        check(request)
-
-    def mutator(content: bytes, _max_size: int, mutation_seed: int) -> bytes:
-        rng = random.Random(mutation_seed)
-        try:
-            base = pb.SolveRequest.FromString(content)
-        except DecodeError:
-            base = rng.choice(corpus())
-        if not base.HasField("spec"):
-            base = rng.choice(corpus())
-        return bytes(_mutated(base, rng).SerializeToString())
-
-    atheris.instrument_all()
-    atheris.Setup(
-        [
-            sys.argv[0],
-            f"-max_total_time={int(seconds)}",
-            f"-seed={seed}",
-            "-max_len=65536",
-            "-verbosity=0",
-        ],
-        one,
-        custom_mutator=mutator,
-    )
-    atheris.Fuzz()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--coverage", action="store_true")
     arguments = parser.parse_args()
-    if arguments.coverage:
-        run_guided(arguments.seconds, arguments.seed)
-    else:
-        sys.exit(1 if run(arguments.seconds, arguments.seed) else 0)
+    sys.exit(1 if run(arguments.seconds, arguments.seed) else 0)
 
 
 if __name__ == "__main__":
