@@ -52,7 +52,7 @@ def demo(
     begin = time.monotonic()
     with ExitStack() as stack:
         if address is None and ready_file is None:
-            ready_file = stack.enter_context(local_server())
+            ready_file = stack.enter_context(local_server(_import_libraries))
             say.line(f"Started a Ketgate server of our own in {time.monotonic() - begin:.1f} s.")
         client = stack.enter_context(
             open_client(address, ca_file, token_file, ready_file, insecure)
@@ -127,7 +127,9 @@ class _Aloud:
 
     def begin(self) -> None:
         self._shown = ("", "")
-        self.line(f"   {'seconds':>8}  {'objective':>12}  {'proven bound':>12}  {'gap':>9}  found by")
+        self.line(
+            f"   {'seconds':>8}  {'objective':>12}  {'proven bound':>12}  {'gap':>9}  found by"
+        )
 
     def event(self, event: ProgressEvent) -> None:
         """Better solutions and better bounds, where seven digits show that they are."""
@@ -224,6 +226,12 @@ def _say_what_next(say: "_Aloud | _Silent") -> None:
         "   ketgate solvers --parameters                        what solves what, and can prove it\n"
         "   python -c 'import ketgate; print(ketgate.connect().optimize.qubo([[-1, 2], [0, -1]]))'"
     )
+
+
+def _import_libraries() -> None:
+    """The slow imports, so that they are had while the server starts."""
+    import matplotlib.figure  # noqa: F401
+    import pandas  # noqa: F401
 
 
 def _require_libraries() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,9 +23,10 @@ _LOG_CHARACTERS_SHOWN = 2000
 
 
 @contextmanager
-def local_server() -> Iterator[Path]:
-    """The ready file of a server that runs until the block ends. Raises ServerNotFound if it does
-    not start.
+def local_server(meanwhile: Callable[[], None]) -> Iterator[Path]:
+    """The ready file of a server that runs until the block ends; meanwhile is done as it starts.
+
+    Raises ServerNotFound if it does not start, or ends while it is needed.
     """
     require_server()
     with tempfile.TemporaryDirectory(prefix="ketgate-") as folder:
@@ -47,6 +48,7 @@ def local_server() -> Iterator[Path]:
                 start_new_session=True,
             )
         try:
+            meanwhile()
             _wait_until_ready(process, ready_file, log_file)
             try:
                 yield ready_file
