@@ -5,7 +5,7 @@
 Each minimises gamma/2 w'Cw - mu'w with sum w = 1, 0 <= w <= max(0.05, 2/n), gamma = 5. A time is one complete call from
 arrays to weights, the median of several; "kernel" is the part of ours without Python's checks of the arguments. The
 check that the covariance is positive semidefinite is shown apart, as it is the same work whoever solves. "gap" is the
-objective above the best found, "violation" the largest of the budget's and the bounds'.
+objective above the best feasible one, "violation" the largest of the budget's and the bounds'.
 """
 
 import argparse
@@ -32,6 +32,7 @@ GOALS_MS = {"sp500": 0.1, "synth500": 5.0, "synth2000": 60.0, "factor2000": 5.0}
 # Peers that take minutes there; their absence from a row is said.
 SLOW = {("HiGHS", 2000), ("skfolio", 2000)}
 CALLS_MIN, CALLS_MAX = 3, 200
+KEPT = 1e-12
 
 
 @dataclass
@@ -267,7 +268,8 @@ def cell(value: float | None, form: str) -> str:
 
 
 def report(rows: list[Row]) -> None:
-    best = min(row.gap for row in rows)
+    # A budget missed by 1e-11 is worth more objective than the solvers differ by: only who keeps it sets the mark.
+    best = min(row.gap for row in rows if row.violation <= KEPT)
     for row in rows:
         row.gap -= best
         goal = GOALS_MS.get(row.set)

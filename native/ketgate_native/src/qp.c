@@ -101,11 +101,26 @@ static int settle_core(kg_problem *t, kg_core *core, kg_qp_result *out, double *
 
 static int run(kg_problem *t, kg_qp_result *out, double *scratch) {
     int64_t spent = 0;
+    int guessing = t->p->q == NULL && t->p->n > 1; /* in factor form, pivoting on all names is cheap, paths are not */
     for (;;) {
         kg_core core;
         double *gathered = NULL;
         int status = kg_problem_load(t, &core, &gathered);
         core.iterations = spent;
+        if (!status && guessing) {
+            guessing = 0;
+            status = kg_core_pivot(&core);
+            if (status == 1) { /* no further: the names that look free, then by price */
+                kg_problem_store(t, &core);
+                status = kg_problem_narrow(t);
+                spent = core.iterations;
+                out->factor_s += core.kkt.factor_ns * 1e-9;
+                kg_core_free(&core);
+                free(gathered);
+                if (status) return status;
+                continue;
+            }
+        }
         if (!status) {
             status = settle_core(t, &core, out, scratch);
             kg_problem_store(t, &core);

@@ -250,7 +250,7 @@ static void settle(kg_core *t) {
     }
     kg_core_sync(t);
     for (int j = 0; j < t->kkt.r; j++) {
-        if (j < t->kkt.k) t->y[j] = t->bx[j];
+        if (j < t->kkt.k) t->y[j] = t->bx[j] - t->row_lower[j];
         else if (t->row_state[j] == KG_ROW_BETWEEN) t->y[j] = 0.0;
         else if (t->row_state[j] == KG_ROW_UPPER) t->y[j] = fmax(t->y_centre[j], 0.0);
         else if (t->row_state[j] == KG_ROW_LOWER) t->y[j] = fmin(t->y_centre[j], 0.0);

@@ -11,7 +11,7 @@
 static const double PROX_RELATIVE = 1e-8, PROX_LINEAR = 1e-6, ROW_RELATIVE = 1e-6, CURVATURE_FLOOR = 1e-4;
 /* Up to this many names the whole problem is the working problem; else a first choice, then by price. */
 static const double X_FLOOR_RELATIVE = 1e-4, G_FLOOR_RELATIVE = 1e-3;
-enum { WHOLE_MAX = 160, WHOLE_FACTOR_MAX = 1000, FIRST_NAMES = 64 };
+enum { WHOLE_MAX = 160, NARROW_MAX = 400, FIRST_NAMES = 64 };
 
 static double finite_or(double v, double otherwise) { return isfinite(v) ? v : otherwise; }
 
@@ -167,37 +167,67 @@ static void enlist_all(kg_problem *t) {
     }
 }
 
-/* The best returns and the lowest risks: a first guess that pricing corrects. */
+/* The best returns and the lowest risks, and names that cannot be parked: a first guess that pricing corrects. */
+static int first_names(kg_problem *t) {
+    const kg_qp *p = t->p;
+    ranked *order = malloc((size_t)p->n * sizeof *order);
+    if (order == NULL) return KG_QP_NO_MEMORY;
+    for (int i = 0; i < p->n; i++)
+        if (t->state[i] == KG_FREE || t->state[i] == KG_FREE_BELOW) enlist(t, i);
+    int wanted = FIRST_NAMES + 2 * p->m;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < p->n; i++) order[i] = (ranked){pass ? t->curvature[i] : p->c[i], i};
+        qsort(order, p->n, sizeof *order, by_key);
+        for (int i = 0; i < p->n && i < wanted / 2; i++) enlist(t, order[i].name);
+    }
+    free(order);
+    if (2 * t->count > p->n) enlist_all(t);
+    for (int i = 0; i < t->count; i++) {
+        int name = t->list[i];
+        if (t->kink[name] == -INFINITY && p->lower[name] < p->upper[name]) t->state[name] = KG_FREE;
+    }
+    return 0;
+}
+
 int kg_problem_choose(kg_problem *t, int warm) {
     const kg_qp *p = t->p;
-    if (p->n <= (p->q ? WHOLE_MAX : WHOLE_FACTOR_MAX)) {
+    if (p->n <= WHOLE_MAX || p->q == NULL) { /* in factor form the whole costs no more than its names */
         enlist_all(t);
+        for (int i = 0; i < p->n && !warm; i++)
+            if (t->kink[i] == -INFINITY && p->lower[i] < p->upper[i]) t->state[i] = KG_FREE;
+    } else if (!warm) {
+        if (first_names(t)) return KG_QP_NO_MEMORY;
     } else {
         for (int i = 0; i < p->n; i++)
             if (t->state[i] == KG_FREE || t->state[i] == KG_FREE_BELOW) enlist(t, i);
-        if (!warm) {
-            ranked *order = malloc((size_t)p->n * sizeof *order);
-            if (order == NULL) return KG_QP_NO_MEMORY;
-            int wanted = FIRST_NAMES + 2 * p->m;
-            for (int pass = 0; pass < 2; pass++) {
-                for (int i = 0; i < p->n; i++) order[i] = (ranked){pass ? t->curvature[i] : p->c[i], i};
-                qsort(order, p->n, sizeof *order, by_key);
-                for (int i = 0; i < p->n && i < wanted / 2; i++) enlist(t, order[i].name);
-            }
-            free(order);
-        }
         if (2 * t->count > p->n) enlist_all(t);
     }
-    if (!warm)
-        for (int i = 0; i < t->count; i++) {
-            int name = t->list[i];
-            if (t->kink[name] == -INFINITY && p->lower[name] < p->upper[name]) t->state[name] = KG_FREE;
-        }
     memcpy(t->base, p->c, p->n * sizeof(double));
     if (t->count == p->n || p->q == NULL) return 0; /* in factor form the factors' rows carry the parked names */
     double *parked = t->gradient;
     for (int i = 0; i < p->n; i++) parked[i] = t->working[i] ? 0.0 : t->x[i];
     kg_problem_multiply(t, parked, t->base);
+    return 0;
+}
+
+int kg_problem_narrow(kg_problem *t) {
+    const kg_qp *p = t->p;
+    if (p->n <= WHOLE_MAX) return 0;
+    t->count = 0;
+    for (int i = 0; i < p->n; i++) {
+        t->working[i] = 0;
+        if (t->state[i] == KG_FREE || t->state[i] == KG_FREE_BELOW) enlist(t, i);
+        else t->x[i] = t->centre[i] = value_of(t, i, 0.0);
+    }
+    if (t->count > NARROW_MAX) { /* it got nowhere near: from the resting states then */
+        t->count = 0;
+        memset(t->working, 0, p->n);
+        for (int i = 0; i < p->n; i++) {
+            t->state[i] = state_parked(t, i);
+            t->x[i] = t->centre[i] = value_of(t, i, t->x[i]);
+        }
+        return first_names(t);
+    }
     return 0;
 }
 
@@ -245,8 +275,8 @@ int kg_problem_load(kg_problem *t, kg_core *core, double **gathered) {
             for (int i = 0; i < p->n; i++)
                 if (!t->working[i]) parked += t->rows[(size_t)j * p->n + i] * t->x[i];
         core->kkt.reg[j] = row < 0 ? 1.0 : t->reg;
-        core->row_lower[j] = row < 0 ? 0.0 : p->row_lower[row] / t->row_scale[row] - parked;
-        core->row_upper[j] = row < 0 ? 0.0 : p->row_upper[row] / t->row_scale[row] - parked;
+        core->row_lower[j] = (row < 0 ? 0.0 : p->row_lower[row] / t->row_scale[row]) - parked;
+        core->row_upper[j] = (row < 0 ? 0.0 : p->row_upper[row] / t->row_scale[row]) - parked;
         core->y[j] = t->y[j];
         core->y_centre[j] = t->y_centre[j];
         core->row_state[j] = t->row_state[j];

@@ -29,6 +29,8 @@ void kg_problem_free(kg_problem *t);
 void kg_problem_start(kg_problem *t, const kg_qp_result *warm);
 /* Choose the first working names. */
 int kg_problem_choose(kg_problem *t, int warm);
+/* Work on the free names only, in factor form: after block pivoting on all names got near the optimum. */
+int kg_problem_narrow(kg_problem *t);
 /* Build the working problem, and write its solution back. */
 int kg_problem_load(kg_problem *t, kg_core *core, double **gathered);
 void kg_problem_store(kg_problem *t, const kg_core *core);
