@@ -50,7 +50,7 @@ SEEDS = [
 TEXTS = ["", " ", "a", "\x00", "\ud800", "x" * 5000, "Bearer", "Bearer ", "bearer x", "é", "\r\n"]
 
 
-class Aborted(Exception):
+class Aborted(Exception):  # noqa: N818
     """How a status leaves a handler."""
 
 

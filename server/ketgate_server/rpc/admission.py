@@ -6,9 +6,9 @@ each, so that none takes another's threads.
 
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.rpc.pool import CallPool
 
 REFUSING_THREADS = 8
 """Threads beyond a lane's capacity: they live to say no."""
@@ -27,9 +27,7 @@ class Lane:
         self._limit = limit
         # Taking from and adding to a deque is atomic, and cheaper than a lock around a counter.
         self._free = deque((None,) * capacity)
-        self.pool = ThreadPoolExecutor(
-            capacity + REFUSING_THREADS, thread_name_prefix=f"rpc-{name}"
-        )
+        self.pool = CallPool(capacity + REFUSING_THREADS, f"rpc-{name}")
 
     @property
     def count(self) -> int:

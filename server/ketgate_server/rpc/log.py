@@ -78,7 +78,7 @@ class LogWriter:
                 time.sleep(BATCH_INTERVAL_S)  # under load, one wake-up for many lines
 
     def _drain(self) -> None:
-        lines = []
+        lines: list[str] = []
         while self._queue and len(lines) < BATCH_MAX:
             try:
                 function, arguments = self._queue.popleft()

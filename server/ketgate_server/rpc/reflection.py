@@ -37,7 +37,7 @@ def _parsed(requests: Iterator[bytes]) -> Iterator[reflection_pb2.ServerReflecti
 
 def _add_v1_descriptors() -> None:
     """Make v1's own messages known, so that reflection can describe itself under that name too."""
-    pool = descriptor_pool.Default()
+    pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]
     file = descriptor_pb2.FileDescriptorProto()
     reflection_pb2.DESCRIPTOR.CopyToProto(file)
     file.name = "grpc/reflection/v1/reflection.proto"
