@@ -37,7 +37,7 @@ class MIQPResult(NamedTuple):
     bound: float
     """No feasible point is better than this; inf if proven infeasible, -inf if nothing was proven."""
     status: str
-    """optimal (objective - bound within the gap), infeasible (proven), unbounded, or stopped."""
+    """optimal (objective - bound within the gap), infeasible (proven) or stopped; with finite bounds never unbounded."""
     nodes: int
     iterations: int
     """Pivots of all relaxations."""
@@ -81,8 +81,8 @@ def solve(
     quadratic: (n, n) symmetric positive semidefinite (or a Factor). linear: (n,). rows: (m, n), few and dense;
     None: no rows. row_lower, row_upper: (m,), +-inf for a side without limit, equal for an equation. lower, upper:
     (n,) or a number, infinite if rows or turnover imply a finite bound. cardinality_min > 0 wants position_min > 0 or
-    lot > 0 for every name. book: (n,), zeros if None. initial: (n,) a point to start from; used if feasible, else as
-    a hint for which names to hold. The gap is relative to the size of the objective's parts at the incumbent (their
+    lot > 0 for every name. book: (n,), zeros if None. initial: (n,) a point to start from: offered if feasible, and its
+    names are tried. The gap is relative to the size of the objective's parts at the incumbent (their
     absolute values summed), which unlike the objective itself does not vanish by cancellation. nodes_max: fixed work;
     with more nodes the objective is never worse and the bound never lower. pool_max: points kept in the pool.
     isa: "base" forces the code for every x86-64, None takes the best the machine has. monitor: solutions are float64

@@ -95,7 +95,8 @@ def _vector(name, value, n, fill=None, infinite=False):
         i = int(np.argmax(bad))
         raise ValueError(f"{name}[{i}]: expected a {'number' if infinite else 'finite number'}, given {array[i]}")
     if (np.abs(array, where=np.isfinite(array), out=np.zeros(n)) > _SIZE_MAX).any():
-        raise ValueError(f"{name}: expected sizes up to {_SIZE_MAX:g}, given {np.abs(array[np.isfinite(array)]).max():g}")
+        largest = np.abs(array[np.isfinite(array)]).max()
+        raise ValueError(f"{name}: expected sizes up to {_SIZE_MAX:g}, given {largest:g}")
     return np.ascontiguousarray(array)
 
 
@@ -163,7 +164,7 @@ def _quadratic(quadratic):
     symmetric = _symmetric(q)
     if n and q.diagonal().min() < 0:
         i = int(q.diagonal().argmin())
-        raise ValueError(f"quadratic[{i},{i}]: expected a positive semidefinite matrix, given {q[i, i]} on the diagonal")
+        raise ValueError(f"quadratic[{i},{i}]: expected a positive semidefinite matrix, given {q[i, i]} on its diagonal")
     return symmetric, None
 
 
@@ -223,8 +224,8 @@ class _Problem(NamedTuple):
     names_max: int
 
 
-def _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min, position_min,
-             lot, book, buy_cost, sell_cost, turnover, initial):
+def _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min,
+             position_min, lot, book, buy_cost, sell_cost, turnover, initial):
     q_array, diagonal = _quadratic(quadratic)
     n = q_array.shape[0]
     c_array = _vector("linear", linear, n)
@@ -261,7 +262,8 @@ def _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardin
     for name, array in (("lower", low_array), ("upper", up_array)):
         if not np.isfinite(array).all():
             i = int(np.argmax(~np.isfinite(array)))
-            raise ValueError(f"{name}[{i}]: expected a finite bound, or rows or a turnover that imply one, given {array[i]}")
+            raise ValueError(f"{name}[{i}]: expected a finite bound, or rows or a turnover that imply one, "
+                             f"given {array[i]}")
     return _Problem(q_array, diagonal, c_array, a_array, row_low, row_up, low_array, up_array, least, lots, held, buy,
                     sell, start, trade, k_min, min(k_max, n))
 

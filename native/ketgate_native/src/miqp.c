@@ -45,8 +45,8 @@ int mq_search_memory(mq_search *s) {
     s->spare = mq_take(&s->arena, bytes);
     s->list = mq_take(&s->arena, p->ld * sizeof(int));
     s->work = mq_take(&s->arena, 2 * (size_t)(p->n + 1) * bytes);
-    if (!s->now.allowed || !s->try.allowed || !s->s.delta || !s->s.slope || !s->s.order || !s->weight || !s->old_d || !s->root_d || !s->spare ||
-        !s->list || !s->work)
+    if (!s->now.allowed || !s->try.allowed || !s->s.delta || !s->s.slope || !s->s.order || !s->weight ||
+        !s->old_d || !s->root_d || !s->spare || !s->list || !s->work)
         return -1;
     memcpy(s->now.allowed, p->allowed, (size_t)p->n);
     s->ceiling = ceiling_of(p);
@@ -72,7 +72,8 @@ static int shrink(mq_search *s) {
     return 0;
 }
 
-/* Bound the root, find good points, rule out names, choose the diagonal. 0: open, 1: closed, 2: stopped, -1: no memory. */
+/* Bound the root, find good points, rule out names, choose the diagonal.
+ * 0: open, 1: closed, 2: stopped, -1: no memory. */
 static int root(mq_search *s, double *bound, double *rho) {
     int state = mq_evaluate(s, bound, rho, ROOT_ROUNDS);
     for (int phase = 0; !state && phase < ROOT_PHASES; phase++) {
@@ -80,7 +81,7 @@ static int root(mq_search *s, double *bound, double *rho) {
         if (*bound >= mq_cutoff(s)) return 1;
         if (mq_stopped(s)) return 2;
         mq_bound(&s->p, &s->now, &s->r, &s->s);
-        mq_fix(&s->p, &s->now, &s->s, mq_cutoff(s));
+        mq_fix(&s->now, &s->s, mq_cutoff(s));
         if (shrink(s)) return -1;
         state = mq_evaluate(s, bound, rho, 2); /* a point of the smaller problem */
         if (s->request->diagonal && s->p.n > SHARPEN_MOST) return state; /* the caller's is good enough for its price */
@@ -117,7 +118,10 @@ int mq_solve(const mq_request *request, const mq_options *options, kg_monitor *m
     if (!s.point || !s.best_point) goto done;
     if (mq_setup(&s.p, &s.scale, request, mq_vector_best(options->base_isa), &s.arena)) goto done;
     if (mq_search_memory(&s)) goto done;
-    if (request->initial) mq_offer_point(&s, request->initial);
+    if (request->initial) {
+        mq_offer_point(&s, request->initial);
+        mq_follow(&s, request->initial);
+    }
     memcpy(s.r.gamma, s.p.c, (size_t)s.p.n * sizeof(double));
     double bound = mq_bound(&s.p, &s.now, &s.r, &s.s), rho = 0; /* at x = 0, y = 0: weak, but never missing */
     int state = root(&s, &bound, &rho);

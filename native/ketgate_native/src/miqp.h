@@ -2,7 +2,8 @@
  *
  *   minimise  1/2 x'Qx + c'x + sum_i buy_i (x_i - book_i)+ + sell_i (book_i - x_i)+
  *   over      row_lower <= A x <= row_upper, lower <= x <= upper, sum |x_i - book_i| <= turnover,
- *             x_i = 0 or |x_i| >= position_min_i, x_i a multiple of lot_i (0: any), names_min <= #{x_i != 0} <= names_max.
+ *             x_i = 0 or |x_i| >= position_min_i, x_i a multiple of lot_i (0: any),
+ *             names_min <= #{x_i != 0} <= names_max.
  *
  * The caller owns all arrays. The run is deterministic; a monitor only cuts it short.
  */

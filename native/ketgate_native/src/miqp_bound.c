@@ -118,7 +118,7 @@ double mq_bound(const mq_problem *p, const mq_choice *c, const mq_relax *r, mq_s
     return s->value;
 }
 
-int mq_fix(const mq_problem *p, mq_choice *c, const mq_selection *s, double cutoff) {
+int mq_fix(mq_choice *c, const mq_selection *s, double cutoff) {
     int changed = 0;
     double worst = -INFINITY, next = INFINITY;
     for (int k = 0; k < s->chosen; k++) worst = fmax(worst, s->delta[s->order[k]]);
@@ -139,7 +139,6 @@ int mq_fix(const mq_problem *p, mq_choice *c, const mq_selection *s, double cuto
         }
         changed++;
     }
-    (void)p;
     return changed;
 }
 
@@ -156,7 +155,8 @@ int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y,
         for (int i = 0; i < p->n; i++) slope[i] = -a[i];
         if (select_names(p, c, slope, 0, 0, s) > -p->row_lower[k] + room) return 1;
     }
-    if (p->turnover < INFINITY && select_names(p, c, NULL, 0, 1.0, s) > p->turnover + 1e-9 * (1 + p->turnover)) return 1;
+    double trade_room = 1e-9 * (1 + p->turnover);
+    if (p->turnover < INFINITY && select_names(p, c, NULL, 0, 1.0, s) > p->turnover + trade_room) return 1;
     if (!y) return 0;
     double need = 0, size = 0;
     memset(slope, 0, (size_t)p->n * sizeof(double));

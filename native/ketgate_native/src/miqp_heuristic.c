@@ -41,13 +41,15 @@ double mq_try(mq_search *s, const mq_choice *c) {
     return value;
 }
 
-/* Round to lots, nearest first, then towards zero; what does not hold the rows is refused by the offer. */
+/* Round to lots: nearest, towards zero, away from it; what does not hold the rows is refused by the offer. */
 static void offer_rounded(mq_search *s) {
     const mq_problem *p = &s->p;
     for (int way = 0; way < 3; way++) {
         for (int i = 0; i < p->n; i++) {
             double x = s->trial.x[i], lot = p->lot[i];
-            if (lot > 0) x = (way == 0 ? nearbyint(x / lot) : way == 1 ? trunc(x / lot) : copysign(ceil(fabs(x / lot)), x)) * lot;
+            double lots = lot > 0 ? x / lot : 0;
+            lots = way == 0 ? nearbyint(lots) : way == 1 ? trunc(lots) : copysign(ceil(fabs(lots)), x);
+            if (lot > 0) x = lots * lot;
             s->spare[i] = x;
         }
         mq_offer(s, s->spare);
@@ -167,6 +169,19 @@ static int exchange_once(mq_search *s, int held, double *value, int *tries, int 
             if (out[b] >= 0) s->try.allowed[out[b]] = left;
         }
     return 0;
+}
+
+void mq_follow(mq_search *s, const double *point) {
+    const mq_problem *p = &s->p;
+    for (int i = 0; i < p->n; i++) {
+        double x = point[p->origin[i]] / s->scale.x;
+        int sign = x > 0 ? MQ_POSITIVE : MQ_NEGATIVE, allowed = p->allowed[i];
+        s->trial.x[i] = x;
+        s->try.allowed[i] = (unsigned char)(x == 0 && (allowed & MQ_ZERO) ? MQ_ZERO
+                                            : x != 0 && (allowed & sign)  ? sign
+                                                                          : allowed);
+    }
+    if (mq_try(s, &s->try) < INFINITY && p->has_lots) offer_rounded(s);
 }
 
 void mq_round(mq_search *s, int exchange) {

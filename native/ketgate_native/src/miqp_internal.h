@@ -113,7 +113,7 @@ typedef struct {
 /* Lagrangian bound at the relaxation's (x, y): exact minimum over the names' own domains and the count. */
 double mq_bound(const mq_problem *p, const mq_choice *c, const mq_relax *r, mq_selection *s);
 /* Narrow the choices by the last bound; returns how many names changed, -1 if a name has nothing left. */
-int mq_fix(const mq_problem *p, mq_choice *c, const mq_selection *s, double cutoff);
+int mq_fix(mq_choice *c, const mq_selection *s, double cutoff);
 /* 1 if no point of the node can satisfy the rows: each row alone, and the combination y if not NULL. */
 int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y, mq_selection *s);
 

@@ -126,7 +126,7 @@ int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
             return 1;
         }
         if (s->r.swollen) mq_bound(p, &s->now, &s->r, &s->s); /* the check used the selection */
-        int changed = mq_fix(p, &s->now, &s->s, mq_cutoff(s));
+        int changed = mq_fix(&s->now, &s->s, mq_cutoff(s));
         double wanted = next_price(s, *rho);
         int moved = fabs(wanted - *rho) > 0.02 * (wanted + *rho) + 1e-12;
         int again = changed && point_cut_off(s); /* at most once a name: the count of rounds does not bind it */

@@ -61,6 +61,8 @@ int mq_offer_point(mq_search *s, const double *point); /* of the caller's proble
 
 /* Solve with exactly these choices (nothing undecided) and offer; value without constant, INFINITY if infeasible. */
 double mq_try(mq_search *s, const mq_choice *c);
+/* Hold the names that the caller's point holds, with its signs, and offer what is best then. */
+void mq_follow(mq_search *s, const double *point);
 /* From the relaxation's point: hold the largest names, then exchange names while it helps. */
 void mq_round(mq_search *s, int exchange);
 

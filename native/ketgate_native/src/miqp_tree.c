@@ -72,7 +72,8 @@ static void drop(mq_search *s, mq_node *node) {
     let_go(node->diagonal);
     size_t lots = s->now.xl ? (size_t)s->p.n : 0;
     size_t doubles = (size_t)s->p.m + 2 * lots + (size_t)node->count;
-    s->open_bytes -= (double)(sizeof *node + doubles * sizeof(double) + (size_t)node->count * sizeof(int) + (size_t)s->p.n);
+    size_t bytes = sizeof *node + doubles * sizeof(double) + (size_t)node->count * sizeof(int) + (size_t)s->p.n;
+    s->open_bytes -= (double)bytes;
     free(node);
 }
 

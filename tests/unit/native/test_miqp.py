@@ -142,6 +142,19 @@ def test_a_start_is_used() -> None:
     assert again.objective <= best.objective
 
 
+def test_a_start_that_is_not_feasible_names_the_names() -> None:
+    p = long_only(30, 4, 7)
+    best = solve(p)
+    assert best.x is not None
+    hint = np.where(best.x != 0, 1.0, 0.0)
+    monitor = Monitor(8 * 30)
+    again = solve(p, monitor, nodes_max=0, initial=hint)
+    assert again.objective == pytest.approx(best.objective, rel=1e-9)
+    first = monitor.take()
+    assert first is not None
+    assert first.objective == pytest.approx(best.objective, rel=1e-9)
+
+
 def test_factor_form_is_the_dense_form() -> None:
     p = long_only(20, 4, 2)
     g = np.random.default_rng(1)
