@@ -22,6 +22,12 @@ from pydantic_settings import (
 from ketgate_server.limits import LIMITS, Limit
 
 ENVIRONMENT_PREFIX = "KETGATE_"
+CLIENT_VARIABLES = {
+    f"{ENVIRONMENT_PREFIX}{name}"
+    for name in ("ADDRESS", "CA_FILE", "CONFIG", "TOKEN", "TOKEN_FILE")
+}
+"""What the client reads and the server does not. The two share the rest by meaning."""
+
 FILE_NAME = "ketgate.toml"
 """Read from the data folder when no other file is named."""
 
@@ -300,7 +306,7 @@ def _environment_warnings() -> list[str]:
     known = {f"{ENVIRONMENT_PREFIX}{name.upper()}": None for name in Settings.model_fields}
     warnings = []
     for name in sorted(os.environ):
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in known:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in known or name in CLIENT_VARIABLES:
             continue
         matches = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if matches:

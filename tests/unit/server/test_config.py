@@ -55,10 +55,16 @@ def test_the_file_in_the_data_folder_is_found(tmp_path):
 
 
 def test_environment_of_others_is_told_of(monkeypatch):
-    monkeypatch.setenv("KETGATE_TOKEN", "secret")
+    monkeypatch.setenv("KETGATE_PASSPHRASE", "secret")
     (warning,) = load({})[1]
-    assert "KETGATE_TOKEN" in warning
+    assert "KETGATE_PASSPHRASE" in warning
     assert "secret" not in warning
+
+
+def test_the_clients_environment_is_no_mistake(monkeypatch):
+    for name in ("ADDRESS", "CA_FILE", "CONFIG", "TOKEN", "TOKEN_FILE"):
+        monkeypatch.setenv(f"KETGATE_{name}", "x")
+    assert load({})[1] == []
 
 
 @pytest.mark.parametrize(
