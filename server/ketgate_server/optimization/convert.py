@@ -72,7 +72,7 @@ def _read_problem(spec: SolveSpec, limits: Limits, tolerance: float) -> Problem:
         case "portfolio":
             from ketgate_server.optimization.portfolio.convert import problem_from_proto
 
-            return problem_from_proto(spec.portfolio, "spec.portfolio")
+            return problem_from_proto(spec.portfolio, "spec.portfolio", limits)
         case _:
             raise FieldError("spec.problem", expected=PROBLEMS, given="none of them")
 

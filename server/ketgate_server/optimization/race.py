@@ -256,18 +256,18 @@ class Race:
         run.started_s = time.monotonic()
         try:
             outcome = run.chosen.solver.solve(self.problem, run.task)
+            # First of all: once told to stop, the race waits 50 ms at most, and at the lowest
+            # priority this thread may be kept waiting for longer than that.
+            run.outcome = outcome
+            if outcome.status in PROVEN and not self._fixed_work:
+                at_goal = outcome.stop_reason in (StopReason.GAP, StopReason.TARGET)
+                self._stop(outcome.stop_reason if at_goal else StopReason.COMPLETED)
             if outcome.solutions:
                 self.board.submit(
                     run.task.index, outcome.solutions[0], run.chosen.solver.name, outcome.work
                 )
             if outcome.bound is not None:
                 self.board.submit_bound(run.task.index, outcome.bound)
-            run.outcome = outcome
-            # Only now: from here the race waits no more than 50 ms, and at the lowest priority this
-            # thread may be kept waiting for longer than that.
-            if outcome.status in PROVEN and not self._fixed_work:
-                at_goal = outcome.stop_reason in (StopReason.GAP, StopReason.TARGET)
-                self._stop(outcome.stop_reason if at_goal else StopReason.COMPLETED)
         except Exception as error:
             run.failure = (
                 "out of memory" if isinstance(error, MemoryError) else type(error).__name__

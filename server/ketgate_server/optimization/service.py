@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import solver_pb2
@@ -14,11 +15,13 @@ from ketgate_server.optimization import convert, convert_result, registry
 from ketgate_server.optimization.base import Problem, SolveOptions, sense_sign
 from ketgate_server.optimization.engine import Caller, Engine
 from ketgate_server.optimization.race import Progress
+from ketgate_server.optimization.tensors import spell_out
 from ketgate_server.rpc.call import Call, Method, Service
 
 NAME = "ketgate.optimization.v1.OptimizationService"
 ROLE = "optimization.user"
 PAGE_SIZE_MAX = 100
+R = TypeVar("R", pb.SolveResponse, pb.SolveStreamResponse)
 
 
 def create_service(limits: Mapping[str, Limit], threads: int) -> Service:
@@ -51,7 +54,7 @@ class OptimizationServicer:
         result = self._engine.solve(problem, options, _caller(call))
         result = replace(result, times=replace(result.times, checking_s=checking_s))
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
-        return pb.SolveResponse(result=written)
+        return _spelled(request, pb.SolveResponse(result=written))
 
     def solve_stream(
         self, call: Call, request: pb.SolveStreamRequest
@@ -67,14 +70,14 @@ class OptimizationServicer:
                     )
                 else:
                     found = convert_result.write_incumbent(event, problem, sign)
-                    yield pb.SolveStreamResponse(incumbent=found)
+                    yield _spelled(request, pb.SolveStreamResponse(incumbent=found))
         except GeneratorExit:
             race.cancel()
             raise
         result = self._engine.finish(race, problem, queued_s)
         result = replace(result, times=replace(result.times, checking_s=checking_s))
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
-        yield pb.SolveStreamResponse(result=written)
+        yield _spelled(request, pb.SolveStreamResponse(result=written))
 
     def list_solvers(
         self,
@@ -101,6 +104,13 @@ class OptimizationServicer:
         problem, options = convert.read_spec(request, self._limits, self._engine.threads)
         digest = convert.digest(request.spec)
         return problem, options, digest, time.monotonic() - started
+
+
+def _spelled(request: pb.SolveRequest | pb.SolveStreamRequest, response: R) -> R:
+    """The response, its arrays as lists where the request asks for that."""
+    if request.spec.list_arrays:
+        spell_out(response)
+    return response
 
 
 def _caller(call: Call) -> Caller:

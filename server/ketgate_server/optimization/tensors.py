@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 from ketgate.type.v1 import tensor_pb2
 from numpy.typing import NDArray
 
@@ -105,6 +106,28 @@ def write_tensor(array: NDArray[Any]) -> tensor_pb2.Tensor:
     number = _NUMBERS_BY_DTYPE[array.dtype.newbyteorder("=")]
     wire = np.ascontiguousarray(array, dtype=_WIRE[number])
     return tensor_pb2.Tensor(dtype=number, shape=array.shape, data=wire.tobytes())  # type: ignore[arg-type]
+
+
+def spell_out(message: Message) -> None:
+    """Turn every array below a message from bytes into a list of numbers, in place."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for below in value if field.is_repeated else [value]:
+            if isinstance(below, tensor_pb2.Tensor):
+                _list_elements(below)
+            else:
+                spell_out(below)
+
+
+def _list_elements(tensor: tensor_pb2.Tensor) -> None:
+    if tensor.WhichOneof("values") != "data":
+        return
+    elements = np.frombuffer(tensor.data, dtype=_WIRE[tensor.dtype])
+    if tensor.dtype in FLOATS:
+        tensor.doubles.values.extend(elements.tolist())
+    else:
+        tensor.integers.values.extend(elements.tolist())
 
 
 @dataclass(frozen=True)

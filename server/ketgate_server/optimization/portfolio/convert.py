@@ -1,6 +1,7 @@
 """Portfolio messages to the domain and back. Every refusal names the field at fault."""
 
 import math
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from ketgate.optimization.v1 import portfolio_pb2, result_pb2
 from ketgate.type.v1 import tensor_pb2
 
 from ketgate_server.errors import FieldError, LimitError
-from ketgate_server.limits import LIMITS
+from ketgate_server.limits import LIMITS, Limit
 from ketgate_server.optimization.portfolio import checks, estimators
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.convert_constraints import read_book, read_constraints
@@ -37,10 +38,12 @@ _T = TypeVar("_T")
 
 
 def problem_from_proto(
-    message: portfolio_pb2.PortfolioProblem, path: str = "spec.portfolio"
+    message: portfolio_pb2.PortfolioProblem,
+    path: str = "spec.portfolio",
+    limits: Mapping[str, Limit] = LIMITS,
 ) -> m.PortfolioProblem:
     """A checked problem. Raises FieldError or LimitError, naming the field below path."""
-    covariance, expected_returns, warnings = _read_model(message, path)
+    covariance, expected_returns, warnings = _read_model(message, path, limits)
     size = covariance.size
     names = _read_names(message, size, f"{path}.names")
     objective = _read_objective(message.objective, size, f"{path}.objective")
@@ -50,7 +53,7 @@ def problem_from_proto(
             expected=f"expected returns, shape ({size},), as the objective uses them",
             given="nothing",
         )
-    constraints = read_constraints(message, size, names, path)
+    constraints = read_constraints(message, size, names, path, limits)
     book = read_book(message, size, path)
     if isinstance(objective, m.RiskParity):
         _check_risk_parity(message, constraints, book, covariance, path)
@@ -94,25 +97,27 @@ def _write(array: np.ndarray | None) -> tensor_pb2.Tensor | None:
     return None if array is None else write_tensor(array)
 
 
-def _read_model(message: portfolio_pb2.PortfolioProblem, path: str) -> Moments:
+def _read_model(
+    message: portfolio_pb2.PortfolioProblem, path: str, limits: Mapping[str, Limit]
+) -> Moments:
     match message.WhichOneof("model"):
         case "moments":
-            return _read_moments(message.moments, f"{path}.moments")
+            return _read_moments(message.moments, f"{path}.moments", limits)
         case "factors":
-            return _read_factors(message.factors, f"{path}.factors")
+            return _read_factors(message.factors, f"{path}.factors", limits)
         case "prices":
-            return _read_prices(message.prices, f"{path}.prices")
+            return _read_prices(message.prices, f"{path}.prices", limits)
         case _:
             raise FieldError(
                 f"{path}.model", expected="moments, factors or prices", given="none of them"
             )
 
 
-def _read_moments(message: portfolio_pb2.Moments, path: str) -> Moments:
+def _read_moments(message: portfolio_pb2.Moments, path: str, limits: Mapping[str, Limit]) -> Moments:
     _require(message, "covariance", path, "a covariance, shape (n, n)")
     extents = tuple(message.covariance.shape)
     size = extents[0] if len(extents) == 2 else -1
-    _check_names_limit(size, "optimization.names_max", f"{path}.covariance")
+    _check_names_limit(size, limits, "optimization.names_max", f"{path}.covariance")
     matrix = read_float64(message.covariance, f"{path}.covariance", shape=("n", "n"))
     _check_some_names(matrix, f"{path}.covariance")
     matrix = checks.symmetric(matrix, f"{path}.covariance")
@@ -123,13 +128,13 @@ def _read_moments(message: portfolio_pb2.Moments, path: str) -> Moments:
     return Dense(matrix), expected, (warning,) if warning else ()
 
 
-def _read_factors(message: portfolio_pb2.FactorModel, path: str) -> Moments:
+def _read_factors(message: portfolio_pb2.FactorModel, path: str, limits: Mapping[str, Limit]) -> Moments:
     _require(message, "loadings", path, "loadings, shape (n, k)")
     _require(message, "specific_variances", path, "specific variances, shape (n,)")
     loadings = read_float64(message.loadings, f"{path}.loadings", shape=("n", "k"))
     _check_some_names(loadings, f"{path}.loadings")
     size, count = loadings.shape
-    _check_names_limit(size, "optimization.factor_names_max", f"{path}.loadings")
+    _check_names_limit(size, limits, "optimization.factor_names_max", f"{path}.loadings")
     checks.check_magnitude(loadings, f"{path}.loadings", math.sqrt(checks.MOMENT_MAX))
     specific = read_float64(message.specific_variances, f"{path}.specific_variances", shape=(size,))
     checks.check_not_negative(specific, f"{path}.specific_variances")
@@ -147,11 +152,11 @@ def _read_factors(message: portfolio_pb2.FactorModel, path: str) -> Moments:
     # limit.
     small = count >= size
     if small:
-        _check_names_limit(size, "optimization.names_max", f"{path}.loadings")
+        _check_names_limit(size, limits, "optimization.names_max", f"{path}.loadings")
     return (Dense(np.ascontiguousarray(factors.dense())) if small else factors), expected, ()
 
 
-def _read_prices(message: portfolio_pb2.PriceHistory, path: str) -> Moments:
+def _read_prices(message: portfolio_pb2.PriceHistory, path: str, limits: Mapping[str, Limit]) -> Moments:
     _require(message, "prices", path, "prices, shape (T, n)")
     prices = read_float64(message.prices, f"{path}.prices", shape=("T", "n"))
     periods, size = prices.shape
@@ -160,8 +165,8 @@ def _read_prices(message: portfolio_pb2.PriceHistory, path: str) -> Moments:
         raise FieldError(
             f"{path}.prices", expected="at least 3 periods", given=f"shape {prices.shape}"
         )
-    _check_names_limit(size, "optimization.names_max", f"{path}.prices")
-    allowed = LIMITS["optimization.periods_max"].value
+    _check_names_limit(size, limits, "optimization.names_max", f"{path}.prices")
+    allowed = limits["optimization.periods_max"].value
     if periods > allowed:
         raise LimitError(
             "optimization.periods_max", allowed=allowed, given=periods, field=f"{path}.prices"
@@ -334,8 +339,8 @@ def _require(message: Message, name: str, path: str, expected: str) -> None:
         raise FieldError(f"{path}.{name}", expected=expected, given="nothing")
 
 
-def _check_names_limit(size: int, limit: str, path: str) -> None:
-    allowed = LIMITS[limit].value
+def _check_names_limit(size: int, limits: Mapping[str, Limit], limit: str, path: str) -> None:
+    allowed = limits[limit].value
     if size > allowed:
         raise LimitError(limit, allowed=allowed, given=size, field=path)
 

@@ -1,13 +1,14 @@
 """The constraints and the current book of a portfolio message, read and checked."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from ketgate.optimization.v1 import portfolio_pb2, program_pb2
 from ketgate.type.v1 import tensor_pb2
 
 from ketgate_server.errors import FieldError, LimitError
-from ketgate_server.limits import LIMITS
+from ketgate_server.limits import Limit
 from ketgate_server.optimization.portfolio import checks
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.covariance import Array
@@ -19,7 +20,11 @@ COST_MAX = 1e6
 
 
 def read_constraints(
-    message: portfolio_pb2.PortfolioProblem, size: int, names: tuple[str, ...], path: str
+    message: portfolio_pb2.PortfolioProblem,
+    size: int,
+    names: tuple[str, ...],
+    path: str,
+    limits: Mapping[str, Limit],
 ) -> m.Constraints:
     """The constraints, with the documented defaults. Raises FieldError or LimitError."""
     given = message.constraints
@@ -38,12 +43,12 @@ def read_constraints(
             )
     cardinality = given.cardinality
     position_min = _number(cardinality.position_min, f"{below}.cardinality.position_min", 0.0, 1.0)
-    limits = m.Constraints.of(
+    constraints = m.Constraints.of(
         size,
         budget=budget,
         lower=_weights(given, "lower", size, below),
         upper=_weights(given, "upper", size, below),
-        groups=_read_groups(given, size, f"{below}.groups"),
+        groups=_read_groups(given, size, f"{below}.groups", limits),
         names_max=_count(cardinality.names_max, size, f"{below}.cardinality.names_max"),
         names_min=_count(cardinality.names_min, size, f"{below}.cardinality.names_min"),
         position_min=position_min,
@@ -51,8 +56,8 @@ def read_constraints(
         lot_weights=_read_lots(given, size, f"{below}.round_lots"),
     )
     _check_relations(cardinality, position_min, below)
-    checks.check_bounds(limits.lower, limits.upper, names, below)
-    return limits
+    checks.check_bounds(constraints.lower, constraints.upper, names, below)
+    return constraints
 
 
 def read_book(message: portfolio_pb2.PortfolioProblem, size: int, path: str) -> m.Book | None:
@@ -87,9 +92,9 @@ def read_interval(message: program_pb2.Range, path: str) -> m.Interval:
 
 
 def _read_groups(
-    given: portfolio_pb2.PortfolioConstraints, size: int, path: str
+    given: portfolio_pb2.PortfolioConstraints, size: int, path: str, limits: Mapping[str, Limit]
 ) -> tuple[m.Group, ...]:
-    allowed = LIMITS["optimization.groups_max"].value
+    allowed = limits["optimization.groups_max"].value
     if len(given.groups) > allowed:
         raise LimitError(
             "optimization.groups_max", allowed=allowed, given=len(given.groups), field=path

@@ -61,8 +61,11 @@ type SolveSpec struct {
 	Initial *v1.Tensor `protobuf:"bytes,19,opt,name=initial,proto3" json:"initial,omitempty"`
 	// Greatest violation of a continuous constraint, absolute, 1e-12 to 1e-3; default 1e-9.
 	FeasibilityTolerance *float64 `protobuf:"fixed64,20,opt,name=feasibility_tolerance,json=feasibilityTolerance,proto3,oneof" json:"feasibility_tolerance,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Answer with arrays as lists of numbers (`doubles`, `integers`) instead of bytes: for people who read JSON. It costs
+	// about a hundred times the bytes form.
+	ListArrays    bool `protobuf:"varint,21,opt,name=list_arrays,json=listArrays,proto3" json:"list_arrays,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SolveSpec) Reset() {
@@ -222,6 +225,13 @@ func (x *SolveSpec) GetFeasibilityTolerance() float64 {
 		return *x.FeasibilityTolerance
 	}
 	return 0
+}
+
+func (x *SolveSpec) GetListArrays() bool {
+	if x != nil {
+		return x.ListArrays
+	}
+	return false
 }
 
 type isSolveSpec_Problem interface {
@@ -892,7 +902,7 @@ var File_ketgate_optimization_v1_optimization_service_proto protoreflect.FileDes
 
 const file_ketgate_optimization_v1_optimization_service_proto_rawDesc = "" +
 	"\n" +
-	"2ketgate/optimization/v1/optimization_service.proto\x12\x17ketgate.optimization.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a'ketgate/optimization/v1/portfolio.proto\x1a%ketgate/optimization/v1/program.proto\x1a$ketgate/optimization/v1/result.proto\x1a$ketgate/optimization/v1/solver.proto\x1a\x1bketgate/type/v1/ising.proto\x1a\x1cketgate/type/v1/tensor.proto\"\x8f\a\n" +
+	"2ketgate/optimization/v1/optimization_service.proto\x12\x17ketgate.optimization.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a'ketgate/optimization/v1/portfolio.proto\x1a%ketgate/optimization/v1/program.proto\x1a$ketgate/optimization/v1/result.proto\x1a$ketgate/optimization/v1/solver.proto\x1a\x1bketgate/type/v1/ising.proto\x1a\x1cketgate/type/v1/tensor.proto\"\xb0\a\n" +
 	"\tSolveSpec\x12.\n" +
 	"\x05ising\x18\x01 \x01(\v2\x16.ketgate.type.v1.IsingH\x00R\x05ising\x12+\n" +
 	"\x04qubo\x18\x02 \x01(\v2\x15.ketgate.type.v1.QuboH\x00R\x04qubo\x12\\\n" +
@@ -912,7 +922,9 @@ const file_ketgate_optimization_v1_optimization_service_proto_rawDesc = "" +
 	"\fgap_absolute\x18\x11 \x01(\x01H\x04R\vgapAbsolute\x88\x01\x01\x12\x1b\n" +
 	"\tpool_size\x18\x12 \x01(\x05R\bpoolSize\x121\n" +
 	"\ainitial\x18\x13 \x01(\v2\x17.ketgate.type.v1.TensorR\ainitial\x128\n" +
-	"\x15feasibility_tolerance\x18\x14 \x01(\x01H\x05R\x14feasibilityTolerance\x88\x01\x01B\t\n" +
+	"\x15feasibility_tolerance\x18\x14 \x01(\x01H\x05R\x14feasibilityTolerance\x88\x01\x01\x12\x1f\n" +
+	"\vlist_arrays\x18\x15 \x01(\bR\n" +
+	"listArraysB\t\n" +
 	"\aproblemB\a\n" +
 	"\x05_seedB\x13\n" +
 	"\x11_target_objectiveB\x0f\n" +

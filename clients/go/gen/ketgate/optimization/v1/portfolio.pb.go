@@ -833,8 +833,9 @@ func (x *MaximumSharpe) GetRiskFreeRate() float64 {
 	return 0
 }
 
-// Weights whose shares w_i (Cw)_i / w'Cw of the variance equal the budgets. Long only; with other constraints than the
-// budget and the bounds 0 and 1 it is refused, as it would no longer be what its name says.
+// Weights whose shares w_i (Cw)_i / w'Cw of the variance equal the budgets. The objective is the sum of the squared
+// differences, at best 0. Long only; with other constraints than the budget and the bounds 0 and 1 it is refused, as it
+// would no longer be what its name says.
 type RiskParity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Shares of risk, shape (n,), positive, scaled to sum 1; absent: equal.
@@ -884,7 +885,8 @@ func (x *RiskParity) GetBudgets() *v1.Tensor {
 type EfficientFrontier struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of portfolios, 2 to 1000, equally spaced in expected return; default 50. Without cardinality, minimum
-	// positions or lots the corner portfolios, between which the frontier is exact, are returned as well.
+	// positions, lots or costs of trading the corner portfolios, between which the frontier is exact, are returned as
+	// well, where they are few enough to compute and send.
 	Points        *int32 `protobuf:"varint,1,opt,name=points,proto3,oneof" json:"points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1169,8 +1171,8 @@ type CurrentBook struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Weights held now, shape (n,).
 	Weights *v1.Tensor `protobuf:"bytes,1,opt,name=weights,proto3" json:"weights,omitempty"`
-	// Cost of buying, as a share of what is bought, shape (n,) or (1,), not negative. Subtracted from a utility, added
-	// to a variance, as in the objective's own unit.
+	// Cost of buying, as a share of what is bought, shape (n,) or (1,), not negative. Subtracted from a utility and from
+	// the expected return in a Sharpe ratio, added to a variance, as in the objective's own unit.
 	BuyCost *v1.Tensor `protobuf:"bytes,2,opt,name=buy_cost,json=buyCost,proto3" json:"buy_cost,omitempty"`
 	// Cost of selling, likewise.
 	SellCost      *v1.Tensor `protobuf:"bytes,3,opt,name=sell_cost,json=sellCost,proto3" json:"sell_cost,omitempty"`
