@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "ketgate_server"
 EDGE = {"rpc", "main.py", "__main__.py"}
 # What each part of the server may import from it, besides itself.
-BASE = {"errors", "limits", "parts", "config", ""}
+BASE = {"__version__", "config", "errors", "files", "limits", "parts", "processor", ""}
 ALLOWED = {
     "rpc": BASE | {"store"},
     "store": BASE,
