@@ -12,24 +12,66 @@ from setuptools import Extension, setup
 NATIVE = "native/ketgate_native"
 SOURCES = {
     "monitor": ["monitor.c"],
-    "ising": ["monitor.c", "pool.c", "ising_problem.c", "ising_run.c", "ising_block.c", "ising_anneal.c", "ising_tempering.c",
-              "ising_tabu.c", "ising_graft.c", "ising_search.c", "ising_isa.c", "ising_isa_base.c", "ising_isa_avx2.c",
-              "ising_isa_avx512.c"],
+    "ising": [
+        "monitor.c",
+        "pool.c",
+        "ising_problem.c",
+        "ising_run.c",
+        "ising_block.c",
+        "ising_anneal.c",
+        "ising_tempering.c",
+        "ising_tabu.c",
+        "ising_graft.c",
+        "ising_search.c",
+        "ising_isa.c",
+        "ising_isa_base.c",
+        "ising_isa_avx2.c",
+        "ising_isa_avx512.c",
+    ],
     "exhaustive": ["monitor.c", "exhaustive.c"],
     "binary": ["monitor.c", "pool.c", "binary_problem.c", "binary_state.c", "binary_search.c"],
     "qp": [
         "monitor.c",
-        *("qp.c", "qp_problem.c", "qp_certify.c", "qp_core.c", "qp_kkt.c", "qp_pivot.c", "qp_path.c", "qp_frontier.c"),
+        *(
+            "qp.c",
+            "qp_problem.c",
+            "qp_certify.c",
+            "qp_core.c",
+            "qp_kkt.c",
+            "qp_pivot.c",
+            "qp_path.c",
+            "qp_frontier.c",
+        ),
         *("linalg_base.c", "linalg_avx2.c", "linalg_avx512.c"),
     ],
-    "miqp": ["monitor.c", "miqp.c", "miqp_setup.c", "miqp_pieces.c", "miqp_factor.c", "miqp_relax.c", "miqp_bound.c",
-             "miqp_diagonal.c", "miqp_incumbent.c", "miqp_node.c", "miqp_heuristic.c", "miqp_tree.c", "miqp_perspective.c",
-             "miqp_vector_base.c", "miqp_vector_avx2.c"],
+    "miqp": [
+        "monitor.c",
+        "miqp.c",
+        "miqp_setup.c",
+        "miqp_pieces.c",
+        "miqp_factor.c",
+        "miqp_relax.c",
+        "miqp_bound.c",
+        "miqp_diagonal.c",
+        "miqp_incumbent.c",
+        "miqp_node.c",
+        "miqp_heuristic.c",
+        "miqp_tree.c",
+        "miqp_perspective.c",
+        "miqp_vector_base.c",
+        "miqp_vector_avx2.c",
+    ],
 }
 
 only = os.environ.get("KETGATE_EXTENSIONS", "").split()  # a developer's rebuild of a few
 debug = bool(os.environ.get("KETGATE_DEBUG"))
-compile_args = ["-std=gnu11", *(("-O0", "-g") if debug else ("-O3", "-g0")), "-fno-math-errno", "-ffp-contract=off", "-pthread"]
+compile_args = [
+    "-std=gnu11",
+    *(("-O0", "-g") if debug else ("-O3", "-g0")),
+    "-fno-math-errno",
+    "-ffp-contract=off",
+    "-pthread",
+]
 
 
 def extension(name: str, sources: list[str]) -> Extension:
@@ -37,7 +79,11 @@ def extension(name: str, sources: list[str]) -> Extension:
         f"ketgate_native.{name}",
         [f"{NATIVE}/{name}.pyx", *(f"{NATIVE}/src/{source}" for source in sources)],
         include_dirs=[NATIVE],
-        depends=[f"{NATIVE}/src/{header}" for header in sorted(os.listdir(f"{NATIVE}/src")) if not header.endswith(".c")],
+        depends=[
+            f"{NATIVE}/src/{header}"
+            for header in sorted(os.listdir(f"{NATIVE}/src"))
+            if not header.endswith(".c")
+        ],
         extra_compile_args=compile_args,
         extra_link_args=["-pthread"],
         libraries=["m"],
@@ -50,5 +96,5 @@ setup(
         [extension(name, sources) for name, sources in SOURCES.items() if not only or name in only],
         include_path=["native"],
         compiler_directives={"language_level": "3"},
-    )
+    ),
 )

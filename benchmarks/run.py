@@ -26,7 +26,19 @@ PROGRAMS = {
     "edge": ["edge.py"],
 }
 TAKES_INSTANCES = {"ising", "portfolio-cardinality"}
-LISTED = ("numpy", "scipy", "grpcio", "highspy", "clarabel", "dwave-samplers", "openjij", "gurobipy", "pyscipopt", "cvxpy", "skfolio")
+LISTED = (
+    "numpy",
+    "scipy",
+    "grpcio",
+    "highspy",
+    "clarabel",
+    "dwave-samplers",
+    "openjij",
+    "gurobipy",
+    "pyscipopt",
+    "cvxpy",
+    "skfolio",
+)
 
 
 def processor() -> str:
@@ -35,7 +47,10 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        "unknown",
+    )
 
 
 def versions(python: str) -> str:
@@ -57,7 +72,9 @@ def run(name: str, python: str, instances: str | None) -> int:
         command += ["--instances", instances]
     print(f"== {name}", flush=True)
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
@@ -85,14 +102,24 @@ def run(name: str, python: str, instances: str | None) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], help="which; all if none is named")
-    parser.add_argument("--instances", default=os.environ.get("KETGATE_INSTANCES"), help="folder of public instances")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", choices=[*PROGRAMS, []], help="which; all if none is named"
+    )
+    parser.add_argument(
+        "--instances",
+        default=os.environ.get("KETGATE_INSTANCES"),
+        help="folder of public instances",
+    )
     arguments = parser.parse_args()
     peers = ROOT / "build" / "peers" / "bin" / "python"
     python = str(peers) if peers.exists() else sys.executable
     if python == sys.executable:
-        print("no peers: install them with `make bench-peers`; measuring our own code and the server's libraries only")
+        print(
+            "no peers: install them with `make bench-peers`; measuring our own code and the server's libraries only"
+        )
     return max(run(name, python, arguments.instances) for name in arguments.names or PROGRAMS)
 
 

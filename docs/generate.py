@@ -47,7 +47,10 @@ def limits_page() -> str:
         "| limit | default | unit | what it bounds |",
         "|---|---|---|---|",
     ]
-    lines += [f"| `{name}` | {limit.value:,} | {limit.unit} | {limit.description} |" for name, limit in LIMITS.items()]
+    lines += [
+        f"| `{name}` | {limit.value:,} | {limit.unit} | {limit.description} |"
+        for name, limit in LIMITS.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -56,7 +59,11 @@ def licence_of(package: Message) -> str:
     expression = package.get("License-Expression")
     if expression:
         return str(expression)
-    classifiers = [c.removeprefix(CLASSIFIER) for c in package.get_all("Classifier", []) if c.startswith(CLASSIFIER)]
+    classifiers = [
+        c.removeprefix(CLASSIFIER)
+        for c in package.get_all("Classifier", [])
+        if c.startswith(CLASSIFIER)
+    ]
     if classifiers:
         return ", ".join(sorted(classifiers))
     stated = str(package.get("License", "")).strip().splitlines()
@@ -84,7 +91,11 @@ def licences_page() -> str:
 
 def main() -> int:
     pages = {"errors.md": errors_page(), "limits.md": limits_page(), "licences.md": licences_page()}
-    stale = [name for name, text in pages.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (DOCS / name).exists() or (DOCS / name).read_text() != text
+    ]
     if "--check" in sys.argv:
         if stale:
             print(f"out of date: {', '.join(stale)}; write them with: make docs")

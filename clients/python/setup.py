@@ -33,12 +33,16 @@ class GenerateStubs(Command):
         from grpc_tools import protoc
 
         contract = CONTRACT if CONTRACT.is_dir() else CARRIED
-        protos = sorted(str(path.relative_to(contract)) for path in contract.glob("ketgate/**/*.proto"))
+        protos = sorted(
+            str(path.relative_to(contract)) for path in contract.glob("ketgate/**/*.proto")
+        )
         if not protos:
             raise SystemExit(f"no .proto files in {contract}")
         api = find_spec("google.api")
         if api is None or not api.submodule_search_locations:
-            raise SystemExit("googleapis-common-protos is needed to build: pip install googleapis-common-protos")
+            raise SystemExit(
+                "googleapis-common-protos is needed to build: pip install googleapis-common-protos"
+            )
         googleapis = Path(next(iter(api.submodule_search_locations))).parents[1]
         well_known = Path(grpc_tools.__file__).parent / "_proto"
         failed = protoc.main(
@@ -58,7 +62,9 @@ class BuildPy(build_py):
 
     def run(self) -> None:
         self.run_command("generate_stubs")
-        self.packages = find_packages(str(HERE), include=["ketgate", "ketgate.*"])  # the stubs' packages are new
+        self.packages = find_packages(
+            str(HERE), include=["ketgate", "ketgate.*"]
+        )  # the stubs' packages are new
         super().run()
 
 

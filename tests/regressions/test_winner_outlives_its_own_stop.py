@@ -11,7 +11,15 @@ import time
 from typing import Any
 
 import numpy as np
-from ketgate_server.optimization.base import Evaluation, Outcome, Problem, SolveOptions, Status, StopReason, Task
+from ketgate_server.optimization.base import (
+    Evaluation,
+    Outcome,
+    Problem,
+    SolveOptions,
+    Status,
+    StopReason,
+    Task,
+)
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.race import OVERSHOOT_S, Chosen, Clock, Race
@@ -33,17 +41,28 @@ class Proves:
 
     def solve(self, problem: Problem, task: Task) -> Outcome:
         found = [np.array([0, 0], np.uint8)]
-        return Outcome(Status.OPTIMAL, StopReason.COMPLETED, found, bound=0.0, frontier="the frontier")
+        return Outcome(
+            Status.OPTIMAL, StopReason.COMPLETED, found, bound=0.0, frontier="the frontier"
+        )
 
 
 def test_the_answer_of_the_winner_is_not_given_up() -> None:
     empty = np.empty(0, np.int64)
-    function = QuadraticFunction(Alphabet.BINARY, np.ones(2), Sparse(empty, empty, np.empty(0)), 0.0)
+    function = QuadraticFunction(
+        Alphabet.BINARY, np.ones(2), Sparse(empty, empty, np.empty(0)), 0.0
+    )
     now = time.monotonic()
     clock = Clock(now, now + 30.0, StopReason.TIME_LIMIT)
     chosen: Any = Chosen(Proves(), {})
     race = Race(
-        SlowToCheck(function), [chosen], SolveOptions(), clock, seed=1, threads=1, observed=False, release=lambda: None
+        SlowToCheck(function),
+        [chosen],
+        SolveOptions(),
+        clock,
+        seed=1,
+        threads=1,
+        observed=False,
+        release=lambda: None,
     )
     race.run()
     result = race.result()

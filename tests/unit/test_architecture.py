@@ -63,7 +63,17 @@ def test_dependencies_point_one_way(path: Path) -> None:
     if own == "optimization":  # of the edge, a domain sees only what a call is
         assert {n for n in imports(path) if n.startswith("ketgate_server.rpc.")} <= {
             "ketgate_server.rpc.call",
-            *(f"ketgate_server.rpc.call.{n}" for n in ("Call", "Method", "Service", "Identity", "UnaryFunction", "StreamFunction")),
+            *(
+                f"ketgate_server.rpc.call.{n}"
+                for n in (
+                    "Call",
+                    "Method",
+                    "Service",
+                    "Identity",
+                    "UnaryFunction",
+                    "StreamFunction",
+                )
+            ),
         }
 
 
