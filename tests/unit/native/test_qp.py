@@ -234,11 +234,11 @@ def test_ties_are_shared_or_broken_but_solved() -> None:
     assert result.x.sum() == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", [2, 6, 14])
+@pytest.mark.parametrize("seed", [0, 14, 19])
 def test_many_rows_where_block_pivoting_gets_nowhere(seed: int) -> None:
     """The factor form then parks most names at their bounds, whose exposures its rows must carry."""
     random = np.random.default_rng(seed)
-    n, m = 300, 12
+    n, m = 300, 20
     F, D = random.normal(0, 0.05, (n, 10)), random.uniform(0.01, 0.1, n)
     A = np.vstack((np.ones(n), random.random((m - 1, n))))
     equal = A @ np.full(n, 1 / n)
@@ -246,7 +246,7 @@ def test_many_rows_where_block_pivoting_gets_nowhere(seed: int) -> None:
     row_lower[1::3] = equal[1::3] - 0.01
     row_lower[0] = row_upper[0] = 1.0
     c = -random.uniform(0, 0.2, n)
-    problem = Problem(F @ F.T + np.diag(D), c, A, row_lower, row_upper, np.full(n, -0.05), np.full(n, 0.05))
+    problem = Problem(F @ F.T + np.diag(D), c, A, row_lower, row_upper, np.zeros(n), np.full(n, 0.05))
     dense, factor = run(problem), qp.solve(qp.Factor(F, D), *problem.arguments[1:])
     assert_optimal(problem, dense)
     assert_optimal(problem, factor)
