@@ -47,6 +47,9 @@ STOP_MARGIN_S = 1.0
 """Before the end of a drain, calls are told to stop, so that they can still answer with the best
 they have."""
 
+LAST_ANSWER_S = 0.1
+"""For the last answer to be out before the port closes, and with it what comes in that moment."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread that computes in Python keeps the others waiting; Python's own 5 ms would be
 the tail of every call."""
@@ -228,10 +231,14 @@ def _drain(running: Running, stop: StopRequest) -> bool:
     running.log.write("info", "draining", {"limit_s": limit_s})
     running.health.set_serving(False)
     running.edge.begin_drain()
+    was_idle = running.edge.wait_idle(0)
     patience_s = limit_s - min(STOP_MARGIN_S, limit_s / 2)
     idle = running.edge.wait_idle(patience_s, stop.insisted.is_set)
     running.edge.cancel_calls()  # health watches too
-    return idle or running.edge.wait_idle(max(0.0, end_s - time.monotonic()))
+    idle = idle or running.edge.wait_idle(max(0.0, end_s - time.monotonic()))
+    if idle and not was_idle:
+        time.sleep(LAST_ANSWER_S)
+    return idle
 
 
 @dataclass

@@ -120,7 +120,9 @@ def test_a_drain_refuses_new_calls_and_ends_a_long_solve_with_its_best(start_ser
             except grpc.RpcError as error:
                 codes.add(error.code())
         answer = optimization.SolveResponse.FromString(solve.result())
-    assert codes == {grpc.StatusCode.UNAVAILABLE}
+    # One that comes in the very moment the port closes is broken off by the transport.
+    assert grpc.StatusCode.UNAVAILABLE in codes
+    assert codes <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert answer.result.solutions
     assert running.process.wait(TIMEOUT_S) == 0
     events = {line["event"]: line for line in running.log()}
