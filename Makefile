@@ -49,7 +49,8 @@ bench: $(VENV)/installed-dev ## measure beside the peers; writes docs/benchmarks
 
 bench-peers: $(VENV)/installed-dev ## the peers that benchmarks measure beside us, into build/peers
 	@$(PYTHON) -m venv build/peers
-	@build/peers/bin/python -m pip install --quiet -r requirements.lock -r benchmarks/requirements-peers.txt
+	@build/peers/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	@build/peers/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt
 	@build/peers/bin/python -m pip install --quiet --no-deps --no-build-isolation -e clients/python -e .
 
 docs: $(VENV)/installed-dev ## pages that are generated from code
