@@ -128,6 +128,9 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
     except ConfigError as error:
         print(f"ketgate: {error}", file=sys.stderr)
         return EXIT_CONFIG
+    # Before NumPy is loaded: a solve's threads are counted by its race, and BLAS threads that spin
+    # beside it slow small products many times over on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     log = LogWriter(level=settings.log_level)
     logging.getLogger().addHandler(LogHandler(log))
     for warning in warnings:
