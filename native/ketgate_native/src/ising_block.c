@@ -213,7 +213,9 @@ void kg_block_offer_lowest(kg_block *b) {
     kg_block_measure(b);
     for (int l = 1; l < b->lanes; l++)
         if (b->energy[l] < b->energy[low]) low = l;
-    if (b->run->p->offset + b->run->p->unit * b->energy[low] > kg_pool_threshold(b->run->pool)) return;
+    /* Exact energies only: a rounded one beside a threshold that other threads move would make their timing matter. */
+    const kg_ising *p = b->run->p;
+    if (p->integer && p->offset + p->unit * b->energy[low] > kg_pool_threshold(b->run->pool)) return;
     kg_block_read(b, low, b->spins);
     kg_run_offer(b->run, b->spins, b->energy[low]);
 }

@@ -8,14 +8,15 @@
 int kg_graft_room_init(kg_graft_room *room, int n) {
     room->differs = malloc((size_t)n + 1);
     room->stack = malloc(((size_t)n + 1) * sizeof *room->stack);
-    if (room->differs && room->stack) return 0;
+    room->field = malloc(((size_t)n + 1) * sizeof *room->field);
+    if (room->differs && room->stack && room->field) return 0;
     kg_graft_room_free(room);
     return -1;
 }
 
 void kg_graft_room_free(kg_graft_room *room) {
-    free(room->differs), free(room->stack);
-    room->differs = NULL, room->stack = NULL;
+    free(room->differs), free(room->stack), free(room->field);
+    *room = (kg_graft_room){0};
 }
 
 enum { SAME = 0, OPEN = 1, INSIDE = 2, DONE = 3 };
@@ -59,4 +60,30 @@ double kg_graft(const kg_ising *p, kg_graft_room *room, int8_t *target, const in
         }
     }
     return gained;
+}
+
+double kg_quench(const kg_ising *p, kg_graft_room *room, int8_t *spins) {
+    enum { PASSES_MAX = 100 }; /* real weights: rounding must not make it go in a circle */
+    double energy = 0.0;
+    for (int i = 0; i < p->n; i++) {
+        double field = (double)p->field[i];
+        for (int64_t e = p->start[i]; e < p->start[i + 1]; e++)
+            field += (double)p->weight32[e] * spins[p->edges[e].col];
+        room->field[i] = field;
+        energy += 0.5 * spins[i] * (field + (double)p->field[i]);
+    }
+    int moved = 1;
+    for (int pass = 0; moved && pass < PASSES_MAX; pass++) {
+        moved = 0;
+        for (int i = 0; i < p->n; i++) {
+            double gain = spins[i] * room->field[i];
+            if (gain <= 0.0) continue;
+            moved = 1;
+            energy -= 2.0 * gain;
+            spins[i] = (int8_t)-spins[i];
+            for (int64_t e = p->start[i]; e < p->start[i + 1]; e++)
+                room->field[p->edges[e].col] += 2.0 * (double)p->weight32[e] * spins[i];
+        }
+    }
+    return energy;
 }

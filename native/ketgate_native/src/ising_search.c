@@ -5,15 +5,21 @@
 #include "ising_block.h"
 #include "ising_graft.h"
 #include "ising_tabu.h"
+#include "ising_tempering.h"
 #include "parallel.h"
 
 enum {
     STAGES = 48,            /* the last would take 2^48 sweeps */
     SPARSE_FIRST_SWEEPS = 4,
+    TEMPERING_FROM = 64,    /* sparse: stages with as many sweeps go on with replica exchange, for so many times more */
+    TEMPERING_SHARE = 7,
     DENSE_FIRST_SWEEPS = 32,
     DENSE_ANNEALS = KG_ELITE,
     ITERATIONS_PER_SPIN = 64, /* dense: spins for one tabu iteration a sweep, so that both take about as long */
 };
+
+/* The ladder spans the range about the freezing point: of annealing's, the ends add nothing that a quench does not. */
+static const float HOTTEST = 1.67f, COLDEST = 0.57f;
 
 typedef struct {
     kg_run *run;
@@ -21,13 +27,16 @@ typedef struct {
 } search_job;
 
 typedef struct {
-    int64_t sweeps, iterations; /* iterations: of tabu, dense only */
+    int64_t sweeps;
+    int64_t tempering;  /* sweeps of replica exchange after the annealing, sparse only */
+    int64_t iterations; /* of tabu, dense only */
 } stage_plan;
 
 static stage_plan plan(const kg_run *run, int stage) {
     stage_plan s = {0};
     s.sweeps = (int64_t)(run->p->dense ? DENSE_FIRST_SWEEPS : SPARSE_FIRST_SWEEPS) << stage;
     if (run->p->dense) s.iterations = s.sweeps * DENSE_ANNEALS * run->p->n / ITERATIONS_PER_SPIN;
+    else if (s.sweeps >= TEMPERING_FROM) s.tempering = s.sweeps * TEMPERING_SHARE;
     return s;
 }
 
@@ -36,7 +45,7 @@ static int64_t work_before(const kg_run *run, int stage) {
     double total = 0.0;
     for (int k = 0; k < stage; k++) {
         stage_plan s = plan(run, k);
-        total += (double)run->p->n * ((double)s.sweeps * (run->p->dense ? DENSE_ANNEALS : kg_block_lanes(run)) +
+        total += (double)run->p->n * ((double)(s.sweeps + s.tempering) * (run->p->dense ? DENSE_ANNEALS : kg_block_lanes(run)) +
                                       (double)s.iterations);
     }
     return total < 9e18 ? (int64_t)total : INT64_MAX;
@@ -87,6 +96,8 @@ static void sparse_stage(kg_run *run, int stage, int64_t work) {
             kg_block_measure(&b);
             kg_block_offer(&b, b.lanes);
             offer_champion(run, &b);
+            kg_schedule ladder = {s.tempering, HOTTEST * run->p->beta_hot, COLDEST * run->p->beta_cold};
+            if (s.tempering) kg_block_temper(&b, ladder, sweeps_max - s.sweeps);
         } else if (atomic_load(&run->interrupted)) {
             kg_block_offer_lowest(&b); /* a stop, not the end of the work: what there is, is better than nothing */
         }

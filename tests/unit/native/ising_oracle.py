@@ -67,7 +67,8 @@ def random_model(seed: int, n: int, density: float, kind: str, field: bool = Tru
 
 def read_maxcut(name: str) -> Ising:
     """Energy = -cut."""
-    numbers = gzip.open(INSTANCES / "gset" / f"{name}.txt.gz", "rt").read().split()
+    with gzip.open(INSTANCES / "gset" / f"{name}.txt.gz", "rt") as text:
+        numbers = text.read().split()
     n, m = int(numbers[0]), int(numbers[1])
     edges = np.array(numbers[2 : 2 + 3 * m], dtype=np.int64).reshape(-1, 3)
     weight = edges[:, 2].astype(float)

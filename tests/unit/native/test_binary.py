@@ -144,7 +144,7 @@ def test_a_time_limit_ends_it_and_incumbents_are_feasible() -> None:
     found = search_binary(model.problem, monitor=monitor)
     monitor.finish()
     seen = []
-    with pytest.raises(StopIteration):
+    with pytest.raises(StopIteration):  # noqa: PT012  finished: everything was read
         while (incumbent := monitor.take()) is not None:
             point = np.frombuffer(incumbent.solution, dtype=np.int8)[None, :]
             assert model.feasible(point).all()

@@ -72,7 +72,7 @@ def test_incumbents_fall_and_are_what_they_say(name: str) -> None:
     found = run(name, problem, monitor)
     monitor.finish()
     last = float("inf")
-    with pytest.raises(StopIteration):
+    with pytest.raises(StopIteration):  # noqa: PT012  finished: everything was read
         while (incumbent := monitor.take()) is not None:
             spins = np.frombuffer(incumbent.solution, dtype=np.int8)
             assert problem.energies(spins)[0] == incumbent.objective < last
