@@ -5,7 +5,7 @@
 
 /* Lets directions without curvature be long steps instead of divisions by zero; gradients stay exact, so the
  * point that is reached is not moved by it. */
-static const double RIDGE = 1e-11;
+static const double RIDGE = 1e-7;
 
 static double *row(const mq_relax *r, int k) { return r->L + (size_t)k * r->p->n; }
 

@@ -12,7 +12,7 @@
 static const double GRADIENT_TOLERANCE = 1e-13, PRICE_TOLERANCE = 1e-11, ROW_TOLERANCE = 1e-13;
 /* Rows are met through an augmented Lagrangian: y = shift + (limit - w) / SOFTNESS. It is convex, so every step
  * descends, dependent rows share a multiplier, and rows that cannot hold show as a violation that stays. */
-static const double SOFTNESS = 1e-7;
+static const double SOFTNESS = 1e-6;
 enum { SHIFTS = 12 };
 
 static int counting(const mq_relax *r) { return r->p->m + MQ_CUTS; }

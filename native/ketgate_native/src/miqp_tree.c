@@ -192,6 +192,19 @@ static branch choose(mq_search *s) {
     return best;
 }
 
+/* When the point is whole and yet no proof, as where it holds fewer names than it must: the likeliest to be held. */
+static branch any_undecided(const mq_search *s) {
+    branch best = {DECIDED, -1, 0};
+    double least = INFINITY;
+    for (int i = 0; i < s->p.n; i++) {
+        int a = s->now.allowed[i];
+        if (!(a & MQ_ZERO) || a == MQ_ZERO) continue;
+        double delta = isnan(s->s.delta[i]) ? 1e300 : s->s.delta[i];
+        if (delta < least) least = delta, best = (branch){HOLD_OR_NOT, i, s->r.x[i]};
+    }
+    return best;
+}
+
 /* Whether the relaxation's point holds every name wholly or not at all. */
 static int is_whole(const mq_search *s, const branch *b) {
     if (b->kind == DECIDED) return 1;
@@ -348,7 +361,9 @@ int mq_tree(mq_search *s, double bound, double rho) {
                 mq_offer(s, s->r.x);
             else if (s->nodes % 64 == 0)
                 mq_round(s, 0);
-            closed = b.kind == DECIDED || bound >= mq_cutoff(s);
+            closed = bound >= mq_cutoff(s);
+            if (!closed && b.kind == DECIDED) b = any_undecided(s);
+            closed |= b.kind == DECIDED;
         }
         if (closed) {
             s->proven = fmin(s->proven, bound + s->p.constant);
