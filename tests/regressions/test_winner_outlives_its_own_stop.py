@@ -2,7 +2,7 @@
 
 A solver that had proven its answer told the race to stop before it handed the answer over. From then on the race
 waits 50 ms for its solvers; at the lowest priority the winner itself was sometimes kept waiting for longer, its answer
-was given up, and the caller was told NO_SOLUTION for a problem that had been solved. Here checking the answer alone takes
+was given up, and the caller was told NO_SOLUTION for a problem that had been solved. Here the check alone takes
 longer than that.
 """
 

@@ -225,5 +225,10 @@ def sense_sign(sense: Sense) -> float:
     return 1.0 if sense is Sense.MINIMIZE else -1.0
 
 
+def value_bytes(problem: Problem) -> int:
+    """Bytes of one value of a solution: spins and binaries take one."""
+    return 1 if problem.kind in (ProblemKind.ISING, ProblemKind.BINARY_QUADRATIC) else 8
+
+
 def as_float64(values: Any) -> NDArray[np.float64]:
     return np.ascontiguousarray(values, dtype=np.float64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ketgate_server.errors import FieldError, LimitError
 from ketgate_server.limits import Limit
-from ketgate_server.optimization.base import Problem, SolveOptions
+from ketgate_server.optimization.base import Problem, SolveOptions, value_bytes
 from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.convert_programs import (
     read_binary_quadratic,
@@ -30,6 +30,8 @@ by number, maps sorted. A change of either takes a new number."""
 TIME_LIMIT_DEFAULT_S = 10.0
 TOLERANCE_DEFAULT, TOLERANCE_MIN, TOLERANCE_MAX = 1e-9, 1e-12, 1e-3
 TEXT_CHARACTERS_MAX = 200
+INITIAL_MAX = 1e20
+"""Greatest start of a weight or a variable: beyond it are no bounds either."""
 PROBLEMS = "ising, qubo, binary_quadratic, portfolio or linear"
 
 SolveSpec = optimization_service_pb2.SolveSpec
@@ -196,15 +198,21 @@ def _read_initial(spec: SolveSpec, problem: Problem, limits: Limits) -> NDArray[
                 path, expected=f"{low:g} or 1", given=f"{values.reshape(-1)[k]:g} at element {k}"
             )
         return values.astype(problem.function.dtype)
+    large = np.abs(values) > INITIAL_MAX
+    if large.any():
+        k = int(np.argmax(large.reshape(-1)))
+        raise FieldError(
+            path,
+            expected=f"numbers of magnitude at most {INITIAL_MAX:g}",
+            given=f"{values.reshape(-1)[k]:g} at element {k}",
+        )
     return values
 
 
 def _check_answer_size(problem: Problem, options: SolveOptions, limits: Limits) -> None:
     """A pool whose solutions would not fit a message is refused before it is sought."""
-    item = (
-        problem.function.dtype.itemsize if isinstance(problem, (IsingProblem, BinaryProblem)) else 8
-    )
-    given, allowed = options.pool_size * problem.size * item, limits["rpc.message_bytes_max"].value
+    given = options.pool_size * problem.size * value_bytes(problem)
+    allowed = limits["rpc.message_bytes_max"].value
     if given > allowed:
         raise LimitError(
             "rpc.message_bytes_max", allowed=allowed, given=given, field="spec.pool_size"

@@ -10,13 +10,21 @@ from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import registry
 from ketgate_server.optimization.admission import Admission
-from ketgate_server.optimization.base import Estimating, Problem, SolveOptions, StopReason
+from ketgate_server.optimization.base import (
+    Estimating,
+    Problem,
+    SolveOptions,
+    StopReason,
+    value_bytes,
+)
 from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Chosen, Clock, Race
 
 MARGIN_S = 0.02
 MARGIN_SHARE = 0.02
 """What is kept of a call's deadline to get the answer back in time: the greater of the two."""
+THREADS_MAX = 64
+"""The most that a kernel takes."""
 FAR_S = 1e8
 """A deadline beyond this is none."""
 QUICK_S = 0.005
@@ -51,7 +59,7 @@ class Engine:
 
     def __init__(self, limits: Mapping[str, Limit], threads: int) -> None:
         """threads: processors that solves may use."""
-        self.threads = max(1, threads or os.cpu_count() or 1)
+        self.threads = min(max(1, threads or os.cpu_count() or 1), THREADS_MAX)
         self._memory_bytes_max = limits["optimization.memory_bytes_max"].value
         self.admission = Admission(
             limits["optimization.solves_max"].value, limits["optimization.solves_queued_max"].value
@@ -130,7 +138,8 @@ class Engine:
     ) -> int:
         """Memory about needed, in bytes; LIMIT_EXCEEDED beyond the server's limit."""
         pool = options.pool_size * problem.size * POOL_BYTES_PER_VALUE * (1 + len(chosen))
-        memory = pool + sum(choice.solver.memory_bytes(problem) for choice in chosen)
+        unread = len(chosen) * UNREAD_MAX * problem.size * value_bytes(problem)
+        memory = pool + unread + sum(choice.solver.memory_bytes(problem) for choice in chosen)
         if memory > self._memory_bytes_max:
             raise LimitError(
                 "optimization.memory_bytes_max", allowed=self._memory_bytes_max, given=memory
@@ -140,6 +149,8 @@ class Engine:
 
 POOL_BYTES_PER_VALUE = 16
 """A solution in a solver, in the pool and in the answer."""
+UNREAD_MAX = 64
+"""Incumbents that a kernel keeps for its reader, of one solution each."""
 
 
 def make_clock(options: SolveOptions, caller: Caller) -> Clock:

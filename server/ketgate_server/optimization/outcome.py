@@ -15,6 +15,9 @@ from ketgate_server.optimization.base import (
 )
 from ketgate_server.optimization.scoreboard import CLAIM_SLACK, Goal, Scoreboard, Verified, merge
 
+SAME, SAME_LEAST = 1e-9, 1e-12
+"""Relative and absolute: how far the objectives of two best solutions may be apart by rounding."""
+
 
 @dataclass(frozen=True)
 class RunReport:
@@ -87,10 +90,13 @@ def conclude(
     sense: Sense,
 ) -> SolveResult:
     """Put the runs together. time_is_up: then no more than the best of each run is checked."""
-    solutions = merge(_gather(board, reports, outcomes, pool_size, time_is_up), pool_size)
+    found = _gather(board, reports, outcomes, pool_size, time_is_up)
+    solutions = merge(found, pool_size)
     score = solutions[0].score if solutions else math.inf
-    claims, refuted = _claims(reports, outcomes, score)
-    bound = _bound(board, outcomes, refuted)
+    bounds = [_bound_of(board, index, outcome) for index, outcome in enumerate(outcomes)]
+    claims, refuted = _claims(reports, outcomes, bounds, found)
+    bound = max([b for k, b in enumerate(bounds) if k not in refuted], default=-math.inf)
+    bound = min(bound, score)  # by a rounding error above what it bounds
     status, solver = _status(claims, goal, solutions, score, bound)
     warnings = [warning for outcome in outcomes if outcome for warning in outcome.warnings]
     warnings += [
@@ -139,17 +145,20 @@ def _gather(
         counts = list(outcome.occurrences) or [1] * len(outcome.solutions)
         pairs = list(zip(outcome.solutions, counts, strict=True))
         enough = len(found) + pool_size
-        if pairs and best is not None:  # its first solution was checked when the run ended
-            pairs_checked = _is_first(best, pairs[0][0])
-            if pairs_checked:
-                found.append(replace(best, occurrences=max(1, int(pairs[0][1]))))
-                pairs = pairs[1:]
+        if pairs and best is not None and _is_first(best, pairs[0][0]):
+            # Its first solution was checked when the run ended.
+            found.append(replace(best, occurrences=max(1, int(pairs[0][1]))))
+            pairs = pairs[1:]
+            best = None
+        first = len(found)
         for values, count in pairs:
             if len(found) == enough or (found and time_is_up()):
                 break
             verified = board.verify(values, report.solver, max(1, int(count)))
             if verified is not None:
                 found.append(verified)
+        if best is not None and all(best.score < other.score for other in found[first:]):
+            found.append(best)  # told on the way, and better than what the run held at its end
     return found
 
 
@@ -158,34 +167,38 @@ def _is_first(best: Verified, values: Any) -> bool:
 
 
 def _claims(
-    reports: Sequence[RunReport], outcomes: Sequence[Outcome | None], score: float
+    reports: Sequence[RunReport],
+    outcomes: Sequence[Outcome | None],
+    bounds: Sequence[float],
+    found: Sequence[Verified],
 ) -> tuple[list[tuple[Status, str]], set[int]]:
-    """What the runs say they have proven, without what the solutions at hand refute."""
+    """What the runs say they have proven, without what the solutions at hand refute. Who claims to
+    have the best must have it: a solution that fell through the check proves nothing."""
     claims: list[tuple[Status, str]] = []
     refuted: set[int] = set()
+    score = min((solution.score for solution in found), default=math.inf)
+    slack = CLAIM_SLACK * max(1.0, abs(score)) if math.isfinite(score) else 0.0
+    near = score + max(SAME * abs(score), SAME_LEAST)
+    best = {solution.solver for solution in found if solution.score <= near}
     for index, (report, outcome) in enumerate(zip(reports, outcomes, strict=True)):
-        if outcome is None:
-            continue
-        slack = CLAIM_SLACK * max(1.0, abs(score)) if math.isfinite(score) else 0.0
-        contradicted = outcome.bound is not None and score < outcome.bound - slack
-        contradicted |= outcome.status is Status.INFEASIBLE and math.isfinite(score)
-        if contradicted:
+        status = Status.FEASIBLE if outcome is None else outcome.status
+        infeasible = status is Status.INFEASIBLE
+        if score < bounds[index] - slack or (infeasible and math.isfinite(score)):
             refuted.add(index)
-        elif outcome.status in (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED):
-            claims.append((outcome.status, report.solver))
+        elif (
+            infeasible
+            or status is Status.UNBOUNDED
+            or (status is Status.OPTIMAL and report.solver in best)
+        ):
+            claims.append((status, report.solver))
     return claims, refuted
 
 
-def _bound(board: Scoreboard, outcomes: Sequence[Outcome | None], refuted: set[int]) -> float:
-    """The best proven bound, minimised: of what runs answered, and of what they reported."""
-    bounds = [-math.inf]
-    for index, outcome in enumerate(outcomes):
-        if index in refuted:
-            continue
-        bounds.append(board.bounds_by_run.get(index, -math.inf))
-        if outcome is not None and outcome.bound is not None and not math.isnan(outcome.bound):
-            bounds.append(outcome.bound)
-    return max(bounds)
+def _bound_of(board: Scoreboard, index: int, outcome: Outcome | None) -> float:
+    """The best bound of a run, minimised: of what it answered, and of what it reported."""
+    reported = board.bounds_by_run.get(index, -math.inf)
+    answered = -math.inf if outcome is None or outcome.bound is None else outcome.bound
+    return reported if math.isnan(answered) else max(reported, answered)
 
 
 def _status(

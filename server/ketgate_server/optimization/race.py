@@ -35,6 +35,8 @@ OVERSHOOT_SHARE = 0.05
 PROGRESS_INTERVAL_S = 0.2
 INITIAL = "initial"
 """Stands in the place of a solver's name for a solution that came with the request."""
+FALLBACK = "fallback"
+"""And for one that took no search, where nothing else was found."""
 
 log = logging.getLogger("ketgate.optimization")
 
@@ -89,6 +91,7 @@ class Run:
     task: RunTask
     outcome: Outcome | None = None
     failure: str = ""
+    error: Exception | None = None
     seconds: float = 0.0
     ended: bool = False
     late: bool = False
@@ -172,7 +175,7 @@ class Race:
 
     def run_here(self) -> None:
         """Solve in the calling thread, at its priority: for what takes a few milliseconds."""
-        self._offer_initial()
+        self._check_initial()
         for run in self._runs:
             self._run(run, lower=False)
 
@@ -180,43 +183,56 @@ class Race:
         """Improvements as they are found, and a sign of life where there are none. Ends when the
         race is over."""
         self._start()
+        told_s = time.monotonic()
         while True:
             with self.board.changed:
-                if not self.board.improvements and not self._over():
-                    self.board.changed.wait(
-                        max(0.001, min(PROGRESS_INTERVAL_S, self._patience_s()))
-                    )
+                silent_s = told_s + PROGRESS_INTERVAL_S - time.monotonic()
+                if not self.board.improvements and not self._over() and silent_s > 0.0:
+                    self.board.changed.wait(max(0.001, min(silent_s, self._patience_s())))
                 found = list(self.board.improvements)
                 self.board.improvements.clear()
                 over = self._over()
             yield from found
             if over and not found:
                 return
-            if not found:
+            silent_s = told_s + PROGRESS_INTERVAL_S - time.monotonic()
+            if not found and silent_s <= 0.0:  # a run that ended wakes us too
                 yield self._progress()
+            if found or silent_s <= 0.0:
+                told_s = time.monotonic()
 
     def cancel(self) -> None:
         """The caller went away, or the server is stopping."""
         self._stop(StopReason.CANCELLED)
 
     def result(self) -> SolveResult:
-        """What was found; raises INTERNAL when every solver failed and nothing was."""
+        """What was found; raises when every solver failed and nothing was: what one of them says
+        of the request, MemoryError, or INTERNAL."""
         solving_s = time.monotonic() - self._solve_started_s
         self._give_up_late_runs()
         if all(run.failure for run in self._runs) and self.board.best is None:
-            raise KetgateError(Reason.INTERNAL, "every solver failed")
+            raise self._fault()
         result = self._conclude()
         if result.status is Status.NO_SOLUTION and self._offer_fallback():
             result = self._conclude()
         times = TimeSplit(solving_s=solving_s, verifying_s=self.board.verifying_s)
         return result.with_run(seed=self.seed, threads=self.threads, times=times)
 
+    def _fault(self) -> Exception:
+        errors = [run.error for run in self._runs if run.error is not None]
+        for kind in (KetgateError, MemoryError):
+            for error in errors:
+                if isinstance(error, kind):
+                    return error
+        return KetgateError(Reason.INTERNAL, "every solver failed")
+
     def _conclude(self) -> SolveResult:
+        outcomes = [run.outcome for run in self._runs]  # once: a late run may still set its own
         return conclude(
             self.board,
             self._goal,
-            [self._report(run) for run in self._runs],
-            [run.outcome for run in self._runs],
+            [self._report(*pair) for pair in zip(self._runs, outcomes, strict=True)],
+            outcomes,
             pool_size=self.options.pool_size,
             stopped_for=self._stopped_for,
             time_is_up=lambda: self.clock.remaining_s < -0.5 * self.clock.overshoot_s,
@@ -224,7 +240,7 @@ class Race:
         )
 
     def _start(self) -> None:
-        self._offer_initial()
+        self._check_initial()
         for run in self._runs:
             run.thread = threading.Thread(
                 target=self._run,
@@ -235,26 +251,33 @@ class Race:
             )
         for run in self._runs:
             assert run.thread is not None
-            run.thread.start()
+            try:
+                run.thread.start()
+            except RuntimeError as error:  # the system has no more threads
+                self._failed(run, error)
+                self._ended(run)
 
-    def _offer_initial(self) -> None:
-        if self.options.initial is not None:
-            for values in self.options.initial:
+    def _check_initial(self) -> None:
+        try:
+            for values in () if self.options.initial is None else self.options.initial:
                 self.board.submit(-1, values, INITIAL)
+        except BaseException:
+            self._release()  # nobody else will: no run has begun
+            raise
 
     def _offer_fallback(self) -> bool:
         """Where any values will do, a limit too short for any search still gets an answer."""
         fallback = getattr(self.problem, "fallback", None)
         if fallback is None:
             return False
-        self.board.submit(-1, fallback(), INITIAL)
+        self.board.submit(-1, fallback(), FALLBACK)
         return True
 
     def _run(self, run: Run, *, lower: bool) -> None:
-        if lower:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE_LOWEST)
         run.started_s = time.monotonic()
         try:
+            if lower:
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE_LOWEST)
             outcome = run.chosen.solver.solve(self.problem, run.task)
             # First of all: once told to stop, the race waits 50 ms at most, and at the lowest
             # priority this thread may be kept waiting for longer than that.
@@ -269,14 +292,26 @@ class Race:
             if outcome.bound is not None:
                 self.board.submit_bound(run.task.index, outcome.bound)
         except Exception as error:
-            run.failure = (
-                "out of memory" if isinstance(error, MemoryError) else type(error).__name__
-            )
-            log.exception("%s failed", run.chosen.solver.name)
+            self._failed(run, error)
         finally:
             run.seconds = time.monotonic() - run.started_s
-            run.task.close(drain=run.outcome is None)
-            self._ended(run)
+            try:
+                run.task.close(drain=run.outcome is None)
+            except Exception as error:  # reading what is left needs memory too
+                self._failed(run, error)
+            finally:
+                self._ended(run)
+
+    def _failed(self, run: Run, error: Exception) -> None:
+        run.error = error
+        match error:
+            case KetgateError():
+                run.failure = error.message
+            case MemoryError():
+                run.failure = "out of memory"
+            case _:
+                run.failure = type(error).__name__
+        log.error("%s failed", run.chosen.solver.name, exc_info=error)
 
     def _ended(self, run: Run) -> None:
         with self.board.changed:
@@ -330,8 +365,7 @@ class Race:
             sum(run.task.work for run in self._runs),
         )
 
-    def _report(self, run: Run) -> RunReport:
-        outcome = run.outcome
+    def _report(self, run: Run, outcome: Outcome | None) -> RunReport:
         index = run.task.index
         best = self.board.best_by_run.get(index)
         if outcome is not None:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from ketgate_server.optimization.base import Problem, StopReason, sense_sign
 
 EVENTS_MAX = 256
+EVENTS_BYTES_MAX = 16 << 20
 """Incumbents waiting for a slow reader; beyond it the oldest go, never the newest."""
+VALUE_BYTES_MAX = 8
 CLAIM_SLACK = 1e-6
 """Relative: a solution better than a claimed bound by more than this refutes the claim."""
 TARGET_SLACK = 1e-12
@@ -104,7 +106,8 @@ class Scoreboard:
         self.bounds_by_run: dict[int, float] = {}
         self.violation_least = math.inf
         self.verifying_s = 0.0
-        self.improvements: deque[Improvement] = deque(maxlen=EVENTS_MAX)
+        room = EVENTS_BYTES_MAX // (VALUE_BYTES_MAX * problem.size)
+        self.improvements: deque[Improvement] = deque(maxlen=max(1, min(EVENTS_MAX, room)))
 
     @property
     def bound(self) -> float:

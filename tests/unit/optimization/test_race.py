@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.optimization.base import (
     Conflict,
     Outcome,
@@ -272,3 +272,106 @@ def test_solvers_run_at_the_lowest_priority() -> None:
 
     run(problem_of(1.0), looks)
     assert seen == [19]
+
+
+def test_a_proof_whose_solution_falls_through_the_check_proves_nothing() -> None:
+    broken = finds([2, 0], status=Status.OPTIMAL, bound=-9.0)
+    result = run(problem_of(-1.0, 1.0), broken, finds([0, 0]), work_limit=1)
+    assert result.status is Status.FEASIBLE
+    assert result.objective == 0.0
+    assert result.bound == -9.0
+
+
+def test_a_reported_bound_that_a_solution_refutes_is_dropped_when_its_solver_fails() -> None:
+    def bounds_then_fails(problem: Problem, task: Task) -> Outcome:
+        task.offer_bound(5.0)
+        raise RuntimeError
+
+    result = run(problem_of(-1.0, 1.0), bounds_then_fails, finds([1, 0]), work_limit=1)
+    assert result.status is Status.FEASIBLE
+    assert result.bound is None
+
+
+@pytest.mark.parametrize("at_the_end", [finds(), finds([2, 0]), finds([0, 1])])
+def test_what_was_told_on_the_way_is_in_the_answer(at_the_end: Behaviour) -> None:
+    def offers(problem: Problem, task: Task) -> Outcome:
+        task.offer(np.array([1, 0], dtype=np.uint8))
+        return at_the_end(problem, task)
+
+    problem = problem_of(-1.0, 1.0)
+    problem.fallback = None  # type: ignore[assignment, method-assign]
+    assert run(problem, offers).objective == -1.0
+
+
+def test_the_answer_without_search_is_told_from_one_that_was_sent() -> None:
+    assert run(problem_of(-1.0), finds()).solutions[0].solver == "fallback"
+
+
+def test_what_a_failing_solver_says_of_the_request_reaches_the_caller() -> None:
+    def refuses(problem: Problem, task: Task) -> Outcome:
+        raise FieldError("spec.solvers", expected="another", given="this")
+
+    def starves(problem: Problem, task: Task) -> Outcome:
+        raise MemoryError
+
+    for behaviours, kind in (
+        ((fails, starves, refuses), FieldError),
+        ((fails, starves), MemoryError),
+    ):
+        running = race(problem_of(-1.0), *behaviours)
+        running.run()
+        with pytest.raises(kind):
+            running.result()
+
+
+def test_the_slot_is_given_back_whatever_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    released: list[str] = []
+    problem = problem_of(-1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", exhausted)
+        running = race(problem, finds([1]), released=lambda: released.append("no thread"))
+        running.run()
+    with pytest.raises(KetgateError):
+        running.result()
+    with monkeypatch.context() as patched:
+        patched.setattr(problem, "evaluate", fails)
+        running = race(
+            problem,
+            finds([1]),
+            released=lambda: released.append("initial"),
+            initial=np.ones((1, 1)),
+        )
+        with pytest.raises(TypeError):
+            running.run()
+
+    def closes_badly(problem: Problem, task: Task) -> Outcome:
+        def decode(found: bytes) -> Any:
+            raise MemoryError
+
+        task.open_monitor(1, decode).offer(-1.0, bytes([1]))
+        raise RuntimeError
+
+    running = race(problem, closes_badly, released=lambda: released.append("close"))
+    running.run()
+    assert released == ["no thread", "initial", "close"]
+
+
+def test_signs_of_life_keep_their_distance() -> None:
+    def ends_after(seconds: float) -> Behaviour:
+        def behave(problem: Problem, task: Task) -> Outcome:
+            POLL.wait(seconds)
+            return Outcome(Status.NO_SOLUTION, StopReason.COMPLETED)
+
+        return behave
+
+    running = race(problem_of(-1.0), *(ends_after(0.01 * k) for k in range(1, 9)), observed=True)
+    events = list(running.events())
+    assert len(events) <= 2  # eight runs ended within 0.1 s, and each of them woke the reader
+
+
+def test_what_waits_for_a_slow_reader_is_bounded_in_bytes() -> None:
+    wide = problem_of(*np.zeros(1_000_000))
+    assert race(wide, finds()).board.improvements.maxlen == 2

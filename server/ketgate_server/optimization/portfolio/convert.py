@@ -113,7 +113,9 @@ def _read_model(
             )
 
 
-def _read_moments(message: portfolio_pb2.Moments, path: str, limits: Mapping[str, Limit]) -> Moments:
+def _read_moments(
+    message: portfolio_pb2.Moments, path: str, limits: Mapping[str, Limit]
+) -> Moments:
     _require(message, "covariance", path, "a covariance, shape (n, n)")
     extents = tuple(message.covariance.shape)
     size = extents[0] if len(extents) == 2 else -1
@@ -128,7 +130,9 @@ def _read_moments(message: portfolio_pb2.Moments, path: str, limits: Mapping[str
     return Dense(matrix), expected, (warning,) if warning else ()
 
 
-def _read_factors(message: portfolio_pb2.FactorModel, path: str, limits: Mapping[str, Limit]) -> Moments:
+def _read_factors(
+    message: portfolio_pb2.FactorModel, path: str, limits: Mapping[str, Limit]
+) -> Moments:
     _require(message, "loadings", path, "loadings, shape (n, k)")
     _require(message, "specific_variances", path, "specific variances, shape (n,)")
     loadings = read_float64(message.loadings, f"{path}.loadings", shape=("n", "k"))
@@ -156,7 +160,9 @@ def _read_factors(message: portfolio_pb2.FactorModel, path: str, limits: Mapping
     return (Dense(np.ascontiguousarray(factors.dense())) if small else factors), expected, ()
 
 
-def _read_prices(message: portfolio_pb2.PriceHistory, path: str, limits: Mapping[str, Limit]) -> Moments:
+def _read_prices(
+    message: portfolio_pb2.PriceHistory, path: str, limits: Mapping[str, Limit]
+) -> Moments:
     _require(message, "prices", path, "prices, shape (T, n)")
     prices = read_float64(message.prices, f"{path}.prices", shape=("T", "n"))
     periods, size = prices.shape
