@@ -84,6 +84,7 @@ typedef struct {
     int nf, *free;
     double *L, *V, *u, *dx, *S, *rhs;
     double *w, *y, *shift, *dw, *dy; /* rows, the last one counts names */
+    double *ray;                     /* how multipliers last grew: for rows in conflict, a proof of it */
     signed char *state;              /* 0 idle, 1 at lower, 2 at upper, 3 equation */
     int *active, na;
     int count_row;                   /* whether the counting row takes part */

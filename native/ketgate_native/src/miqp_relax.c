@@ -24,7 +24,7 @@ int mq_relax_new(mq_relax *r, const mq_problem *p, mq_arena *arena) {
     double **vectors[] = {&r->x, &r->gamma, &r->left, &r->right, &r->u, &r->dx};
     for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++)
         if (!(*vectors[k] = mq_take(arena, n * sizeof(double)))) return -1;
-    double **by_row[] = {&r->w, &r->y, &r->shift, &r->dw, &r->dy, &r->rhs};
+    double **by_row[] = {&r->w, &r->y, &r->shift, &r->ray, &r->dw, &r->dy, &r->rhs};
     for (size_t k = 0; k < sizeof by_row / sizeof *by_row; k++)
         if (!(*by_row[k] = mq_take(arena, rows * sizeof(double)))) return -1;
     r->piece = mq_take(arena, n * sizeof *r->piece);
@@ -356,6 +356,7 @@ static double shift_rows(mq_relax *r) {
         double off = fmax(row_low(r, row) - r->w[row], r->w[row] - row_up(r, row));
         if (r->state[row] == 1 || r->state[row] == 2) off = fabs(r->w[row] - target(r, row));
         worst = fmax(worst, off / (1 + fabs(r->w[row])));
+        r->ray[row] = r->y[row] - r->shift[row];
         r->shift[row] = r->y[row];
     }
     return worst;
