@@ -16,7 +16,7 @@ class Samples(NamedTuple):
     """(k,) how often the run ended at exactly this solution."""
     stats: dict[str, Any]
     """solver, work (moves evaluated, see search), isa, layout, lane, seed, completed (False after a stop) and
-    what the solver adds: beta_start, beta_end, sweeps, replicas, blocks."""
+    what the solver adds: beta_start, beta_end, sweeps, replicas, ladders, iterations, restarts."""
 
 class Ising:
     """An immutable problem: minimise offset + sum h_i s_i + sum_{i<j} J_ij s_i s_j over s in {-1, +1}^n.
@@ -26,7 +26,7 @@ class Ising:
     that differ, a sum of magnitudes beyond 1e300) and MemoryError.
 
     >>> problem = Ising([0.0, 0.0], [0], [1], [1.0])
-    >>> search(problem, work=1000, seed=1).energies
+    >>> search(problem, work=10_000, seed=1).energies
     array([-1.])
     """
 
@@ -95,8 +95,9 @@ def parallel_tempering(
     monitor: Monitor | None = None,
     isa: str | None = None,
 ) -> Samples:
-    """Replica exchange. A ladder is one block of SIMD lanes, its temperatures geometric from beta_start (hottest) to
-    beta_end; exactly `sweeps` sweeps for each replica of each ladder. Otherwise as anneal.
+    """Replica exchange. A ladder is one block of SIMD lanes (dense: 16 states), its temperatures geometric from
+    beta_start (hottest) to beta_end; exactly `sweeps` sweeps for each replica of each ladder. Sparse problems: every few
+    sweeps copies of two cold replicas are quenched and their better parts put together. Otherwise as anneal.
     """
 
 def tabu(
@@ -127,9 +128,10 @@ def search(
     monitor: Monitor | None = None,
     isa: str | None = None,
 ) -> Samples:
-    """The default solver: blocks of annealing of growing length, mixed with what suits the structure.
+    """The default solver: stages of doubling length. Sparse: annealing, then seven times as long replica exchange from
+    what it found. Dense: an elite of annealed states, then tabu search that recombines it.
 
-    The order of blocks depends on the problem and the seed alone, never on a time limit or on threads: after w units
+    The order of stages depends on the problem and the seed alone, never on a time limit or on threads: after w units
     the result is a pure function of (problem, seed, initial, w), and more work is never worse. One unit is one move
     evaluated (a sweep over n spins in one replica: n units). work None: until the monitor stops it; with neither a
     work limit nor a monitor ValueError is raised. initial: (m, n) or (n,) warm starts; the result is never worse.
