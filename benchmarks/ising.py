@@ -33,7 +33,7 @@ GOALS = {
     ("G70", 10.0): 9575,
 }
 GOAL_RATE, GOAL_TARGET_S, SEEDS = 2e8, 0.2, 10
-SWEEPS, PEER_SWEEPS, LIMIT_S = 1000, 400, 5.0
+SWEEPS, PEER_SWEEPS, LIMIT_S = 1000, 3000, 5.0
 
 
 def problem_of(instance: Instance) -> Ising:
