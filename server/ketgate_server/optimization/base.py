@@ -220,6 +220,14 @@ class Estimating(Protocol):
         takes a few milliseconds runs at once, at normal priority, and does not wait for a slot."""
 
 
+@runtime_checkable
+class NeedingParts(Protocol):
+    """A solver that needs another part for some problems."""
+
+    def parts_for(self, problem: Problem) -> Sequence[str]:
+        """Names in parts.PARTS, beside its own part."""
+
+
 def sense_sign(sense: Sense) -> float:
     """Times this, a caller's objective is the minimised one, and back."""
     return 1.0 if sense is Sense.MINIMIZE else -1.0

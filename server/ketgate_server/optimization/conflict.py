@@ -14,6 +14,7 @@ import numpy as np
 
 from ketgate_server.optimization.base import Conflict, Problem, Task
 from ketgate_server.optimization.binary import BinaryProblem
+from ketgate_server.optimization.interruption import stop_when
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.rows import Rows
 from ketgate_server.optimization.solvers.highs_model import LinearForm, build
@@ -119,13 +120,7 @@ class _Oracle:
         if remaining <= 0.0 or self._task.should_stop:
             raise _InconclusiveError
         highs = build(self._form(elements), {"time_limit": remaining})
-
-        def interrupt(event: Any) -> None:
-            if self._task.should_stop:
-                event.interrupt()
-
-        for callback in (highs.cbMipInterrupt, highs.cbSimplexInterrupt, highs.cbIpmInterrupt):
-            callback.subscribe(interrupt)
+        stop_when(highs, lambda: self._task.should_stop)
         highs.run()
         status = highs.getModelStatus()
         if status == highspy.HighsModelStatus.kInfeasible:
@@ -161,6 +156,7 @@ class _Oracle:
         form = self._form([*elements, *self._all_bounds()])
         remaining = max(0.0, self._end_s - time.monotonic())
         highs = build(form, {"time_limit": remaining, "presolve": "off", "solver": "simplex"})
+        stop_when(highs, lambda: self._task.should_stop)
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kInfeasible:
             return None

@@ -20,9 +20,10 @@ from ketgate_server.optimization.base import (
 from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Chosen, Clock, Race
 
-MARGIN_S = 0.02
-MARGIN_SHARE = 0.02
-"""What is kept of a call's deadline to get the answer back in time: the greater of the two."""
+MARGIN_S = 0.06
+MARGIN_SHARE = 0.06
+"""What is kept of a call's deadline to get the answer back in time: the greater of the two, which is
+more than solvers may overshoot their limit by, and no more than half of what is left."""
 THREADS_MAX = 64
 """The most that a kernel takes."""
 FAR_S = 1e8
@@ -157,7 +158,9 @@ def make_clock(options: SolveOptions, caller: Caller) -> Clock:
     """The earlier of the time limit, from arrival, and the deadline less a margin."""
     now = time.monotonic()
     remaining_s = caller.remaining_s
-    margin = max(MARGIN_S, MARGIN_SHARE * remaining_s) if remaining_s < FAR_S else 0.0
+    margin = 0.0
+    if remaining_s < FAR_S:
+        margin = min(max(MARGIN_S, MARGIN_SHARE * remaining_s), 0.5 * remaining_s)
     by_limit = caller.arrival_s + options.time_limit_s
     by_deadline = now + remaining_s - margin
     if caller.remaining_s <= 0.0:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
 from ketgate_server.optimization.base import (
+    NeedingParts,
     ParameterSpec,
     Problem,
     ProblemKind,
@@ -61,12 +62,12 @@ def choose(problem: Problem, options: SolveOptions) -> list[Chosen]:
     if options.solvers:
         return _chosen_by_caller(problem, options.solvers)
     names = default_names(problem, options)
-    picked = [_complete(solvers()[name]) for name in names if _installed(solvers()[name])]
+    absent = {name: _missing_part(solvers()[name], problem) for name in names}
+    picked = [_complete(solvers()[name]) for name in names if absent[name] is None]
     picked = [choice for choice in picked if choice.solver.unsuitable(problem) is None]
     if not picked:
-        missing = next((solvers()[n].part for n in names if not _installed(solvers()[n])), None)
-        if missing is not None:
-            raise PartMissing(missing, PARTS[missing].install_command)
+        for part in filter(None, absent.values()):
+            raise PartMissing(part, PARTS[part].install_command)
         raise KetgateError(
             Reason.SOLVER_UNSUITABLE,
             "no solver takes this problem: " + "; ".join(_why_not(problem, name) for name in names),
@@ -126,6 +127,9 @@ def _chosen_by_caller(
             raise KetgateError(
                 Reason.SOLVER_UNSUITABLE, _why_not(problem, name), field=f"{path}.name"
             )
+        part = _missing_part(solver, problem)
+        if part is not None:
+            raise PartMissing(part, PARTS[part].install_command)
         picked.append(Chosen(solver, checked, version(solver)))
     return picked
 
@@ -168,6 +172,14 @@ def _complete(solver: Solver) -> Chosen:
 
 def _installed(solver: Solver) -> bool:
     return part_version(solver.part) is not None
+
+
+def _missing_part(solver: Solver, problem: Problem) -> str | None:
+    """A part that the solver needs for this problem and the server lacks."""
+    if not _installed(solver):
+        return solver.part
+    more = solver.parts_for(problem) if isinstance(solver, NeedingParts) else ()
+    return next((part for part in more if part_version(part) is None), None)
 
 
 def _why_not(problem: Problem, name: str) -> str:

@@ -1,5 +1,6 @@
 """OptimizationService: messages in, messages out. The work is done by the engine."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from ketgate_server.limits import Limit
 from ketgate_server.optimization import convert, convert_result, registry
 from ketgate_server.optimization.base import Problem, SolveOptions, sense_sign
 from ketgate_server.optimization.engine import Caller, Engine
+from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Progress
+from ketgate_server.optimization.scoreboard import Improvement, Verified
 from ketgate_server.optimization.tensors import spell_out
 from ketgate_server.rpc.call import Call, Method, Service
 
@@ -62,6 +65,7 @@ class OptimizationServicer:
         problem, options, digest, checking_s = self._read(request)
         sign = sense_sign(problem.sense)
         race, queued_s = self._engine.race(problem, options, _caller(call))
+        sent: Verified | None = None
         try:
             for event in race.events():
                 if isinstance(event, Progress):
@@ -69,6 +73,7 @@ class OptimizationServicer:
                         progress=convert_result.write_progress(event, sign)
                     )
                 else:
+                    sent = event.solution
                     found = convert_result.write_incumbent(event, problem, sign)
                     yield _spelled(request, pb.SolveStreamResponse(incumbent=found))
         except GeneratorExit:
@@ -76,6 +81,10 @@ class OptimizationServicer:
             raise
         result = self._engine.finish(race, problem, queued_s)
         result = replace(result, times=replace(result.times, checking_s=checking_s))
+        last = _unsent(result, sent, time.monotonic() - call.arrival_s, sign)
+        if last is not None:
+            found = convert_result.write_incumbent(last, problem, sign)
+            yield _spelled(request, pb.SolveStreamResponse(incumbent=found))
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
         yield _spelled(request, pb.SolveStreamResponse(result=written))
 
@@ -104,6 +113,18 @@ class OptimizationServicer:
         problem, options = convert.read_spec(request, self._limits, self._engine.threads)
         digest = convert.digest(request.spec)
         return problem, options, digest, time.monotonic() - started
+
+
+def _unsent(
+    result: SolveResult, sent: Verified | None, elapsed_s: float, sign: float
+) -> Improvement | None:
+    """The result's solution, if it is better than any incumbent sent: a solver at its end may hand
+    over one that was never an incumbent."""
+    if not result.solutions or (sent is not None and result.solutions[0].score >= sent.score):
+        return None
+    bound = -math.inf if result.bound is None else sign * result.bound
+    work = max((run.work for run in result.runs), default=0)
+    return Improvement(elapsed_s, result.solutions[0], bound, work)
 
 
 def _spelled(request: pb.SolveRequest | pb.SolveStreamRequest, response: R) -> R:

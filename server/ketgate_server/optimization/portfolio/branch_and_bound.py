@@ -16,7 +16,7 @@ from ketgate_server.optimization.base import (
     Task,
     sense_sign,
 )
-from ketgate_server.optimization.portfolio import discrete
+from ketgate_server.optimization.portfolio import discrete, mixed
 from ketgate_server.optimization.portfolio.active_set import (
     ended,
     infeasible,
@@ -55,6 +55,13 @@ class BranchAndBound:
     deterministic = True
     warm_start = True
 
+    def parts_for(self, problem: Problem) -> Sequence[str]:
+        """HiGHS finds the greatest return, from which frontiers and ratios begin."""
+        objective = portfolio(problem).objective
+        straight = isinstance(objective, Utility) and objective.risk_aversion == 0.0
+        both = isinstance(objective, (EfficientFrontier, MaximumSharpe))
+        return ("highs",) if both or straight else ()
+
     def unsuitable(self, problem: Problem) -> str | None:
         if not portfolio(problem).constraints.discrete:
             return "it takes discrete constraints; without them active-set is exact"
@@ -80,7 +87,11 @@ class BranchAndBound:
         initial = None
         if task.initial is not None:
             initial = np.ascontiguousarray(task.initial[0], dtype=np.float64)
-        elif program.turnover_max is not None and problem.size <= START_NAMES_MAX:
+        elif (
+            program.turnover_max is not None
+            and problem.size <= START_NAMES_MAX
+            and mixed.installed()
+        ):
             # With a limit of turnover a first solution is hard to find by rounding; HiGHS finds one
             # or refutes.
             start = least_turnover(problem, task)
@@ -88,7 +99,8 @@ class BranchAndBound:
                 return infeasible(problem, task, 0)
             initial = start.weights
         found = _search(problem, program, task, initial)
-        if found.weights is None and found.status is Status.NO_SOLUTION and not task.should_stop:
+        lost = found.weights is None and found.status is Status.NO_SOLUTION
+        if lost and mixed.installed() and not task.should_stop:
             # Where a row leaves next to no room the kernel's rounding may miss it; HiGHS finds a
             # start.
             start = greatest_return(problem, task, net=False)

@@ -24,9 +24,7 @@ from ketgate_server.optimization.portfolio.model import (
 NAMES_MAX = 3_000
 """Beyond it a single test of HiGHS can overrun its limit: it does not look at its clock."""
 TEST_S_MAX = 2.0
-"""Longest single test: a cancelled call must not wait for HiGHS, which cannot be interrupted from
-here.
-"""
+"""Longest single test: within presolve HiGHS does not hear that a call was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Constraint:
 
 def find_conflict(problem: PortfolioProblem, task: Task) -> tuple[Conflict, ...]:
     """An irreducible set of constraints in conflict; empty if none was found in time."""
-    if problem.size > NAMES_MAX:
+    if problem.size > NAMES_MAX or not mixed.installed():
         return ()
     stated = constraints_of(problem)
 
@@ -48,7 +46,8 @@ def find_conflict(problem: PortfolioProblem, task: Task) -> tuple[Conflict, ...]
         if task.should_stop:
             raise mixed.Undecided
         limit_s = min(task.remaining_s, TEST_S_MAX)
-        return not mixed.feasible(problem, limit_s, {c.field for c in kept})
+        fields = {c.field for c in kept}
+        return not mixed.feasible(problem, limit_s, fields, lambda: task.should_stop)
 
     try:
         if not infeasible(stated):

@@ -1,8 +1,8 @@
 """The solver "highs-qp": continuous portfolios by the quadratic solver of the library HiGHS."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import highspy
 import numpy as np
 from scipy import sparse
 
@@ -15,6 +15,7 @@ from ketgate_server.optimization.base import (
     Status,
     Task,
 )
+from ketgate_server.optimization.interruption import stop_when
 from ketgate_server.optimization.portfolio import conic
 from ketgate_server.optimization.portfolio.active_set import portfolio, settled
 from ketgate_server.optimization.portfolio.covariance import Factors
@@ -25,6 +26,9 @@ from ketgate_server.optimization.portfolio.model import (
     Utility,
 )
 from ketgate_server.optimization.portfolio.program import program_of
+
+if TYPE_CHECKING:
+    import highspy
 
 NAMES_MAX = 1_000
 FEASIBILITY = 1e-10
@@ -59,6 +63,8 @@ class HighsQuadratic:
         return 8 * portfolio(problem).covariance.nbytes
 
     def solve(self, problem: Problem, task: Task) -> Outcome:
+        import highspy
+
         asked = portfolio(problem)
         form = conic.standard(program_of(asked))
         solver = highspy.Highs()
@@ -73,11 +79,14 @@ class HighsQuadratic:
         if task.work_limit:
             solver.setOptionValue("qp_iteration_limit", int(min(task.work_limit, 2**31 - 1)))
         solver.passModel(_model(form))
+        stop_when(solver, lambda: task.should_stop)
         solver.run()
         return _outcome(asked, task, form, solver)
 
 
-def _model(form: conic.Standard) -> highspy.HighsModel:
+def _model(form: conic.Standard) -> "highspy.HighsModel":
+    import highspy
+
     model = highspy.HighsModel()
     model.lp_ = form.rows.highs_lp(form.linear)
     lower = sparse.tril(form.quadratic, format="csc")
@@ -91,8 +100,10 @@ def _model(form: conic.Standard) -> highspy.HighsModel:
 
 
 def _outcome(
-    problem: PortfolioProblem, task: Task, form: conic.Standard, solver: highspy.Highs
+    problem: PortfolioProblem, task: Task, form: conic.Standard, solver: "highspy.Highs"
 ) -> Outcome:
+    import highspy
+
     status = solver.getModelStatus()
     work = max(0, int(solver.getInfo().qp_iteration_count)) + max(
         0, int(solver.getInfo().simplex_iteration_count)

@@ -4,13 +4,14 @@ HiGHS.
 It serves what needs no quadratic: whether anything is feasible, and the greatest expected return.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import highspy
 import numpy as np
 
 from ketgate_server.optimization.base import Status, Task
+from ketgate_server.optimization.interruption import stop_when
 from ketgate_server.optimization.portfolio.covariance import Array
 from ketgate_server.optimization.portfolio.model import (
     MaximumSharpe,
@@ -19,6 +20,10 @@ from ketgate_server.optimization.portfolio.model import (
 )
 from ketgate_server.optimization.portfolio.program import tightened
 from ketgate_server.optimization.portfolio.rows import RowBuilder
+from ketgate_server.parts import part_version
+
+if TYPE_CHECKING:
+    import highspy
 
 FEASIBILITY = 1e-9
 NODES_MAX = 100_000
@@ -54,14 +59,22 @@ class Return:
     """No feasible portfolio has a greater one."""
 
 
+def installed() -> bool:
+    """Whether HiGHS is there; without it nothing here can be asked."""
+    return part_version("highs") is not None
+
+
 def feasible(
-    problem: PortfolioProblem, time_limit_s: float, kept: Collection[str] | None = None
+    problem: PortfolioProblem,
+    time_limit_s: float,
+    kept: Collection[str] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Whether some weights hold the constraints whose fields are kept; None: all of them.
 
     Raises Undecided without an answer.
     """
-    solver = _run(_feasible_set(problem, kept, costs=False).rows, None, time_limit_s)
+    solver = _run(_feasible_set(problem, kept, costs=False).rows, None, time_limit_s, should_stop)
     status = _status(solver)
     if status is Status.NO_SOLUTION:
         raise Undecided
@@ -80,7 +93,7 @@ def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Retu
     cost[allowed.weights] = -expected / scale
     if costs and book is not None and allowed.trades is not None:
         cost[allowed.trades] = np.concatenate((book.buy_cost, book.sell_cost)) / scale
-    solver = _run(allowed.rows, cost, task.remaining_s)
+    solver = _run(allowed.rows, cost, task.remaining_s, lambda: task.should_stop)
     status = _status(solver)
     if status is Status.INFEASIBLE:
         return Return(status)
@@ -105,7 +118,9 @@ def least_turnover(problem: PortfolioProblem, task: Task) -> Return:
     cost = np.zeros(allowed.rows.size)
     if allowed.trades is not None:
         cost[allowed.trades] = 1.0
-    solver = _run(allowed.rows, cost, task.remaining_s, nodes_max=START_NODES_MAX)
+    solver = _run(
+        allowed.rows, cost, task.remaining_s, lambda: task.should_stop, nodes_max=START_NODES_MAX
+    )
     status = _status(solver)
     x = np.array(solver.getSolution().col_value)
     if status is Status.INFEASIBLE or len(x) != allowed.rows.size:
@@ -115,8 +130,14 @@ def least_turnover(problem: PortfolioProblem, task: Task) -> Return:
 
 
 def _run(
-    rows: RowBuilder, cost: Array | None, time_limit_s: float, nodes_max: int = NODES_MAX
-) -> highspy.Highs:
+    rows: RowBuilder,
+    cost: Array | None,
+    time_limit_s: float,
+    should_stop: Callable[[], bool],
+    nodes_max: int = NODES_MAX,
+) -> "highspy.Highs":
+    import highspy
+
     solver = highspy.Highs()
     solver.silent()
     for option, value in (
@@ -130,11 +151,14 @@ def _run(
     ):
         solver.setOptionValue(option, value)
     solver.passModel(rows.highs_lp(cost))
+    stop_when(solver, should_stop)
     solver.run()
     return solver
 
 
-def _status(solver: highspy.Highs) -> Status:
+def _status(solver: "highspy.Highs") -> Status:
+    import highspy
+
     found = solver.getModelStatus()
     none = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
     if found in none:

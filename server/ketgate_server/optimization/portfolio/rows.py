@@ -1,10 +1,14 @@
 """Columns and sparse rows of a linear program, gathered one by one."""
 
-import highspy
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 
 from ketgate_server.optimization.portfolio.covariance import Array
+
+if TYPE_CHECKING:
+    import highspy
 
 
 class RowBuilder:
@@ -55,8 +59,10 @@ class RowBuilder:
         values = np.concatenate(self._values) if self._values else np.empty(0)
         return sparse.csr_matrix((values, places, starts), shape=(len(self._places), self.size))
 
-    def highs_lp(self, cost: Array | None = None) -> highspy.HighsLp:
+    def highs_lp(self, cost: Array | None = None) -> "highspy.HighsLp":
         """A linear program in HiGHS' form; no cost: any feasible point will do."""
+        import highspy
+
         matrix = self.matrix
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = self.size, matrix.shape[0]

@@ -19,12 +19,15 @@ from ketgate_server.optimization.base import (
     Task,
 )
 from ketgate_server.optimization.binary import BinaryProblem
+from ketgate_server.optimization.interruption import stop_when
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.solvers.highs_model import LinearForm, build, linear_form
 
 PRODUCTS_MAX = 100_000
 COUNT_MAX = 2**31 - 1
+MAGNITUDE_MAX = 1e19
+"""A tenth of what HiGHS takes for infinite: over binaries, coefficients of spins grow fourfold."""
 FEASIBILITY_LEAST = 1e-10
 """The tightest feasibility tolerance HiGHS takes."""
 QUICK_NONZEROS = 400
@@ -67,6 +70,8 @@ class Highs:
             products = problem.function.quadratic.entries
             if products > PRODUCTS_MAX:
                 return f"it takes at most {PRODUCTS_MAX} products, not {products}"
+            if not problem.function.magnitude < MAGNITUDE_MAX:
+                return f"it takes coefficients that sum to less than {MAGNITUDE_MAX:g}"
             return None
         return None if isinstance(problem, LinearProblem) else "it takes linear programs"
 
@@ -148,15 +153,10 @@ class _Run:
         """Report incumbents and bounds, and stop when told to. Called by HiGHS every few
         milliseconds to half a second; whoever cannot wait goes on without it."""
 
-        def interrupt(event: Any) -> None:
-            if self.task.should_stop:
-                event.interrupt()
-
-        def interrupt_mixed(event: Any) -> None:
+        def tell_bound(event: Any) -> None:
             bound = float(event.data_out.mip_dual_bound)
             if math.isfinite(bound):
                 self.task.offer_bound(bound, work=max(0, int(event.data_out.mip_node_count)))
-            interrupt(event)
 
         def improve(event: Any) -> None:
             x = np.array(event.data_out.mip_solution, dtype=np.float64)
@@ -164,12 +164,13 @@ class _Run:
                 work = max(0, int(event.data_out.mip_node_count))
                 self.task.offer(self._to_caller(x), work=work)
 
+        self._stop_when_told(highs)
         if self.mixed:
-            highs.cbMipInterrupt.subscribe(interrupt_mixed)
+            highs.cbMipInterrupt.subscribe(tell_bound)
             highs.cbMipImprovingSolution.subscribe(improve)
-        else:
-            highs.cbSimplexInterrupt.subscribe(interrupt)
-            highs.cbIpmInterrupt.subscribe(interrupt)
+
+    def _stop_when_told(self, highs: Any) -> None:
+        stop_when(highs, lambda: self.task.should_stop)
 
     def _start_from(self, highs: Any) -> None:
         """Give HiGHS the first of the initial solutions; it completes or drops it."""
@@ -211,6 +212,7 @@ class _Run:
             "dual_feasibility_tolerance": 1e-9,
         }
         highs = build(fixed, options)
+        self._stop_when_told(highs)
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return x
@@ -247,20 +249,12 @@ class _Run:
         zero = np.zeros_like(form.cost)
         plain = LinearForm(form.size, zero, 0.0, form.rows, form.lower, form.upper, form.integer)
         highs = build(plain, {"time_limit": max(0.0, self.task.remaining_s)})
-        self._subscribe_stop_only(highs)
+        self._stop_when_told(highs)
         highs.run()
         status = highs.getModelStatus()
         if status == highspy.HighsModelStatus.kInfeasible:
             return False
         return True if status == highspy.HighsModelStatus.kOptimal else None
-
-    def _subscribe_stop_only(self, highs: Any) -> None:
-        def interrupt(event: Any) -> None:
-            if self.task.should_stop:
-                event.interrupt()
-
-        for callback in (highs.cbMipInterrupt, highs.cbSimplexInterrupt, highs.cbIpmInterrupt):
-            callback.subscribe(interrupt)
 
     def _bound(self, highs: Any, *, optimal: bool) -> float | None:
         if self.mixed:
