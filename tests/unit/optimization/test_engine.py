@@ -38,7 +38,7 @@ def test_the_earlier_of_limit_and_deadline_ends_a_solve() -> None:
     limit, reason = clock_of(5.0, float("inf"))
     assert (round(limit, 3), reason) == (5.0, StopReason.TIME_LIMIT)
     limit, reason = clock_of(5.0, 2.0)
-    assert limit == pytest.approx(2.0 - 0.04, abs=1e-3)
+    assert limit == pytest.approx(2.0 - 0.12, abs=1e-3)
     assert reason is StopReason.DEADLINE
     limit, _ = clock_of(5.0, 0.5)
     assert limit == pytest.approx(0.5 - MARGIN_S, abs=1e-3)
