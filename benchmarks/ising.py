@@ -22,7 +22,11 @@ from ising_peers import PEERS, dwave_tabu_to, installed, rate, within
 from ketgate_native.ising import Ising, anneal, search
 from ketgate_native.monitor import Monitor
 
-SETS = {"isa": ("base", "avx2", "avx512"), "rate": ("G22", "G55"), "value": ("G22", "G43", "G55", "G70")}
+SETS = {
+    "isa": ("base", "avx2", "avx512"),
+    "rate": ("G22", "G55"),
+    "value": ("G22", "G43", "G55", "G70"),
+}
 TO_TARGET = ("bqp1000_1", "bqp250_1")
 GOALS = {
     ("G22", 1.0): 13358,
@@ -61,15 +65,21 @@ def measure_rates(instance: Instance, runs: int) -> list[dict[str, Any]]:
         rows.append({"solver": f"ketgate {isa}", "updates_per_s": statistics.median(rates)})
     for peer in PEERS:
         if installed(peer.module):
-            rows.append({"solver": peer.name, "updates_per_s": rate(peer, instance, PEER_SWEEPS, runs)})
+            rows.append(
+                {"solver": peer.name, "updates_per_s": rate(peer, instance, PEER_SWEEPS, runs)}
+            )
         else:
             print(f"{instance.name:<10} {peer.name:<18} not installed")
-    best_peer = max((r["updates_per_s"] for r in rows if "ketgate" not in r["solver"]), default=None)
+    best_peer = max(
+        (r["updates_per_s"] for r in rows if "ketgate" not in r["solver"]), default=None
+    )
     for row in rows:
         row["instance"] = instance.name
         ratio = f"{row['updates_per_s'] / best_peer:8.1f}x best peer" if best_peer else ""
         met = "goal met" if row["updates_per_s"] >= GOAL_RATE else ""
-        print(f"{instance.name:<10} {row['solver']:<18} {row['updates_per_s']:12.3g} updates/s {ratio} {met}")
+        print(
+            f"{instance.name:<10} {row['solver']:<18} {row['updates_per_s']:12.3g} updates/s {ratio} {met}"
+        )
     return rows
 
 
@@ -88,7 +98,11 @@ def measure_values(instance: Instance, limit_s: float, runs: int) -> list[dict[s
             rows.append({"solver": peer.name, "values": [value], "seconds": taken})
     best, goal = BEST_KNOWN.get(instance.name), GOALS.get((instance.name, limit_s))
     for row in rows:
-        row |= {"instance": instance.name, "limit_s": limit_s, "value": statistics.median(row["values"])}
+        row |= {
+            "instance": instance.name,
+            "limit_s": limit_s,
+            "value": statistics.median(row["values"]),
+        }
         print(
             f"{instance.name:<10} {limit_s:>5g} s {row['solver']:<16} median {row['value']:9.0f}"
             f" of {' '.join(f'{v:.0f}' for v in sorted(row['values'])):<20} best known {best}"

@@ -56,11 +56,15 @@ def _maxcut(name: str, text: str) -> Instance:
     n, m = int(numbers[0]), int(numbers[1])
     edges = np.array(numbers[2 : 2 + 3 * m], dtype=np.int64).reshape(-1, 3)
     weight = edges[:, 2] / 2.0
-    return Instance(name, np.zeros(n), edges[:, 0] - 1, edges[:, 1] - 1, weight, -float(weight.sum()))
+    return Instance(
+        name, np.zeros(n), edges[:, 0] - 1, edges[:, 1] - 1, weight, -float(weight.sum())
+    )
 
 
 def _qubo(name: str, text: str) -> Instance:
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("c")]
+    lines = [
+        line.split() for line in text.splitlines() if line.strip() and not line.startswith("c")
+    ]
     n = int(lines[0][3])
     table = np.array(lines[1:], dtype=np.float64)
     i, j, v = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), -table[:, 2]
@@ -69,7 +73,9 @@ def _qubo(name: str, text: str) -> Instance:
     quarter = v[pair] / 4
     np.add.at(linear, i[pair], quarter)
     np.add.at(linear, j[pair], quarter)
-    return Instance(name, linear, i[pair], j[pair], quarter, float(v[~pair].sum() / 2 + quarter.sum()))
+    return Instance(
+        name, linear, i[pair], j[pair], quarter, float(v[~pair].sum() / 2 + quarter.sum())
+    )
 
 
 def load(name: str, folder: Path | None) -> Instance | None:

@@ -77,7 +77,9 @@ def dwave_tabu_to(instance: Instance, value: float, limit_s: float, seed: int) -
     timeout_ms = 10
     while timeout_ms <= 1000 * limit_s:
         started = time.perf_counter()
-        result = TabuSampler().sample(_model_of(instance), num_reads=1, timeout=timeout_ms, seed=seed)
+        result = TabuSampler().sample(
+            _model_of(instance), num_reads=1, timeout=timeout_ms, seed=seed
+        )
         elapsed = time.perf_counter() - started
         if instance.value(_spins(instance, result)) >= value:
             return elapsed

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,9 @@ def load(name: str) -> tuple[Array, Array]:
     return moments[:, 0], correlation * np.outer(moments[:, 1], moments[:, 1])
 
 
-def ours(mu: Array, C: Array, weight: float, names: int, limit_s: float, exactly: bool = True) -> Outcome:
+def ours(
+    mu: Array, C: Array, weight: float, names: int, limit_s: float, exactly: bool = True
+) -> Outcome:
     n = len(mu)
     result = miqp.solve(
         2 * weight * C, -(1 - weight) * mu, np.ones((1, n)), [1.0], [1.0], 0.0, 1.0, cardinality_max=names,
@@ -128,7 +131,9 @@ def scip(mu: Array, C: Array, weight: float, names: int, limit_s: float) -> Outc
     model.optimize()
     x = np.array([model.getVal(v) for v in w])
     objective = float(weight * x @ C @ x - (1 - weight) * mu @ x)
-    return Outcome(objective, model.getDualbound() / scale, model.getStatus() == "optimal", model.getNNodes())
+    return Outcome(
+        objective, model.getDualbound() / scale, model.getStatus() == "optimal", model.getNNodes()
+    )
 
 
 PEERS: dict[str, tuple[str, Callable[[Array, Array, float, int, float], Outcome]]] = {
@@ -154,15 +159,18 @@ def compare(sets: list[str], runs: int, limit_s: float, with_peers: bool) -> lis
     for case in sets:
         mu, C = load(case)
         for weight in LAMBDAS:
-            times, outcome = measure(lambda: ours(mu, C, weight, NAMES, limit_s), runs)  # noqa: B023
+            times, outcome = measure(partial(ours, mu, C, weight, NAMES, limit_s), runs)
             found = [row_of(case, weight, "ketgate", times, outcome)]
             for peer, (module, solve) in PEERS.items() if with_peers else ():
                 if importlib.util.find_spec(module) is None:
                     continue
                 try:
-                    times, outcome = measure(lambda: solve(mu, C, weight, NAMES, limit_s), min(runs, 3))  # noqa: B023
-                except Exception as error:  # a licence, or a peer's own limits: said, and passed over
-                    print(f"{case:<6} {weight:>6}  {peer:<17} {type(error).__name__}: {str(error)[:60]}")
+                    call = partial(solve, mu, C, weight, NAMES, limit_s)
+                    times, outcome = measure(call, min(runs, 3))
+                except Exception as error:  # a licence, or a peer's limit: said, passed over
+                    print(
+                        f"{case:<6} {weight:>6}  {peer:<17} {type(error).__name__}: {str(error)[:60]}"
+                    )
                     continue
                 found.append(row_of(case, weight, peer, times, outcome))
             for row in found:
@@ -175,7 +183,15 @@ def row_of(case: str, weight: float, solver: str, times: list[float], outcome: O
     gap = (outcome.objective - outcome.bound) / abs(outcome.objective)
     median = statistics.median(times)
     return Row(
-        case, weight, solver, median, outcome.objective, gap, outcome.proven, outcome.nodes, len(times)
+        case,
+        weight,
+        solver,
+        median,
+        outcome.objective,
+        gap,
+        outcome.proven,
+        outcome.nodes,
+        len(times),
     )
 
 
@@ -192,8 +208,12 @@ def print_row(row: Row, reference_s: float) -> None:
 
 def sweep(sets: list[str], limit_s: float) -> list[dict[str, object]]:
     """Every lambda and count of names, at most and exactly: the worst of each row."""
-    print(f"\nsweep over lambda {SWEEP_LAMBDAS[0]}..{SWEEP_LAMBDAS[-1]}, at most and exactly K names")
-    print(f"{'set':<6} {'K':>3} {'median s':>9} {'worst s':>9} {'at lambda':>10} {'nodes':>7}  unproven")
+    print(
+        f"\nsweep over lambda {SWEEP_LAMBDAS[0]}..{SWEEP_LAMBDAS[-1]}, at most and exactly K names"
+    )
+    print(
+        f"{'set':<6} {'K':>3} {'median s':>9} {'worst s':>9} {'at lambda':>10} {'nodes':>7}  unproven"
+    )
     found: list[dict[str, object]] = []
     for case in sets:
         mu, C = load(case)
@@ -205,7 +225,10 @@ def sweep(sets: list[str], limit_s: float) -> list[dict[str, object]]:
                     outcome = ours(mu, C, weight, names, limit_s, exactly)
                     cases.append((time.perf_counter() - start, weight, outcome))
             worst_s, weight, outcome = max(cases, key=lambda c: c[0])
-            median_s, unproven = statistics.median(c[0] for c in cases), sum(not c[2].proven for c in cases)
+            median_s, unproven = (
+                statistics.median(c[0] for c in cases),
+                sum(not c[2].proven for c in cases),
+            )
             note = f" misses the goal of {SWEEP_GOAL_S} s" if worst_s > SWEEP_GOAL_S else ""
             line = f"{case:<6} {names:>3} {median_s:>9.4f} {worst_s:>9.4f} {weight:>10} {outcome.nodes:>7}"
             print(f"{line}  {unproven}{note}", flush=True)
@@ -226,7 +249,9 @@ def main() -> int:
     parser.add_argument("--instances", help="not needed: the sets are in the repository")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    missing = [peer for peer, (module, _) in PEERS.items() if importlib.util.find_spec(module) is None]
+    missing = [
+        peer for peer, (module, _) in PEERS.items() if importlib.util.find_spec(module) is None
+    ]
     if missing and not arguments.no_peers:
         print(f"not installed, so not measured: {', '.join(missing)}")
     sets = arguments.sets.split(",")

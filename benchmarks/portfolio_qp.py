@@ -27,7 +27,14 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 GAMMA = 5.0
 FACTORS = 20
-PRICES = Path(__file__).resolve().parent.parent / "clients" / "python" / "ketgate" / "demo" / "sp500.csv.gz"
+PRICES = (
+    Path(__file__).resolve().parent.parent
+    / "clients"
+    / "python"
+    / "ketgate"
+    / "demo"
+    / "sp500.csv.gz"
+)
 GOALS_MS = {"sp500": 0.1, "synth500": 5.0, "synth2000": 60.0, "factor2000": 5.0}
 # Peers that take minutes there; their absence from a row is said.
 SLOW = {("HiGHS", 2000), ("skfolio", 2000)}
@@ -149,7 +156,9 @@ def clarabel(m: Market) -> Array:
     else:
         P = sparse.diags(np.concatenate((GAMMA * m.own, np.full(k, GAMMA))), format="csc")
         budget = sparse.csr_matrix(np.concatenate((np.ones(n), np.zeros(k)))[None])
-        equal = sparse.vstack((budget, sparse.hstack((sparse.csr_matrix(m.loadings.T), -sparse.eye(k)))))
+        equal = sparse.vstack(
+            (budget, sparse.hstack((sparse.csr_matrix(m.loadings.T), -sparse.eye(k))))
+        )
     box = sparse.hstack((sparse.eye(n), sparse.csr_matrix((n, k))))
     right = np.concatenate(([1.0], np.zeros(k + n), np.full(n, m.cap)))
     settings = c.DefaultSettings()
@@ -168,7 +177,9 @@ def cvxpy(m: Market) -> Array:
         risk = cp.quad_form(w, cp.psd_wrap(m.covariance))
     else:
         risk = cp.sum_squares(m.loadings.T @ w) + cp.sum_squares(cp.multiply(np.sqrt(m.own), w))
-    problem = cp.Problem(cp.Minimize(GAMMA / 2 * risk - m.mu @ w), [cp.sum(w) == 1, w >= 0, w <= m.cap])
+    problem = cp.Problem(
+        cp.Minimize(GAMMA / 2 * risk - m.mu @ w), [cp.sum(w) == 1, w >= 0, w <= m.cap]
+    )
     problem.solve(solver="CLARABEL")
     return np.asarray(w.value)
 
@@ -289,7 +300,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sets", default=",".join(GOALS_MS), help="sp500, synthN, factorN")
-    parser.add_argument("--budget-s", type=float, default=3.0, help="of repetitions, a solver and set")
+    parser.add_argument(
+        "--budget-s", type=float, default=3.0, help="of repetitions, a solver and set"
+    )
     parser.add_argument("--json", type=Path, help="write the rows there")
     arguments = parser.parse_args()
     if all(importlib.util.find_spec(module) is None for module, _ in PEERS.values()):

@@ -2,9 +2,9 @@
 
     python benchmarks/run.py [NAME ...] [--instances DIR]
 
-Each program measures our code and its peers in the same run; quote ratios, not absolute times, from a shared machine. Peers
-are optional: `make bench-peers` installs those of requirements-peers.txt into build/peers, and the programs say which are
-missing. Public instances that are too large for the repository are looked for in --instances.
+Each program measures our code and its peers in the same run; quote ratios, not absolute times, from a shared
+machine. Peers are optional: `make bench-peers` installs those of requirements-peers.txt into build/peers, and the
+programs say which are missing. Public instances that are too large for the repository are looked for in --instances.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def run(name: str, python: str, instances: str | None) -> int:
     page = [
         f"# {name}",
         "",
-        f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by `make bench`, program `benchmarks/{PROGRAMS[name][0]}`.",
+        f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by `make bench`: `benchmarks/{PROGRAMS[name][0]}`.",
         "",
         f"- Machine: {machine}. It is shared: compare figures within one table only.",
         f"- Versions: ketgate {metadata.version('ketgate')}, {versions(python)}.",

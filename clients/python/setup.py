@@ -6,6 +6,7 @@ distribution carries a copy of the .proto files, since proto/ lies outside this 
 
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, find_packages, setup
 from setuptools.command.build_py import build_py
@@ -20,7 +21,7 @@ class GenerateStubs(Command):
     """Generate *_pb2.py, *_pb2.pyi and *_pb2_grpc.py from the contract."""
 
     description = __doc__
-    user_options: list[tuple[str, str | None, str]] = []
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
 
     def initialize_options(self) -> None: ...
 

@@ -46,11 +46,17 @@ def states(values: ArrayLike, n: int, name: str, low: int, high: int) -> NDArray
 def same_length(**arrays: NDArray[Any]) -> None:
     lengths = [array.shape[0] for array in arrays.values()]
     if len(set(lengths)) > 1:
-        raise ValueError(f"{', '.join(arrays)}: expected equal lengths, given {', '.join(map(str, lengths))}")
+        raise ValueError(
+            f"{', '.join(arrays)}: expected equal lengths, given {', '.join(map(str, lengths))}"
+        )
 
 
 def count(value: int, name: str, least: int, most: int) -> int:
     """An integer in [least, most]."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or not least <= value <= most
+    ):
         raise ValueError(f"{name}: expected an integer from {least} to {most}, given {value!r}")
     return int(value)

@@ -38,9 +38,7 @@ SEEDS = [
     b"\x0a\x05ready",
     reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString(),
     reflection_pb2.ServerReflectionRequest(file_by_filename="x").SerializeToString(),
-    reflection_pb2.ServerReflectionRequest(
-        file_containing_symbol=info.SERVICE
-    ).SerializeToString(),
+    reflection_pb2.ServerReflectionRequest(file_containing_symbol=info.SERVICE).SerializeToString(),
     reflection_pb2.ServerReflectionRequest(
         file_containing_extension=reflection_pb2.ExtensionRequest(
             containing_type="google.protobuf.FieldOptions", extension_number=1052
@@ -141,7 +139,9 @@ def send(edge: Edge, method: str, requests: Iterator[bytes], context: Context) -
         if handler.response_streaming:
             answers = handler.stream_stream(requests, context)
             # A health watch is silent after its first answer.
-            for _, answer in zip(range(1 if "Watch" in method else ANSWERS_MAX), answers, strict=False):
+            for _, answer in zip(
+                range(1 if "Watch" in method else ANSWERS_MAX), answers, strict=False
+            ):
                 assert isinstance(answer, bytes)
             answers.close()
         else:
@@ -174,7 +174,9 @@ def run(seconds: float, seed: int) -> int:
             except Exception as error:
                 findings += 1
                 outcome = "finding"
-                print(f"seed {seed}/{count}: {type(error).__name__}: {error}; {method[:60]!r} {sent}")
+                print(
+                    f"seed {seed}/{count}: {type(error).__name__}: {error}; {method[:60]!r} {sent}"
+                )
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             count += 1
         edge.close()

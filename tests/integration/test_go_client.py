@@ -57,7 +57,9 @@ def test_the_clients_own_tests_pass(server: Any) -> None:
 
 
 def test_the_code_is_formatted_and_vetted() -> None:
-    gofmt = subprocess.run(["gofmt", "-l", "."], cwd=CLIENT, capture_output=True, text=True, timeout=60)
+    gofmt = subprocess.run(
+        ["gofmt", "-l", "."], cwd=CLIENT, capture_output=True, text=True, timeout=60
+    )
     assert gofmt.stdout == ""
     vetted = go("vet", "./...")
     assert vetted.returncode == 0, vetted.stderr
@@ -70,7 +72,9 @@ def test_the_example_finds_a_portfolio(server: Any, by_environment: bool) -> Non
     ran = go(*arguments, KETGATE_READY_FILE=ready) if by_environment else go(*arguments, ready)
     assert ran.returncode == 0, ran.stderr
     assert "SOLVE_STATUS_OPTIMAL" in ran.stdout
-    weights = {name: float(w) for name, w in re.findall(r"^([A-Z][a-z]+) +([\d.]+) %$", ran.stdout, re.M)}
+    weights = {
+        name: float(w) for name, w in re.findall(r"^([A-Z][a-z]+) +([\d.]+) %$", ran.stdout, re.M)
+    }
     assert 1 <= len(weights) <= 4
     assert sum(weights.values()) == pytest.approx(100.0, abs=0.05)
     assert all(5.0 <= weight <= 40.0 for weight in weights.values())

@@ -26,7 +26,9 @@ def lines() -> dict[str, str]:
     text = PAGE.read_text(encoding="utf-8")
     return {
         heading: block.strip()
-        for heading, block in re.findall(r"^## ([^\n]+)\n.*?```sh\n(.*?)```", text, re.MULTILINE | re.DOTALL)
+        for heading, block in re.findall(
+            r"^## ([^\n]+)\n.*?```sh\n(.*?)```", text, re.MULTILINE | re.DOTALL
+        )
     }
 
 

@@ -58,7 +58,9 @@ def test_a_mix_is_answered_rightly(server: Any) -> None:
 def test_a_stream_tells_of_its_first_event(server: Any) -> None:
     told = figures(server, "--scenario", "stream", "--rate", "20", "--duration", "1")
     assert told["failures"] == []
-    whole, first = (told["latency_ms"]["SolveStream 5 of 30" + end] for end in ("", ", first event"))
+    whole, first = (
+        told["latency_ms"]["SolveStream 5 of 30" + end] for end in ("", ", first event")
+    )
     assert whole["count"] == first["count"] > 0
     assert first["max"] <= whole["max"]
 
@@ -166,4 +168,6 @@ def running(pid: int) -> bool:
 
 def children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    return [
+        int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()
+    ]

@@ -11,9 +11,12 @@ from ketgate._load.settings import LoadSettings
 
 
 @given(rate=st.floats(0.5, 5_000.0), duration_s=st.floats(0.1, 5.0), workers=st.integers(1, 8))
-def test_uniform_workers_together_send_at_equal_gaps(rate: float, duration_s: float, workers: int) -> None:
+def test_uniform_workers_together_send_at_equal_gaps(
+    rate: float, duration_s: float, workers: int
+) -> None:
     plans = [
-        arrivals.plan("uniform", rate, duration_s, seed=1, worker=w, workers=workers) for w in range(workers)
+        arrivals.plan("uniform", rate, duration_s, seed=1, worker=w, workers=workers)
+        for w in range(workers)
     ]
     together = np.sort(np.concatenate(plans))
     alone = arrivals.plan("uniform", rate, duration_s, seed=1)
@@ -25,7 +28,8 @@ def test_uniform_workers_together_send_at_equal_gaps(rate: float, duration_s: fl
 @pytest.mark.parametrize("workers", [1, 4])
 def test_poisson_arrivals_have_exponential_gaps(workers: int) -> None:
     plans = [
-        arrivals.plan("poisson", 1_000.0, 20.0, seed=3, worker=w, workers=workers) for w in range(workers)
+        arrivals.plan("poisson", 1_000.0, 20.0, seed=3, worker=w, workers=workers)
+        for w in range(workers)
     ]
     together = np.sort(np.concatenate(plans))
     # 20,000 expected, standard deviation 141; gaps of mean and standard deviation 1 ms.

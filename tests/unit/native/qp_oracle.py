@@ -56,7 +56,8 @@ def best_by_enumeration(problem: Problem) -> float | None:
         slopes = sorted({-sell[i], buy[i]})
         name_choices.append([("at", v) for v in fixed] + [("free", s) for s in slopes])
     row_choices = [
-        [v for v in (problem.row_lower[j], problem.row_upper[j]) if np.isfinite(v)] + [None] for j in range(m)
+        [v for v in (problem.row_lower[j], problem.row_upper[j]) if np.isfinite(v)] + [None]
+        for j in range(m)
     ]
     best = None
     for names in itertools.product(*name_choices):
@@ -91,5 +92,7 @@ def stationarity(problem: Problem, x: Array, y: Array, z: Array) -> float:
     if problem.cost is not None:
         x0, buy, sell = problem.cost
         low, high = np.where(x > x0, buy, -sell), np.where(x < x0, -sell, buy)
-    scale = max(np.abs(problem.Q @ x).max(), np.abs(problem.c).max(), np.abs(problem.A.T @ y).max(initial=0))
+    scale = max(
+        np.abs(problem.Q @ x).max(), np.abs(problem.c).max(), np.abs(problem.A.T @ y).max(initial=0)
+    )
     return float(np.maximum(-gradient - high, gradient + low).max() / max(scale, 1e-3))

@@ -30,7 +30,16 @@ class Model:
         i, j = np.nonzero(self.quadratic)
         a, b = np.nonzero(self.rows)
         return BinaryProgram(
-            self.linear, i, j, self.quadratic[i, j], a, b, self.rows[a, b], self.lower, self.upper, 2.0
+            self.linear,
+            i,
+            j,
+            self.quadratic[i, j],
+            a,
+            b,
+            self.rows[a, b],
+            self.lower,
+            self.upper,
+            2.0,
         )
 
     def every_point(self) -> NDArray[np.int8]:
@@ -57,7 +66,9 @@ def random_program(seed: int, n: int, rows: int) -> Model:
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 9), rows=st.integers(0, 4))
-def test_small_programs_are_solved_or_shown_what_comes_nearest(seed: int, n: int, rows: int) -> None:
+def test_small_programs_are_solved_or_shown_what_comes_nearest(
+    seed: int, n: int, rows: int
+) -> None:
     model = random_program(seed, n, rows)
     points, problem = model.every_point(), model.problem
     feasible, objectives = model.feasible(points), model.objectives(points)
@@ -111,15 +122,22 @@ def test_an_assignment_is_solved_through_its_one_hot_rows() -> None:
     rng = np.random.default_rng(5)
     k = 5
     flow, distance = rng.integers(0, 9, (k, k)), rng.integers(0, 9, (k, k))
-    quadratic = np.triu(np.kron(flow + flow.T, distance), 1) + np.triu(np.kron(flow + flow.T, distance).T, 1)
+    quadratic = np.triu(np.kron(flow + flow.T, distance), 1) + np.triu(
+        np.kron(flow + flow.T, distance).T, 1
+    )
     rows = np.zeros((2 * k, k * k))
     for a in range(k):
         rows[a, a * k : (a + 1) * k] = 1
         rows[k + a, a::k] = 1
     model = Model(np.zeros(k * k), quadratic.astype(float), rows, np.ones(2 * k), np.ones(2 * k))
-    every = np.array([np.eye(k, dtype=np.int8)[list(p)].ravel() for p in itertools.permutations(range(k))])
+    every = np.array(
+        [np.eye(k, dtype=np.int8)[list(p)].ravel() for p in itertools.permutations(range(k))]
+    )
     assert model.feasible(every).all()
-    assert search_binary(model.problem, work=20_000, seed=1).objectives[0] == model.objectives(every).min()
+    assert (
+        search_binary(model.problem, work=20_000, seed=1).objectives[0]
+        == model.objectives(every).min()
+    )
 
 
 def test_a_feasible_start_is_never_lost() -> None:
@@ -187,7 +205,10 @@ def test_nothing_to_decide() -> None:
         ({"row": [2]}, r"row\[0\]: expected an index in \[0, 2\)"),
         ({"constraint_col": [5]}, r"constraint_col\[0\]: expected an index in \[0, 2\)"),
         ({"constraint_row": [1]}, r"constraint_row\[0\]: expected an index in \[0, 1\)"),
-        ({"row_lower": [3.0]}, r"row_lower\[0\]: expected at most row_upper\[0\], given 3.0 and 1.0"),
+        (
+            {"row_lower": [3.0]},
+            r"row_lower\[0\]: expected at most row_upper\[0\], given 3.0 and 1.0",
+        ),
         ({"row_upper": [np.nan]}, r"row_upper\[0\]: expected a finite"),
         ({"row_upper": [1.0, 2.0]}, "row_lower, row_upper: expected equal lengths"),
         ({"feasibility_tolerance": -1.0}, "feasibility_tolerance: expected zero or more"),
@@ -218,7 +239,9 @@ def test_a_thousand_runs_leave_memory_as_it_was() -> None:
     model = random_program(3, 30, 3)
 
     def once(seed: int) -> None:
-        search_binary(model.problem, work=300, seed=seed, pool=3, monitor=Monitor(30), initial=np.ones(30))
+        search_binary(
+            model.problem, work=300, seed=seed, pool=3, monitor=Monitor(30), initial=np.ones(30)
+        )
 
     for seed in range(100):
         once(seed)

@@ -18,7 +18,9 @@ def test_annealing_reaches_the_best_known_cut() -> None:
     assert -anneal(read_maxcut("G43"), sweeps=4000, replicas=64, seed=1).energies[0] == 6660
 
 
-@pytest.mark.parametrize(("name", "value"), [("bqp50_1", 2098), ("bqp100_1", 7970), ("bqp250_1", 45607)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("bqp50_1", 2098), ("bqp100_1", 7970), ("bqp250_1", 45607)]
+)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_search_and_tabu_reach_the_optimum(name: str, value: int, seed: int) -> None:
     problem = read_qubo(name)

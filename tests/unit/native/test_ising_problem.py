@@ -33,7 +33,9 @@ def test_energies_are_those_of_the_formula(seed: int, n: int, density: float, ki
         (9, 1.0, "int8", "sparse", "int8"),
     ],
 )
-def test_the_layout_follows_structure(n: int, density: float, kind: str, layout: str, lane: str) -> None:
+def test_the_layout_follows_structure(
+    n: int, density: float, kind: str, layout: str, lane: str
+) -> None:
     problem = random_model(1, n, density, kind).problem
     assert (problem.layout, problem.lane) == (layout, lane)
     assert problem.is_integer == (kind != "float32")
@@ -70,7 +72,10 @@ def test_a_qubo_keeps_its_values(seed: int, n: int) -> None:
         (([0.0, 0.0], [0], [2], [1.0]), r"col\[0\]: expected an index in \[0, 2\)"),
         (([0.0, 0.0], [-1], [1], [1.0]), r"row\[0\]: expected an index"),
         (([0.0, 0.0], [1], [1], [1.0]), r"col\[0\]: expected a spin other than"),
-        (([0.0, 0.0], [0, 1], [1], [1.0]), "row, col, weight: expected equal lengths, given 2, 1, 1"),
+        (
+            ([0.0, 0.0], [0, 1], [1], [1.0]),
+            "row, col, weight: expected equal lengths, given 2, 1, 1",
+        ),
         (([0.0, 0.0], [0.5], [1], [1.0]), "row: expected integers"),
         (([[0.0]], [], [], []), "linear: expected one dimension"),
         (([0.0, 0.0], [0], [1], [1e301]), "weight: expected magnitudes whose sum"),

@@ -21,7 +21,13 @@ SOLVERS: dict[str, tuple[Solver, dict[str, Any]]] = {
 solvers = pytest.mark.parametrize("name", SOLVERS)
 structures = pytest.mark.parametrize(
     ("n", "density", "kind"),
-    [(90, 0.04, "int8"), (90, 0.04, "int16"), (90, 0.04, "float32"), (70, 0.6, "int8"), (70, 0.6, "float32")],
+    [
+        (90, 0.04, "int8"),
+        (90, 0.04, "int16"),
+        (90, 0.04, "float32"),
+        (70, 0.6, "int8"),
+        (70, 0.6, "float32"),
+    ],
 )
 
 
@@ -65,7 +71,9 @@ def test_the_seed_decides_and_threads_do_not(name: str, n: int, density: float, 
 
 @solvers
 @structures
-def test_every_instruction_set_gives_the_same_bytes(name: str, n: int, density: float, kind: str) -> None:
+def test_every_instruction_set_gives_the_same_bytes(
+    name: str, n: int, density: float, kind: str
+) -> None:
     problem = random_model(6, n, density, kind).problem
     base = solve(name, problem, seed=2, pool=4, isa="base")
     assert base.stats["isa"] == "base"
@@ -97,19 +105,29 @@ def test_a_warm_start_is_never_lost(name: str, n: int, density: float, kind: str
     good = search(problem, work=20_000_000, seed=3)
     again = solve(name, problem, seed=4, initial=good.spins)
     assert again.energies[0] <= good.energies[0]
-    least = {"work": 0} if name == "search" else {"iterations": 0} if name == "tabu" else {"sweeps": 0}
+    least = (
+        {"work": 0} if name == "search" else {"iterations": 0} if name == "tabu" else {"sweeps": 0}
+    )
     assert solve(name, problem, initial=good.spins[0], **least).energies[0] <= good.energies[0]
 
 
 @pytest.mark.parametrize("kind", ["int8", "int16"])
 @pytest.mark.parametrize(("n", "density"), [(60, 0.05), (60, 0.5)])
 @pytest.mark.parametrize("sweeps", [0, 1, 3])
-def test_frozen_annealing_is_the_textbook_sweep(kind: str, n: int, density: float, sweeps: int) -> None:
+def test_frozen_annealing_is_the_textbook_sweep(
+    kind: str, n: int, density: float, sweeps: int
+) -> None:
     model = random_model(12, n, density, kind)
     start = np.random.default_rng(sweeps).choice(np.array([-1, 1], dtype=np.int8), n)
     expected = model.frozen_sweeps(start, sweeps)
     found = anneal(
-        model.problem, sweeps=sweeps, replicas=1, initial=start, beta_start=1e15, beta_end=1e15, pool=2
+        model.problem,
+        sweeps=sweeps,
+        replicas=1,
+        initial=start,
+        beta_start=1e15,
+        beta_end=1e15,
+        pool=2,
     )
     assert expected.tobytes() in {row.tobytes() for row in found.spins}
 
@@ -117,7 +135,9 @@ def test_frozen_annealing_is_the_textbook_sweep(kind: str, n: int, density: floa
 @structures
 def test_more_work_is_never_worse_in_search(n: int, density: float, kind: str) -> None:
     problem = random_model(13, n, density, kind).problem
-    energies = [search(problem, work=w, seed=5).energies[0] for w in (0, 9, 10**4, 10**5, 10**6, 4 * 10**6)]
+    energies = [
+        search(problem, work=w, seed=5).energies[0] for w in (0, 9, 10**4, 10**5, 10**6, 4 * 10**6)
+    ]
     assert energies == sorted(energies, reverse=True)
 
 

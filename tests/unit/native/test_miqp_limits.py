@@ -32,7 +32,11 @@ def solve_hard(monitor: Monitor | None, **options: object) -> miqp.MIQPResult:
 
 INFEASIBLE = {
     "names too small for the budget": {"upper": 0.1, "cardinality_max": 5},
-    "minimum positions too large": {"cardinality_min": 6, "cardinality_max": 8, "position_min": 0.2},
+    "minimum positions too large": {
+        "cardinality_min": 6,
+        "cardinality_max": 8,
+        "position_min": 0.2,
+    },
     "lots that cannot sum": {"lot": 0.3},
     "no name fits": {"upper": 0.05, "position_min": 0.1},
     "turnover too small": {"turnover": 0.5},

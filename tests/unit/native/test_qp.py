@@ -126,7 +126,9 @@ def test_portfolios_with_priced_names_agree_with_clarabel(cap: float, observatio
     """Enough names that most are only priced; fewer observations than names make the covariance singular."""
     random = np.random.default_rng(observations)
     n = 240
-    returns = random.normal(size=(observations, n)) * 0.1 + random.normal(size=(observations, 1)) * 0.15
+    returns = (
+        random.normal(size=(observations, n)) * 0.1 + random.normal(size=(observations, 1)) * 0.15
+    )
     groups = (np.arange(n) % 5 == np.arange(5)[:, None]).astype(np.float64)
     problem = Problem(
         5 * np.cov(returns.T),
@@ -146,7 +148,11 @@ def test_priced_names_and_the_whole_problem_agree() -> None:
     """The factor form works on all names at once, the dense form on a few: the same portfolio."""
     random = np.random.default_rng(5)
     n = 400
-    F, D, mu = random.normal(0, 0.1, (n, 4)), random.uniform(0.01, 0.1, n), random.uniform(0, 0.1, n)
+    F, D, mu = (
+        random.normal(0, 0.1, (n, 4)),
+        random.uniform(0.01, 0.1, n),
+        random.uniform(0, 0.1, n),
+    )
     book = np.where(random.random(n) < 0.1, 10 / n, 0.0)
     cost = (book, np.full(n, 0.01), np.full(n, 0.002))
     arguments = (-mu, np.ones((1, n)), [1.0], [1.0], -0.01, 0.05)
@@ -184,7 +190,9 @@ def test_warm_starts_change_the_path_and_not_the_optimum(seed: int) -> None:
     problem.Q = problem.Q + np.eye(len(problem.c))
     cold = run(problem)
     again = run(problem, initial=cold)
-    from_point = run(problem, initial=np.clip(np.zeros(len(problem.c)), problem.lower, problem.upper))
+    from_point = run(
+        problem, initial=np.clip(np.zeros(len(problem.c)), problem.lower, problem.upper)
+    )
     for other in (again, from_point):
         assert_optimal(problem, other)
         np.testing.assert_allclose(other.x, cold.x, atol=1e-9 * max(1.0, np.abs(cold.x).max()))
@@ -196,7 +204,9 @@ def test_a_wrong_warm_start_is_mended() -> None:
     problem.lower[:], problem.upper[:] = -np.inf, np.inf
     problem.Q = problem.Q + np.eye(len(problem.c))
     cold = run(problem)
-    nonsense = cold._replace(state=np.full_like(cold.state, 77), row_state=np.full_like(cold.row_state, -9))
+    nonsense = cold._replace(
+        state=np.full_like(cold.state, 77), row_state=np.full_like(cold.row_state, -9)
+    )
     assert run(problem, initial=nonsense).objective == pytest.approx(cold.objective, rel=1e-10)
 
 
@@ -228,7 +238,9 @@ def test_trivial_sizes() -> None:
 def test_ties_are_shared_or_broken_but_solved() -> None:
     """Identical names, no return, redundant rows: every portfolio of the face is optimal."""
     n = 30
-    result = qp.solve(np.ones((n, n)), np.zeros(n), np.ones((3, n)), np.ones(3), np.ones(3), 0.0, 0.1)
+    result = qp.solve(
+        np.ones((n, n)), np.zeros(n), np.ones((3, n)), np.ones(3), np.ones(3), 0.0, 0.1
+    )
     assert result.status == "optimal"
     assert result.objective == pytest.approx(0.5)
     assert result.x.sum() == pytest.approx(1.0, abs=1e-12)
@@ -246,7 +258,9 @@ def test_many_rows_where_block_pivoting_gets_nowhere(seed: int) -> None:
     row_lower[1::3] = equal[1::3] - 0.01
     row_lower[0] = row_upper[0] = 1.0
     c = -random.uniform(0, 0.2, n)
-    problem = Problem(F @ F.T + np.diag(D), c, A, row_lower, row_upper, np.zeros(n), np.full(n, 0.05))
+    problem = Problem(
+        F @ F.T + np.diag(D), c, A, row_lower, row_upper, np.zeros(n), np.full(n, 0.05)
+    )
     dense, factor = run(problem), qp.solve(qp.Factor(F, D), *problem.arguments[1:])
     assert_optimal(problem, dense)
     assert_optimal(problem, factor)

@@ -48,7 +48,9 @@ def is_feasible(problem: Problem) -> bool:
     right = np.concatenate((problem.row_upper, -problem.row_lower))
     kept = np.isfinite(right)
     bounds = np.column_stack((problem.lower, problem.upper))
-    found = linprog(np.zeros(len(problem.c)), matrix[kept], right[kept], bounds=bounds, method="highs")
+    found = linprog(
+        np.zeros(len(problem.c)), matrix[kept], right[kept], bounds=bounds, method="highs"
+    )
     return bool(found.status == 0)
 
 
@@ -78,7 +80,13 @@ def test_any_status_is_proven(seed: int) -> None:
 @pytest.mark.parametrize("n", [1, 20, 400])
 def test_a_budget_above_the_caps_is_infeasible(n: int) -> None:
     problem = Problem(
-        np.eye(n), np.zeros(n), np.ones((1, n)), np.ones(1), np.ones(1), np.zeros(n), np.full(n, 0.5 / n)
+        np.eye(n),
+        np.zeros(n),
+        np.ones((1, n)),
+        np.ones(1),
+        np.ones(1),
+        np.zeros(n),
+        np.full(n, 0.5 / n),
     )
     assert_infeasible(problem, qp.solve(*problem.arguments))
 
@@ -109,7 +117,13 @@ def test_rows_in_conflict() -> None:
     A = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
     free = np.full(3, np.inf)
     problem = Problem(
-        np.zeros((3, 3)), np.ones(3), A, np.array([1.0, -np.inf]), np.array([np.inf, 0.5]), -free, free
+        np.zeros((3, 3)),
+        np.ones(3),
+        A,
+        np.array([1.0, -np.inf]),
+        np.array([np.inf, 0.5]),
+        -free,
+        free,
     )
     assert_infeasible(problem, qp.solve(*problem.arguments))
 
@@ -119,7 +133,13 @@ def test_returns_without_risk_or_caps_are_unbounded(n: int) -> None:
     """Long the best name, short the worst, on borrowed money: the budget holds and the return has no end."""
     free = np.full(n, np.inf)
     problem = Problem(
-        np.zeros((n, n)), -np.linspace(0, 1, n), np.ones((1, n)), np.ones(1), np.ones(1), -free, free
+        np.zeros((n, n)),
+        -np.linspace(0, 1, n),
+        np.ones((1, n)),
+        np.ones(1),
+        np.ones(1),
+        -free,
+        free,
     )
     assert_unbounded(problem, qp.solve(*problem.arguments))
 

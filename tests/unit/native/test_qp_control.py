@@ -23,7 +23,9 @@ def covariance(n: int, seed: int = 0) -> Array:
 def test_a_cancelled_monitor_stops_the_solve() -> None:
     monitor = Monitor(8 * 50)
     monitor.cancel()
-    result = qp.solve(covariance(50), np.ones(50), np.ones((1, 50)), [1.0], [1.0], 0.0, 1.0, monitor=monitor)
+    result = qp.solve(
+        covariance(50), np.ones(50), np.ones((1, 50)), [1.0], [1.0], 0.0, 1.0, monitor=monitor
+    )
     assert result.status == "stopped"
     assert np.all((result.x >= 0) & (result.x <= 1))
 
@@ -40,8 +42,13 @@ def test_the_fixed_work_limit_stops_it() -> None:
     Q, c = covariance(40), np.random.default_rng(1).normal(size=40)
     whole = qp.solve(Q, c, np.ones((1, 40)), [1.0], [1.0], 0.0, 0.1)
     assert whole.iterations > 2
-    assert qp.solve(Q, c, np.ones((1, 40)), [1.0], [1.0], 0.0, 0.1, iterations_max=2).status == "stopped"
-    enough = qp.solve(Q, c, np.ones((1, 40)), [1.0], [1.0], 0.0, 0.1, iterations_max=whole.iterations + 1)
+    assert (
+        qp.solve(Q, c, np.ones((1, 40)), [1.0], [1.0], 0.0, 0.1, iterations_max=2).status
+        == "stopped"
+    )
+    enough = qp.solve(
+        Q, c, np.ones((1, 40)), [1.0], [1.0], 0.0, 0.1, iterations_max=whole.iterations + 1
+    )
     assert enough.x.tobytes() == whole.x.tobytes()
 
 
@@ -99,11 +106,17 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("Q: expected shape \\(2, 2\\), given \\(3, 3\\)", {"Q": np.eye(3)}),
     ("Q: expected numbers", {"Q": np.eye(2) * 1j}),
     ("Q.F: expected shape", {"Q": qp.Factor(np.ones((3, 1)), np.ones(2))}),
-    ("Q.D: expected variances >= 0, given -1.0 at 1", {"Q": qp.Factor(np.ones((2, 1)), [1.0, -1.0])}),
+    (
+        "Q.D: expected variances >= 0, given -1.0 at 1",
+        {"Q": qp.Factor(np.ones((2, 1)), [1.0, -1.0])},
+    ),
     ("Q.G: expected positive", {"Q": qp.Factor(np.ones((2, 1)), np.ones(2), [[-1.0]])}),
     ("A: expected shape", {"A": [[1.0, 1.0, 1.0]]}),
     ("row_lower, row_upper: ", {"A": [[1.0, 1.0]], "row_lower": [1.0], "row_upper": [0.0]}),
-    ("lower, upper: expected lower <= upper, given 1.0 and 0.0 at 1", {"lower": [0, 1], "upper": [1, 0]}),
+    (
+        "lower, upper: expected lower <= upper, given 1.0 and 0.0 at 1",
+        {"lower": [0, 1], "upper": [1, 0]},
+    ),
     ("lower, upper: ", {"lower": math.inf}),
     ("upper: expected numbers, given NaN", {"upper": math.nan}),
     ("cost: expected \\(x0, buy, sell\\)", {"cost": 3}),

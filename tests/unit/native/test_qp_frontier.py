@@ -17,7 +17,14 @@ def budget(n: int) -> Rows:
 
 
 def assert_is_the_frontier(
-    line: qp.Frontier, Q: Array, mu: Array, rows: Rows, lower: float, upper: float, *, every: int = 1
+    line: qp.Frontier,
+    Q: Array,
+    mu: Array,
+    rows: Rows,
+    lower: float,
+    upper: float,
+    *,
+    every: int = 1,
 ) -> None:
     assert line.status == "optimal"
     assert line.t[0] == 0

@@ -16,7 +16,9 @@ _IN_FLIGHT = "Open loop: unanswered calls of each process at most; beyond it cal
 
 
 def load(
-    scenario: Annotated[str, typer.Option(help="info, small-solve, stream, mix or heavy.")] = "small-solve",
+    scenario: Annotated[
+        str, typer.Option(help="info, small-solve, stream, mix or heavy.")
+    ] = "small-solve",
     rate: Annotated[float, typer.Option(help=_RATE)] = 0.0,
     closed: Annotated[int, typer.Option(help=_CLOSED)] = 0,
     duration: Annotated[float, typer.Option(help="Seconds that are measured.")] = 10.0,
@@ -30,7 +32,9 @@ def load(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write every figure to this file; - prints it.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Load a server that is not on this machine.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Load a server that is not on this machine.")
+    ] = False,
     address: Address = None,
     ca_file: CaFile = None,
     token_file: TokenFile = None,

@@ -16,7 +16,11 @@ def server_pid(
 ) -> int | None:
     """Process id of the server at a loopback address, if a ready file tells it and it runs here."""
     variables = os.environ if variables is None else variables
-    named = ready_file or variables.get("KETGATE_READY_FILE") or default_data_dir(variables) / "ready.json"
+    named = (
+        ready_file
+        or variables.get("KETGATE_READY_FILE")
+        or default_data_dir(variables) / "ready.json"
+    )
     try:
         ready = json.loads(Path(named).expanduser().read_text(encoding="utf-8"))
         pid = ready["pid"] if ready["address"] == endpoint.address else None

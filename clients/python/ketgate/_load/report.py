@@ -28,14 +28,18 @@ def warnings(report: Report) -> list[str]:
     failed = sum(tally.failures.values())
     total = failed + answered(report)
     if report.interrupted:
-        found.append(f"Interrupted after {report.measured_s:.1f} s of {report.settings.duration_s:g} s.")
+        found.append(
+            f"Interrupted after {report.measured_s:.1f} s of {report.settings.duration_s:g} s."
+        )
     if not total:
         found.append("No call was measured.")
     if failed:
         found.append(f"{failed} of {total} calls failed; they are in no percentile.")
     if tally.failures[NOT_SENT]:
         who = "server" if tally.held else "client"
-        found.append(f"Calls that were due could not be sent in time: the {who} is slower than the rate.")
+        found.append(
+            f"Calls that were due could not be sent in time: the {who} is slower than the rate."
+        )
     late_ms = tally.late.percentile_ms(99.0)
     if report.settings.rate and tally.late.count and late_ms > LATE_MS_MAX:
         found.append(
@@ -48,7 +52,9 @@ def warnings(report: Report) -> list[str]:
             "figures show its limit as much as the server's. Use more --processes."
         )
     if tally.held:
-        found.append(f"{tally.held} calls waited as --in-flight calls were unanswered; their latencies tell.")
+        found.append(
+            f"{tally.held} calls waited as --in-flight calls were unanswered; their latencies tell."
+        )
     return found
 
 
@@ -81,7 +87,9 @@ def to_json(report: Report, version: str) -> dict[str, Any]:
             "held_by_client": tally.held,
         },
         "throughput_per_s": _ratio(tally.answered_in_time, report.measured_s),
-        "latency_ms": {name: _figures(latencies) for name, latencies in sorted(tally.latencies.items())},
+        "latency_ms": {
+            name: _figures(latencies) for name, latencies in sorted(tally.latencies.items())
+        },
         "failures": [
             {
                 "code": code,
@@ -170,7 +178,9 @@ def _latency_table(report: Report) -> list[str]:
     start = "from when they were due" if report.settings.rate else "from when they were sent"
     width = max((len(name) for name in report.tally.latencies), default=0)
     titles = [*(f"p{which:g}" for which in PERCENTILES[:-1]), "max"]
-    lines = [f"  {'latency, ms,':<{width}}  {'calls':>9}" + "".join(f"{title:>10}" for title in titles)]
+    lines = [
+        f"  {'latency, ms,':<{width}}  {'calls':>9}" + "".join(f"{title:>10}" for title in titles)
+    ]
     for name, latencies in sorted(report.tally.latencies.items()):
         cells = "".join(f"{_number(percentile(latencies, which)):>10}" for which in PERCENTILES)
         lines.append(f"  {name:<{width}}  {latencies.count:>9}{cells}")

@@ -259,7 +259,9 @@ def server_version(endpoint: Endpoint) -> str:
         _, metadata = _wire.call_metadata(endpoint)
         method = _wire.GET_SERVER_INFO
         try:
-            answer = method.callable(channel)(method.request_type(), timeout=10.0, metadata=metadata)
+            answer = method.callable(channel)(
+                method.request_type(), timeout=10.0, metadata=metadata
+            )
         except grpc.RpcError as error:
             raise from_rpc(error, address=endpoint.address) from None
         return str(answer.version)

@@ -128,10 +128,13 @@ class Tally:
     def to_json(self) -> dict[str, Any]:
         with self._lock:
             return {
-                "latencies": {name: latencies.encode() for name, latencies in self.latencies.items()},
+                "latencies": {
+                    name: latencies.encode() for name, latencies in self.latencies.items()
+                },
                 "late": self.late.encode(),
                 "failures": [
-                    [*failure, count, self.examples[failure]] for failure, count in self.failures.items()
+                    [*failure, count, self.examples[failure]]
+                    for failure, count in self.failures.items()
                 ],
                 "sent": self.sent,
                 "answered_in_time": self.answered_in_time,
@@ -141,7 +144,9 @@ class Tally:
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> "Tally":
         made = cls()
-        made.latencies = {name: Latencies.decode(encoded) for name, encoded in text["latencies"].items()}
+        made.latencies = {
+            name: Latencies.decode(encoded) for name, encoded in text["latencies"].items()
+        }
         made.late = Latencies.decode(text["late"])
         for code, reason, count, example in text["failures"]:
             made.failed((code, reason), example, count)

@@ -26,10 +26,13 @@ class Target:
             operation for _, operation in SCENARIOS[assignment.scenario].shares
         ]
         self._timeout_s = assignment.timeout_s
-        self._metadata = (("authorization", f"Bearer {assignment.token}"),) if assignment.token else ()
+        self._metadata = (
+            (("authorization", f"Bearer {assignment.token}"),) if assignment.token else ()
+        )
         self._channels = [_channel(assignment) for _ in range(assignment.connections)]
         self._calls = [
-            [_callable(channel, operation) for operation in self.operations] for channel in self._channels
+            [_callable(channel, operation) for operation in self.operations]
+            for channel in self._channels
         ]
         self._turn = count()
         self._from_ns = self._until_ns = 0
@@ -48,7 +51,9 @@ class Target:
 
     def begin(self, shot: Shot, due_ns: int, done: Callable[[], None]) -> None:
         """Send a shot whose answer is no stream. done runs when it has come, in any thread."""
-        future = self._call(shot).future(shot.request, timeout=self._timeout_s, metadata=self._metadata)
+        future = self._call(shot).future(
+            shot.request, timeout=self._timeout_s, metadata=self._metadata
+        )
 
         def finish(ended: Any) -> None:
             ended_ns = time.monotonic_ns()
@@ -87,7 +92,9 @@ class Target:
             last = event
         return last
 
-    def _count(self, shot: Shot, due_ns: int, ended_ns: int | None, answer: Callable[[], Any]) -> None:
+    def _count(
+        self, shot: Shot, due_ns: int, ended_ns: int | None, answer: Callable[[], Any]
+    ) -> None:
         """ended_ns: when the answer came; None: when answer() returns."""
         operation = self.operations[shot.operation]
         try:
@@ -126,4 +133,6 @@ def _channel(assignment: Assignment) -> Any:
 
 def _callable(channel: Any, operation: Operation) -> Any:
     make = channel.unary_stream if operation.stream else channel.unary_unary
-    return make(operation.method.path, response_deserializer=operation.method.response_type.FromString)
+    return make(
+        operation.method.path, response_deserializer=operation.method.response_type.FromString
+    )
