@@ -263,6 +263,12 @@ def _unreachable(message: str, address: str) -> tuple[str, str]:
             f"no secure connection to the server{where}: {message}",
             "Check that ca_file is the server's (its ready file names it), and that the server speaks TLS.",
         )
+    if "socket closed" in lowered or "connection reset" in lowered:
+        return (
+            f"the connection to the server{where} was closed: {message}",
+            "Check that the server still runs. One that speaks TLS also closes a plaintext connection: "
+            "then leave out insecure.",
+        )
     return (
         f"the server{where} cannot be reached: {message}",
         "Check the address, and that the server runs: `ketgate serve` starts one.",

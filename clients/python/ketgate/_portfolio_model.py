@@ -136,7 +136,29 @@ def _prices(prices: Any) -> NDArray[np.float64]:
             f"{prices.index[row]}; fill or drop such rows: prices.ffill().dropna()",
             field="prices",
         )
+    bad = np.argwhere(array <= 0)
+    if len(bad):
+        row, column = bad[0]
+        raise InvalidArgument(
+            f"prices: expected prices above 0, given {array[row, column]} for {prices.columns[column]!r} at "
+            f"{prices.index[row]}",
+            field="prices",
+        )
+    _check_order(prices.index)
     return array
+
+
+def _check_order(dates: Any) -> None:
+    """Refuse dates that run backwards or jump about: every return would be of the wrong sign or span."""
+    if getattr(dates, "dtype", None) is None or dates.dtype.kind != "M":
+        return
+    if not dates.is_monotonic_increasing:
+        late = int(np.argmax(np.diff(dates.asi8) < 0)) + 1
+        raise InvalidArgument(
+            f"prices: expected dates in order, oldest first, given {dates[late]} after {dates[late - 1]}; "
+            "sort them: prices.sort_index()",
+            field="prices",
+        )
 
 
 def _fill_factors(message: portfolio_pb2.FactorModel, labels: Labels, factors: Factors) -> int:

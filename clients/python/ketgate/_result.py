@@ -174,8 +174,10 @@ class Result:
         self.bound: float | None = message.bound if message.HasField("bound") else None
         self.gap: float | None = message.gap if message.HasField("gap") else None
         self.solver: str = message.solver
-        self.seed: int = message.seed
-        self.threads: int = message.threads
+        # A solve that was ended here, not by the server, did not hear what the server had chosen.
+        cut = message.threads == 0
+        self.seed: int | None = None if cut and not message.seed else message.seed
+        self.threads: int | None = None if cut else message.threads
         self.warnings: list[str] = list(message.warnings)
         self.spec_digest: str = message.spec_digest
         self.solutions = [Solution(told, labels) for told in message.solutions]

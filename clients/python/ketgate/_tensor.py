@@ -56,7 +56,10 @@ def float_array(values: ArrayLike, field: str, *, ndim: int | None = None) -> ND
     dimension.
     """
     try:
-        array = np.asarray(values, dtype=np.float64)
+        given = np.asarray(values)
+        if given.dtype.kind == "c":  # a cast would drop the imaginary parts
+            raise TypeError("complex numbers")
+        array = given.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise InvalidArgument(
             f"{field}: expected numbers, given {_echo(values)} ({error})", field=field

@@ -203,3 +203,17 @@ def test_bad_input_names_its_argument(arguments: dict[str, Any], field: str) -> 
 def test_a_hole_in_prices_is_located() -> None:
     with pytest.raises(ketgate.InvalidArgument, match=r"'C' at 2020-01-02"):
         specs.portfolio(PRICES.mask(PRICES > 32))
+
+
+def test_a_price_of_nothing_is_located() -> None:
+    with pytest.raises(ketgate.InvalidArgument, match=r"above 0, given 0.0 for 'C' at 2020-01-02"):
+        specs.portfolio(PRICES.mask(PRICES > 32, 0.0))
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Zurich"])
+def test_dates_that_run_backwards_are_refused(zone: str | None) -> None:
+    newest_first = PRICES.tz_localize(zone).iloc[::-1]
+    with pytest.raises(ketgate.InvalidArgument, match="oldest first") as caught:
+        specs.portfolio(newest_first)
+    assert caught.value.field == "prices"
+    specs.portfolio(newest_first.sort_index())

@@ -117,6 +117,8 @@ def test_linear_program_with_everything() -> None:
         (lambda: specs.qubo(np.zeros((2, 2, 2))), "Q"),
         (lambda: specs.qubo([["a", "b"], ["c", "d"]]), "Q"),
         (lambda: specs.qubo({0: 1.0}), "Q"),
+        (lambda: specs.qubo(np.eye(2) * 1j), "Q"),
+        (lambda: specs.ising(np.ones(2) + 1j), "h"),
         (lambda: specs.qubo({(-1, 0): 1.0}), "Q"),
         (lambda: specs.qubo({(0, 1): "much"}), "Q"),
         (lambda: specs.qubo(np.eye(2), linear=[1, 2, 3]), "Q"),

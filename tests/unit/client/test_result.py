@@ -210,8 +210,8 @@ def test_frontier_in_pandas_and_in_numpy() -> None:
     assert decode(frontier_job(covariance=FRAME), message).points.corner_weights.shape == (0, 3)
 
 
-def stream_events() -> Gathering:
-    job = portfolio_job(covariance=FRAME, risk_aversion=1.0)
+def stream_events(**options: Any) -> Gathering:
+    job = portfolio_job(covariance=FRAME, risk_aversion=1.0, **options)
     gathering = Gathering(job.spec)
     event = service_pb2.SolveStreamResponse
     for objective, bound, ms in ((1.0, 9.0, 10), (2.0, 4.0, 20)):
@@ -240,6 +240,10 @@ def test_a_stream_that_is_cut_short_is_a_result() -> None:
     assert [event.improved for event in result.trace] == [True, True, False]
     assert result.trace[0].gap == pytest.approx(8.0)
     assert result.warnings == ["cut"]
+    assert (result.seed, result.threads) == (None, None), "what the server chose was not heard"
+    known = stream_events(seed=7).best_so_far(result_pb2.STOP_REASON_CANCELLED)
+    assert known is not None
+    assert portfolio_job(covariance=FRAME).decode(known).seed == 7
 
 
 def test_text_and_json_hold_what_a_reader_needs() -> None:

@@ -70,7 +70,7 @@ def print_result(result: Result) -> None:
         ("bound", figure(result.bound)),
         ("gap", figure(result.gap, 3)),
         ("time", f"{result.time.total_s:.3f} s"),
-        ("seed", str(result.seed)),
+        ("seed", "not told" if result.seed is None else str(result.seed)),
     ]
     if isinstance(result, PortfolioResult) and result.solved:
         figures = result.figures
