@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Steps between two resets: sums are built anew, so that rounding cannot pile up, and a stop is noticed. */
+/* Steps between two resets: sums are built anew, so that rounding cannot pile up. */
 enum { BLOCK = 1024 };
+/* Sums touched between two looks for a stop: a millisecond or two, however many rows there are. */
+enum { PATIENCE = 1 << 20 };
 
 typedef struct {
     uint64_t bits;
@@ -97,20 +99,29 @@ int kg_enumerate(const kg_binary_problem *p, uint64_t work, kg_monitor *monitor,
     uint64_t total = (uint64_t)1 << p->n;
     state s, fresh = {0};
     int failed = allocate(p, &s) || allocate(p, &fresh);
+    uint64_t whole = (uint64_t)p->n * (uint64_t)p->n + (uint64_t)p->start[p->n] + (uint64_t)p->rows, touched = 0;
     out->count = 0;
     out->visited = 0;
     for (uint64_t step = 0; !failed && step < total && !(work && step >= work); step++) {
+        if (touched > PATIENCE) {
+            if (monitor != NULL && kg_should_stop(monitor)) break;
+            touched = 0;
+        }
         if (step % BLOCK == 0) {
-            if (step && monitor != NULL && kg_should_stop(monitor)) break;
             s.bits = step ^ (step >> 1);
             reset(p, &s);
+            touched += whole;
         } else {
-            flip(p, &s, __builtin_ctzll(step));
+            int i = __builtin_ctzll(step);
+            flip(p, &s, i);
+            touched += (uint64_t)p->n + (uint64_t)(p->start[i + 1] - p->start[i]);
         }
         out->visited = step + 1;
         if (s.violated == 0 &&
-            (out->count < out->capacity || s.objective < out->pool[out->count - 1].objective))
+            (out->count < out->capacity || s.objective < out->pool[out->count - 1].objective)) {
             consider(p, &s, &fresh, out, monitor);
+            touched += whole;
+        }
     }
     out->completed = out->visited == total;
     release(&s);

@@ -13,6 +13,9 @@ import numpy as np
 from ketgate_native.monitor import Monitor
 from numpy.typing import NDArray
 
+PROVEN_GAP = 1e-9
+"""Relative gap that rounding may leave of a proof to the end."""
+
 
 class ProblemKind(StrEnum):
     ISING = "ising"
@@ -236,6 +239,13 @@ def sense_sign(sense: Sense) -> float:
 def value_bytes(problem: Problem) -> int:
     """Bytes of one value of a solution: spins and binaries take one."""
     return 1 if problem.kind in (ProblemKind.ISING, ProblemKind.BINARY_QUADRATIC) else 8
+
+
+def reason_of_proof(score: float, bound: float) -> StopReason:
+    """Why a solver ended that has proven its answer, both minimised: within a gap that was asked
+    for, or to the end."""
+    left = score - bound
+    return StopReason.GAP if left > PROVEN_GAP * max(abs(score), 1e-10) else StopReason.COMPLETED
 
 
 def as_float64(values: Any) -> NDArray[np.float64]:

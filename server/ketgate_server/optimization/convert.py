@@ -39,13 +39,22 @@ Request = optimization_service_pb2.SolveRequest | optimization_service_pb2.Solve
 Limits = Mapping[str, Limit]
 
 
-def read_spec(request: Request, limits: Limits, threads_max: int) -> tuple[Problem, SolveOptions]:
-    """The problem and its options, checked. Raises FieldError and LimitError."""
+def read_spec(
+    request: Request,
+    limits: Limits,
+    threads_max: int,
+    *,
+    arrival_s: float = math.inf,
+    deadline_s: float = math.inf,
+) -> tuple[Problem, SolveOptions]:
+    """The problem and its options, checked. Raises FieldError and LimitError; DEADLINE_EXCEEDED
+    where the checks outlast the limit from arrival_s or deadline_s (time.monotonic())."""
     if not request.HasField("spec"):
         raise FieldError("spec", expected="what to solve", given="nothing")
     spec = request.spec
     options = _read_options(spec, limits, threads_max)
-    problem = _read_problem(spec, limits, options.feasibility_tolerance)
+    until_s = min(arrival_s + options.time_limit_s, deadline_s)
+    problem = _read_problem(spec, limits, options.feasibility_tolerance, until_s)
     if spec.HasField("initial"):
         initial = _read_initial(spec, problem, limits)
         options = SolveOptions(**{**vars(options), "initial": initial})
@@ -60,7 +69,7 @@ def digest(spec: SolveSpec) -> str:
     return found.hexdigest()
 
 
-def _read_problem(spec: SolveSpec, limits: Limits, tolerance: float) -> Problem:
+def _read_problem(spec: SolveSpec, limits: Limits, tolerance: float, until_s: float) -> Problem:
     match spec.WhichOneof("problem"):
         case "ising":
             return read_ising(spec.ising, "spec.ising", limits)
@@ -74,7 +83,7 @@ def _read_problem(spec: SolveSpec, limits: Limits, tolerance: float) -> Problem:
         case "portfolio":
             from ketgate_server.optimization.portfolio.convert import problem_from_proto
 
-            return problem_from_proto(spec.portfolio, "spec.portfolio", limits)
+            return problem_from_proto(spec.portfolio, "spec.portfolio", limits, until_s)
         case _:
             raise FieldError("spec.problem", expected=PROBLEMS, given="none of them")
 

@@ -14,6 +14,10 @@ INTEGRALITY_SNAP = 1e-5
 """A solver's integer this near to a whole number is meant to be it; rows are checked again
 after."""
 
+ROUNDING = 1e-13
+"""Some hundred units in the last place: what no solver can do better in float64. A row whose terms
+are 10^10 large is kept to 10^-3, however small the tolerance."""
+
 
 class LinearProblem:
     """Minimise or maximise offset + c'x under rows, bounds and integrality."""
@@ -51,7 +55,7 @@ class LinearProblem:
         if not (whole == np.rint(whole)).all():
             return Evaluation(math.nan, math.inf)
         outside = np.maximum(self.lower - x, x - self.upper)
-        violation = max(float(outside.max(initial=0.0)), self.rows.violation_max(x), 0.0)
+        violation = max(float(outside.max(initial=0.0)), self.rows.violation_max(x, ROUNDING), 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             value = float((self.objective * x).sum()) + self.offset
         return Evaluation(value, violation if math.isfinite(value) else math.inf)

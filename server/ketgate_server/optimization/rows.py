@@ -48,14 +48,18 @@ class Rows:
         """(m,) A x."""
         return self._sums(self.matrix.value * x[self.matrix.column])
 
-    def violation_max(self, x: NDArray[np.float64]) -> float:
-        """Greatest absolute violation of a row; 0.0 where all hold."""
+    def violation_max(self, x: NDArray[np.float64], rounding: float = 0.0) -> float:
+        """Greatest absolute violation of a row; 0.0 where all hold. rounding: the share of the sum
+        of its terms' magnitudes that does not count."""
         if not self.count:
             return 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             activities = self.activities(x)
             below, above = self.lower - activities, activities - self.upper
-            worst = float(np.maximum(below, above).max())
+            excess = np.maximum(below, above)
+            if rounding:
+                excess -= rounding * self._sums(np.abs(self.matrix.value * x[self.matrix.column]))
+            worst = float(excess.max())
         return np.inf if np.isnan(worst) else max(worst, 0.0)
 
     def conflict(self, index: int, path: str) -> Conflict:

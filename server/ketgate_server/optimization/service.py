@@ -50,7 +50,7 @@ class OptimizationServicer:
         threading.Thread(target=registry.solvers, name="solvers", daemon=True).start()
 
     def solve(self, call: Call, request: pb.SolveRequest) -> pb.SolveResponse:
-        problem, options, digest, checking_s = self._read(request)
+        problem, options, digest, checking_s = self._read(call, request)
         if request.validate_only:
             estimate = self._engine.estimate(problem, options)
             return pb.SolveResponse(estimate=convert_result.write_estimate(estimate))
@@ -62,7 +62,7 @@ class OptimizationServicer:
     def solve_stream(
         self, call: Call, request: pb.SolveStreamRequest
     ) -> Iterator[pb.SolveStreamResponse]:
-        problem, options, digest, checking_s = self._read(request)
+        problem, options, digest, checking_s = self._read(call, request)
         sign = sense_sign(problem.sense)
         race, queued_s = self._engine.race(problem, options, _caller(call))
         sent: Verified | None = None
@@ -106,11 +106,17 @@ class OptimizationServicer:
         )
 
     def _read(
-        self, request: pb.SolveRequest | pb.SolveStreamRequest
+        self, call: Call, request: pb.SolveRequest | pb.SolveStreamRequest
     ) -> tuple[Problem, SolveOptions, str, float]:
         """The problem, its options, the digest of the spec, and how long reading them took."""
         started = time.monotonic()
-        problem, options = convert.read_spec(request, self._limits, self._engine.threads)
+        problem, options = convert.read_spec(
+            request,
+            self._limits,
+            self._engine.threads,
+            arrival_s=call.arrival_s,
+            deadline_s=started + call.remaining_s(),
+        )
         digest = convert.digest(request.spec)
         return problem, options, digest, time.monotonic() - started
 

@@ -12,10 +12,10 @@ from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import LIMITS
 from ketgate_server.optimization import registry
 from ketgate_server.optimization.base import Estimating, StopReason
-from ketgate_server.optimization.engine import MARGIN_S, Caller, make_clock
+from ketgate_server.optimization.engine import MARGIN_S, QUICK_S, Caller, make_clock
 from ketgate_server.optimization.service import OptimizationServicer
 
-from ...specs import LocalCall, ising, random_couplings
+from ...specs import LocalCall, ising, random_couplings, tensor
 
 SERVICER = OptimizationServicer(LIMITS, 2)
 
@@ -142,3 +142,52 @@ def test_every_solver_describes_itself() -> None:
                 assert parameter.maximum is not None
                 assert parameter.minimum <= parameter.default <= parameter.maximum
     assert isinstance(registry.solvers()["exhaustive"], Estimating)
+
+
+def test_a_large_machine_has_no_more_threads_than_kernels_take() -> None:
+    spec = ising(random_couplings(60, 0.5, 1))
+    spec.work_limit = 1
+    result = OptimizationServicer(LIMITS, 96).solve(LocalCall(), pb.SolveRequest(spec=spec)).result
+    assert result.threads == 64
+    assert not result.runs[0].failure
+
+
+def test_what_takes_long_does_not_run_beside_the_slots() -> None:
+    """A ratio under 300 groups once ran for seconds at normal priority, being thought quick."""
+    spec = pb.SolveSpec()
+    spec.portfolio.moments.covariance.CopyFrom(tensor(np.eye(300)))
+    spec.portfolio.moments.expected_returns.CopyFrom(tensor(np.ones(300)))
+    spec.portfolio.objective.minimum_variance.SetInParent()
+    quick = SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec, validate_only=True)).estimate
+    spec.portfolio.objective.maximum_sharpe.SetInParent()
+    for _ in range(300):
+        group = spec.portfolio.constraints.groups.add(members=[0])
+        group.range.upper = 0.5
+    slow = SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec, validate_only=True)).estimate
+    assert quick.time_max.ToNanoseconds() <= QUICK_S * 1e9
+    assert slow.time_max.ToNanoseconds() > 20 * QUICK_S * 1e9
+
+
+def test_the_check_of_a_covariance_keeps_to_the_limit() -> None:
+    """It came before the clock: half a second at 2,000 names, whatever the limit."""
+    spec = pb.SolveSpec()
+    spec.portfolio.moments.covariance.CopyFrom(tensor(np.eye(400) + 1.0))
+    spec.portfolio.objective.minimum_variance.SetInParent()
+    spec.time_limit.nanos = 1
+    with pytest.raises(KetgateError) as refusal:
+        SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec))
+    assert refusal.value.reason is Reason.DEADLINE_EXCEEDED
+    assert "spec.portfolio.moments.covariance" in refusal.value.message
+
+
+def test_a_repair_that_would_overrun_the_limit_is_not_begun() -> None:
+    matrix = np.eye(800)
+    matrix[0, 1] = matrix[1, 0] = 2.0
+    spec = pb.SolveSpec()
+    spec.portfolio.moments.covariance.CopyFrom(tensor(matrix))
+    spec.portfolio.moments.nearest_psd = True
+    spec.portfolio.objective.minimum_variance.SetInParent()
+    spec.time_limit.nanos = 400_000_000
+    with pytest.raises(KetgateError) as refusal:
+        SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec))
+    assert refusal.value.reason in (Reason.FIELD_INVALID, Reason.DEADLINE_EXCEEDED)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
+from ketgate_server.errors import FieldError
 from ketgate_server.limits import LIMITS
 from ketgate_server.optimization.service import OptimizationServicer
 
@@ -187,3 +188,10 @@ def test_initial_spins_travel_as_any_number_type(solve: Solve) -> None:
     spec = named(ising(np.zeros((2, 2))), "exhaustive")
     spec.initial.CopyFrom(tensor([1.0, -1.0]))
     assert solve(spec).objective == 0.0
+
+
+def test_a_temperature_that_the_coefficients_do_not_admit_is_named(solve: Solve) -> None:
+    spec = named(ising(np.triu(np.full((4, 4), 1e200), 1)), "annealing")
+    spec.solvers[0].parameters["beta_start"].number = 1e12
+    with pytest.raises(FieldError, match="beta_start"):
+        solve(spec)

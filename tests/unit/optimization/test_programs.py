@@ -10,8 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
+from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.base import Sense
+from ketgate_server.optimization.linear import LinearProblem
+from ketgate_server.optimization.rows import Rows
 from ketgate_server.optimization.service import OptimizationServicer
+from ketgate_server.optimization.tensors import Sparse
 from scipy.optimize import LinearConstraint, linprog, milp
 
 from ...specs import LocalCall, assignments, binary, energies, linear
@@ -213,3 +218,58 @@ def test_the_oracle_itself_agrees_with_the_simplex() -> None:
     found = linprog([-1, -1], A_ub=rows, b_ub=upper)
     result = solve_now(linear([-1, -1], rows, [-math.inf] * 2, upper))
     assert result.objective == pytest.approx(found.fun, abs=1e-12)
+
+
+def test_rows_of_large_numbers_are_held_to_rounding(solve: Solve) -> None:
+    """Sums of 10^10 are not exact to 10^-9 in float64: what solved them was once told NO_SOLUTION."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((40, 40)) * 1e6
+    wanted = rows @ rng.random(40) * 1e3
+    result = solve(linear(np.ones(40), rows, wanted, np.full(40, math.inf)))
+    assert result.status == OPTIMAL
+    x = np.frombuffer(result.solutions[0].values.data)
+    assert ((wanted - rows @ x) / (rows @ x)).max() <= 2e-13
+
+
+def test_rows_of_small_numbers_are_held_to_the_tolerance() -> None:
+    rows = Rows(Sparse(np.zeros(2, np.int64), np.arange(2), np.ones(2)), np.ones(1), np.ones(1))
+    free = np.full(2, math.inf)
+    problem = LinearProblem(Sense.MINIMIZE, np.ones(2), 0.0, rows, -free, free, np.zeros(2, bool))
+    assert problem.evaluate(np.array([0.5, 0.5 + 1e-9])).violation_max == pytest.approx(
+        1e-9, rel=1e-3
+    )
+
+
+def test_a_gap_that_was_asked_for_is_why_it_ended(solve: Solve) -> None:
+    rng = np.random.default_rng(3)
+    spec = linear(
+        -rng.integers(10, 60, 40),
+        rng.integers(5, 90, (5, 40)),
+        np.full(5, -math.inf),
+        np.full(5, 500.0),
+        x_upper=[1.0],
+        integrality=np.ones(40, dtype=int),
+    )
+    spec.gap_relative = 0.5
+    result = solve(spec)
+    assert (result.status, result.stop_reason) == (OPTIMAL, result_pb2.STOP_REASON_GAP)
+    assert 1e-9 < result.gap <= 0.5
+
+
+def test_highs_refuses_what_it_takes_for_infinite(solve: Solve) -> None:
+    spec = binary(np.triu(np.full((30, 30), 1e25)), np.ones((1, 30)), [0.0], [3.0])
+    spec.solvers.add(name="highs")
+    with pytest.raises(KetgateError) as refusal:
+        solve(spec)
+    assert refusal.value.reason is Reason.SOLVER_UNSUITABLE
+
+
+def test_trying_all_stops_in_time_under_many_rows(solve: Solve) -> None:
+    rows = np.ones((20_000, 24))
+    spec = binary(np.triu(np.ones((24, 24))), rows, np.full(20_000, -9.5), np.full(20_000, 12.0))
+    spec.solvers.add(name="exhaustive")
+    spec.time_limit.Clear()
+    spec.time_limit.nanos = 100_000_000
+    result = solve(spec)
+    assert not result.runs[0].failure
+    assert result.stop_reason == result_pb2.STOP_REASON_TIME_LIMIT

@@ -338,3 +338,10 @@ def test_random_problems_are_read_or_refused_by_path(seed: int) -> None:
     else:
         assert problem.size == 3
     assert not field or path_exists(field), field
+
+
+def test_a_start_beyond_all_bounds_is_refused() -> None:
+    spec = linear([1.0], [[1.0]], [0.0], [1.0])
+    spec.initial.CopyFrom(tensor([1e300]))
+    with pytest.raises(FieldError, match=r"spec\.initial.*1e\+300 at element 0"):
+        read(spec)

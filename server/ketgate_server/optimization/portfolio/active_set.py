@@ -28,6 +28,9 @@ from ketgate_server.optimization.portfolio.model import (
 )
 from ketgate_server.optimization.portfolio.program import program_of
 
+RATIO_PROGRAMS = 8
+"""Programs that the greatest Sharpe ratio takes, about."""
+
 
 def portfolio(problem: Problem) -> PortfolioProblem:
     """The problem, as one of this folder: the registry hands on no other."""
@@ -121,7 +124,9 @@ class ActiveSet:
         several = isinstance(asked.objective, EfficientFrontier)
         if several or asked.constraints.turnover_max is not None or asked.size > 1000:
             return None
-        return 5e-4 + 3e-8 * asked.size**2
+        programs = RATIO_PROGRAMS if isinstance(asked.objective, MaximumSharpe) else 1
+        rows = 1.0 + 0.1 * len(asked.constraints.groups)
+        return programs * rows * (5e-4 + 3e-8 * asked.size**2)
 
     def solve(self, problem: Problem, task: Task) -> Outcome:
         asked = portfolio(problem)

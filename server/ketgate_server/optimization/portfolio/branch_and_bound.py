@@ -13,7 +13,9 @@ from ketgate_server.optimization.base import (
     ProblemKind,
     Proof,
     Status,
+    StopReason,
     Task,
+    reason_of_proof,
     sense_sign,
 )
 from ketgate_server.optimization.portfolio import discrete, mixed
@@ -118,9 +120,14 @@ class BranchAndBound:
             bound = max(bound, 0.0)  # no variance and no cost is below 0
         score = sense_sign(problem.sense) * problem.evaluate(solutions[0]).objective
         closed = score - bound <= max(task.gap_absolute, task.gap_relative * abs(score))
+        reason = ended(task, work=found.nodes)
+        if found.at_target:
+            reason = StopReason.TARGET
+        elif closed and reason is StopReason.COMPLETED:
+            reason = reason_of_proof(score, bound)
         return Outcome(
             Status.OPTIMAL if closed else found.status,
-            ended(task, work=found.nodes),
+            reason,
             solutions,
             (1,) * len(solutions),
             bound if np.isfinite(bound) else None,

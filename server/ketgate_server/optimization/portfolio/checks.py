@@ -1,9 +1,13 @@
 """Checks of the numbers of a portfolio problem, each naming the field and what to do about it."""
 
+import math
+import time
+
 import numpy as np
 from ketgate_native import qp
+from ketgate_native.monitor import Monitor
 
-from ketgate_server.errors import FieldError
+from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.optimization.portfolio.covariance import Array
 
 SYMMETRY_TOLERANCE = 1e-12
@@ -12,6 +16,9 @@ PSD_TOLERANCE = 1e-10
 """Least eigenvalue allowed, relative to the greatest variance: that much is rounding of an
 estimate.
 """
+REPAIR_S = 1e-9
+REPAIR_NAMES_FREE = 200
+"""Seconds that an eigendecomposition takes, times names cubed; and names up to which it is brief."""
 MOMENT_MAX = 1e15
 """Greatest return or covariance: beyond it squares and sums could overflow."""
 WEIGHT_MAX = 1e6
@@ -55,14 +62,25 @@ def symmetric(matrix: Array, path: str) -> Array:
     return np.ascontiguousarray((matrix + matrix.T) / 2)
 
 
-def positive_semidefinite(matrix: Array, path: str, *, repair: bool = False) -> tuple[Array, str]:
+def positive_semidefinite(
+    matrix: Array, path: str, *, repair: bool = False, until_s: float = math.inf
+) -> tuple[Array, str]:
     """The matrix, and a warning if it was repaired. Refused with its least eigenvalue if it is not
-    PSD.
+    PSD; DEADLINE_EXCEEDED where that is not known until then (time.monotonic()).
     """
-    found = qp.psd_check(matrix, tolerance=PSD_TOLERANCE)
+    left_s = until_s - time.monotonic()
+    watch = Monitor(0, time_limit_s=left_s) if math.isfinite(left_s) else None
+    try:
+        found = qp.psd_check(matrix, tolerance=PSD_TOLERANCE, monitor=watch)
+    except TimeoutError as error:
+        raise KetgateError(
+            Reason.DEADLINE_EXCEEDED,
+            f"{path}: the time limit passed before it was known to be positive semidefinite",
+        ) from error
     if found.is_psd:
         return matrix, ""
     if repair:
+        _check_repair_time(len(matrix), path, until_s - time.monotonic())
         return nearest_psd(matrix)
     worst = (
         ""
@@ -75,6 +93,18 @@ def positive_semidefinite(matrix: Array, path: str, *, repair: bool = False) -> 
         given=f"one with an eigenvalue of {found.min_eigenvalue:.6g}{worst}",
         hint="set nearest_psd to use the nearest matrix that is, or estimate with shrinkage",
     )
+
+
+def _check_repair_time(size: int, path: str, left_s: float) -> None:
+    """A decomposition cannot be stopped, so one that would overrun the limit is not begun."""
+    needed_s = REPAIR_S * size**3
+    if size > REPAIR_NAMES_FREE and needed_s > left_s:
+        raise FieldError(
+            path,
+            expected=f"about {needed_s:.1g} s of time to find the nearest matrix of {size} names",
+            given=f"{max(left_s, 0.0):.1g} s",
+            hint="set a longer time_limit, or repair it beforehand",
+        )
 
 
 def nearest_psd(matrix: Array) -> tuple[Array, str]:

@@ -41,9 +41,11 @@ def problem_from_proto(
     message: portfolio_pb2.PortfolioProblem,
     path: str = "spec.portfolio",
     limits: Mapping[str, Limit] = LIMITS,
+    until_s: float = math.inf,
 ) -> m.PortfolioProblem:
-    """A checked problem. Raises FieldError or LimitError, naming the field below path."""
-    covariance, expected_returns, warnings = _read_model(message, path, limits)
+    """A checked problem. Raises FieldError or LimitError, naming the field below path;
+    DEADLINE_EXCEEDED where checking outlasts until_s (time.monotonic())."""
+    covariance, expected_returns, warnings = _read_model(message, path, limits, until_s)
     size = covariance.size
     names = _read_names(message, size, f"{path}.names")
     objective = _read_objective(message.objective, size, f"{path}.objective")
@@ -98,13 +100,13 @@ def _write(array: np.ndarray | None) -> tensor_pb2.Tensor | None:
 
 
 def _read_model(
-    message: portfolio_pb2.PortfolioProblem, path: str, limits: Mapping[str, Limit]
+    message: portfolio_pb2.PortfolioProblem, path: str, limits: Mapping[str, Limit], until_s: float
 ) -> Moments:
     match message.WhichOneof("model"):
         case "moments":
-            return _read_moments(message.moments, f"{path}.moments", limits)
+            return _read_moments(message.moments, f"{path}.moments", limits, until_s)
         case "factors":
-            return _read_factors(message.factors, f"{path}.factors", limits)
+            return _read_factors(message.factors, f"{path}.factors", limits, until_s)
         case "prices":
             return _read_prices(message.prices, f"{path}.prices", limits)
         case _:
@@ -114,7 +116,7 @@ def _read_model(
 
 
 def _read_moments(
-    message: portfolio_pb2.Moments, path: str, limits: Mapping[str, Limit]
+    message: portfolio_pb2.Moments, path: str, limits: Mapping[str, Limit], until_s: float
 ) -> Moments:
     _require(message, "covariance", path, "a covariance, shape (n, n)")
     extents = tuple(message.covariance.shape)
@@ -124,14 +126,14 @@ def _read_moments(
     _check_some_names(matrix, f"{path}.covariance")
     matrix = checks.symmetric(matrix, f"{path}.covariance")
     matrix, warning = checks.positive_semidefinite(
-        matrix, f"{path}.covariance", repair=message.nearest_psd
+        matrix, f"{path}.covariance", repair=message.nearest_psd, until_s=until_s
     )
     expected = _read_expected_returns(message, len(matrix), path)
     return Dense(matrix), expected, (warning,) if warning else ()
 
 
 def _read_factors(
-    message: portfolio_pb2.FactorModel, path: str, limits: Mapping[str, Limit]
+    message: portfolio_pb2.FactorModel, path: str, limits: Mapping[str, Limit], until_s: float
 ) -> Moments:
     _require(message, "loadings", path, "loadings, shape (n, k)")
     _require(message, "specific_variances", path, "specific variances, shape (n,)")
@@ -149,7 +151,7 @@ def _read_factors(
         between = read_float64(message.factor_covariance, where, shape=(count, count))
         if count:
             between = checks.symmetric(between, where)
-            between, _ = checks.positive_semidefinite(between, where)
+            between, _ = checks.positive_semidefinite(between, where, until_s=until_s)
     factors = Factors(np.ascontiguousarray(loadings), np.ascontiguousarray(specific), between)
     expected = _read_expected_returns(message, size, path)
     # With as many factors as names the factor form is the larger one, and its (k, k) work has no

@@ -23,6 +23,8 @@ class Searched:
     pool: list[Array] = field(default_factory=list)
     """Distinct feasible points, best first; the first is `weights`."""
     nodes: int = 0
+    at_target: bool = False
+    """Whether it ended because it had reached the task's target."""
 
 
 def search(
@@ -70,8 +72,9 @@ def search(
     status = _STATUS[result.status]
     if status is Status.NO_SOLUTION and result.x is not None:
         status = Status.FEASIBLE
+    at_target = monitor.stop_reason == "target"
     pool = [solution.x for solution in result.pool]
-    return Searched(status, result.x, result.bound, pool, result.nodes)
+    return Searched(status, result.x, result.bound, pool, result.nodes, at_target)
 
 
 def _scaled(program: Program) -> Array | miqp.Factor:

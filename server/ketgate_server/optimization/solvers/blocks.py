@@ -13,6 +13,7 @@ from ketgate_native.ising import Samples
 from ketgate_native.monitor import Monitor
 from numpy.typing import NDArray
 
+from ketgate_server.errors import FieldError
 from ketgate_server.optimization.base import Outcome, Status, StopReason, Task
 from ketgate_server.optimization.ising import IsingProblem
 
@@ -70,7 +71,16 @@ def run_blocks(problem: IsingProblem, task: Task, sizes: Iterator[int], block: B
             stop_reason = StopReason.WORK_LIMIT
             break
         monitor = task.open_monitor(problem.size, lambda found: _decode(problem, found))
-        samples = block(length, block_seed(task.seed, index), monitor)
+        try:
+            samples = block(length, block_seed(task.seed, index), monitor)
+        except ValueError as error:
+            if not str(error).startswith("beta_"):
+                raise
+            raise FieldError(
+                "spec.solvers.parameters",
+                expected="temperatures within 1e30 of the size of the coefficients",
+                given=str(error),
+            ) from error
         pool.add(samples)
         work += length
         if monitor.stop_reason or task.should_stop:

@@ -5,6 +5,7 @@ state that does so. Chains, trees, narrow grids and problems without couplings a
 moments, whatever their size.
 """
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -128,20 +129,18 @@ def _find_order(problem: IsingProblem) -> tuple[Order, str | None]:
         neighbours[i].add(j)
         neighbours[j].add(i)
     order = Order()
-    by_degree: list[set[int]] = [set() for _ in range(WIDTH_MAX + 1)]
-    for v, around in neighbours.items():
-        if len(around) <= WIDTH_MAX:
-            by_degree[len(around)].add(v)
-    while neighbours:
-        degree = next((d for d, some in enumerate(by_degree) if some), None)
-        if degree is None:
+    heap = [(len(around), v) for v, around in neighbours.items()]
+    heapq.heapify(heap)
+    while heap:
+        degree, v = heapq.heappop(heap)
+        if v not in neighbours or degree != len(neighbours[v]):
+            continue  # its degree has changed since
+        if degree > WIDTH_MAX:
             return (
                 Order(),
                 f"its couplings are not narrow: more than {WIDTH_MAX} neighbours at once",
             )
-        v = min(by_degree[degree])
-        by_degree[degree].discard(v)
-        _take_out(v, neighbours, by_degree)
+        _take_out(v, neighbours, heap)
         order.variables.append(v)
         order.width = max(order.width, degree)
         order.table_bytes += 9 << degree
@@ -150,18 +149,15 @@ def _find_order(problem: IsingProblem) -> tuple[Order, str | None]:
     return order, None
 
 
-def _take_out(v: int, neighbours: dict[int, set[int]], by_degree: list[set[int]]) -> None:
+def _take_out(v: int, neighbours: dict[int, set[int]], heap: list[tuple[int, int]]) -> None:
     """Remove a variable and join its neighbours to one another."""
     around = neighbours.pop(v)
     for u in around:
-        degree = len(neighbours[u])
-        if degree <= WIDTH_MAX:
-            by_degree[degree].discard(u)
+        before = len(neighbours[u])
         neighbours[u] |= around
         neighbours[u] -= {u, v}
-        degree = len(neighbours[u])
-        if degree <= WIDTH_MAX:
-            by_degree[degree].add(u)
+        if len(neighbours[u]) != before:
+            heapq.heappush(heap, (len(neighbours[u]), u))
 
 
 class _Tables:

@@ -17,6 +17,7 @@ from ketgate_server.optimization.base import (
     Status,
     StopReason,
     Task,
+    reason_of_proof,
 )
 from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.interruption import stop_when
@@ -122,7 +123,9 @@ class _Run:
         solutions = self._solutions(highs)
         if status in (kinds.kOptimal, kinds.kModelEmpty):
             bound = self._bound(highs, optimal=True)
-            return Outcome(Status.OPTIMAL, StopReason.COMPLETED, solutions, bound=bound, work=work)
+            score = float(highs.getInfo().objective_function_value)
+            reason = reason_of_proof(score, score if bound is None else bound)
+            return Outcome(Status.OPTIMAL, reason, solutions, bound=bound, work=work)
         stop_reason = self._stop_reason(status)
         found = Status.FEASIBLE if solutions else Status.NO_SOLUTION
         bound = self._bound(highs, optimal=False)

@@ -167,3 +167,15 @@ def test_evaluation_is_exact_about_names_positions_and_lots(random_problem: Any)
     )  # 0.3 is not 3 * 0.1 in floats
     assert lots.polish(np.array([0.3, 0.7]))[0] == 3 * 0.1
     assert np.isinf(lots.evaluate(np.array([np.nan, 1.0])).violation_max)
+
+
+def test_why_a_search_ended_is_told(random_problem: Any, solve: Any) -> None:
+    """The kernel's own end at a target or a gap was once told as COMPLETED."""
+    problem = random_problem(m.MinimumVariance(), size=40, seed=1, names_max=4, position_min=0.05)
+    proven = solve(problem)
+    assert (proven.status, proven.stop_reason) == (Status.OPTIMAL, StopReason.COMPLETED)
+    best = problem.evaluate(proven.solutions[0]).objective
+    reached = solve(problem, target=best * 1.5)
+    assert reached.stop_reason is StopReason.TARGET
+    near = solve(problem, gap_relative=0.9)
+    assert (near.status, near.stop_reason) == (Status.OPTIMAL, StopReason.GAP)
