@@ -109,3 +109,24 @@ def test_memory_stays_flat() -> None:
 def test_bad_arguments_are_named(arguments: tuple[object, ...], name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: "):
         enumerate_binaries(*arguments)  # type: ignore[arg-type]
+
+
+def test_a_stop_is_noticed_soon_however_many_rows_there_are() -> None:
+    """It was looked for once in 1,024 assignments, each of which changes every row."""
+    rows, size = 20_000, 24
+    monitor = Monitor(size)
+    monitor.cancel()
+    found = enumerate_binaries(
+        np.ones(size),
+        [],
+        [],
+        [],
+        np.repeat(np.arange(rows), size),
+        np.tile(np.arange(size), rows),
+        np.ones(rows * size),
+        np.zeros(rows),
+        np.full(rows, float(size)),
+        monitor=monitor,
+    )
+    assert not found.completed
+    assert found.visited < 100

@@ -262,14 +262,3 @@ def test_highs_refuses_what_it_takes_for_infinite(solve: Solve) -> None:
     with pytest.raises(KetgateError) as refusal:
         solve(spec)
     assert refusal.value.reason is Reason.SOLVER_UNSUITABLE
-
-
-def test_trying_all_stops_in_time_under_many_rows(solve: Solve) -> None:
-    rows = np.ones((20_000, 24))
-    spec = binary(np.triu(np.ones((24, 24))), rows, np.full(20_000, -9.5), np.full(20_000, 12.0))
-    spec.solvers.add(name="exhaustive")
-    spec.time_limit.Clear()
-    spec.time_limit.nanos = 100_000_000
-    result = solve(spec)
-    assert not result.runs[0].failure
-    assert result.stop_reason == result_pb2.STOP_REASON_TIME_LIMIT
