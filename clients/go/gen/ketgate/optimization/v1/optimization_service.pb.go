@@ -59,7 +59,8 @@ type SolveSpec struct {
 	PoolSize int32 `protobuf:"varint,18,opt,name=pool_size,json=poolSize,proto3" json:"pool_size,omitempty"`
 	// Where to start, shape (n,) or (m, n), valued as Solution.values. Need not hold the constraints.
 	Initial *v1.Tensor `protobuf:"bytes,19,opt,name=initial,proto3" json:"initial,omitempty"`
-	// Greatest violation of a continuous constraint, absolute, 1e-12 to 1e-3; default 1e-9.
+	// Greatest violation of a continuous constraint, absolute, 1e-12 to 1e-3; default 1e-9. In a row of a linear program
+	// 1e-13 of the sum of its terms' magnitudes does not count: that is rounding.
 	FeasibilityTolerance *float64 `protobuf:"fixed64,20,opt,name=feasibility_tolerance,json=feasibilityTolerance,proto3,oneof" json:"feasibility_tolerance,omitempty"`
 	// Answer with arrays as lists of numbers (`doubles`, `integers`) instead of bytes: for people who read JSON. It costs
 	// about a hundred times the bytes form.
