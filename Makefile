@@ -18,7 +18,7 @@ demo: $(VENV)/installed ## build, start a server, find the best portfolios, draw
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/ketgate demo
 
 test: $(VENV)/installed-dev ## every test; what is not there is skipped by name
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/python -m pytest -n auto --dist loadgroup
 
 serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/ketgate serve

@@ -154,6 +154,11 @@ def test_errors_are_status_1_with_what_to_do(
     assert "ketgate serve" in nowhere.stderr
 
 
+def hear_interrupts() -> None:
+    """In a child: undo what a shell does to jobs in the background, which is to ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_shows_the_best_so_far(server: Any, tmp_path: Path) -> None:
     couplings = np.random.default_rng(1).normal(size=(300, 300))
     row, column = np.triu_indices(300, 1)
@@ -172,6 +177,7 @@ def test_ctrl_c_shows_the_best_so_far(server: Any, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ketgate", "optimize", "--spec", str(path), "--time-limit", "100"],
         env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     try:
         assert process.stderr is not None

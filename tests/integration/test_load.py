@@ -88,11 +88,17 @@ def test_the_figures_go_to_a_file_and_the_table_to_the_screen(server: Any, tmp_p
     assert json.loads(file.read_text())["schema"] == "ketgate-load/1"
 
 
+def hear_interrupts() -> None:
+    """In a child: undo what a shell does to jobs in the background, which is to ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_run_with_what_there_is(server: Any) -> None:
     arguments = ["--ready-file", str(server.ready_file), "--scenario", "info", "--closed", "1"]
     process = subprocess.Popen(
         [*COMMAND, *arguments, "--duration", "3000", "--warm-up", "0", "--json", "-"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:

@@ -291,10 +291,16 @@ INTERRUPTED = """
 """
 
 
+def hear_interrupts() -> None:
+    """In a child: undo what a shell does to jobs in the background, which is to ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_returns_the_best_so_far(server: Any) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED), str(server.ready_file)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     try:
         assert process.stdout is not None
