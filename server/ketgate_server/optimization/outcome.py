@@ -98,6 +98,8 @@ def conclude(
     bound = max([b for k, b in enumerate(bounds) if k not in refuted], default=-math.inf)
     bound = min(bound, score)  # by a rounding error above what it bounds
     status, solver = _status(claims, goal, solutions, score, bound)
+    if not goal.single and status is not Status.OPTIMAL:
+        bound = -math.inf  # what is known of the first portfolio is not known of the frontier
     warnings = [warning for outcome in outcomes if outcome for warning in outcome.warnings]
     warnings += [
         f"{reports[k].solver} claimed a bound that a solution refutes" for k in sorted(refuted)

@@ -128,7 +128,12 @@ class Race:
         """Then no run cuts another short: who ends first is not fixed by the seed."""
         target = options.target_objective
         score = None if target is None else sense_sign(problem.sense) * target
-        goal = Goal(score, options.gap_relative, options.gap_absolute)
+        goal = Goal(
+            score,
+            options.gap_relative,
+            options.gap_absolute,
+            single=not getattr(problem, "wants_frontier", False),
+        )
         self.board = Scoreboard(
             problem,
             goal,

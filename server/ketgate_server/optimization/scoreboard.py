@@ -65,8 +65,12 @@ class Goal:
     target: float | None
     gap_relative: float
     gap_absolute: float
+    single: bool = True
+    """Whether one solution is the whole answer; of a frontier it is only the first portfolio."""
 
     def reached(self, score: float, bound: float) -> StopReason | None:
+        if not self.single:
+            return None
         if self.target is not None and score <= self.target + TARGET_SLACK * abs(self.target):
             return StopReason.TARGET
         if self.closed(score, bound):
@@ -75,6 +79,8 @@ class Goal:
 
     def closed(self, score: float, bound: float) -> bool:
         gap = score - bound
+        if not self.single:
+            return False
         if not math.isfinite(gap) or gap < -CLAIM_SLACK * max(1.0, abs(score)):
             return False  # a bound that a solution refutes closes nothing
         return gap <= max(self.gap_absolute, self.gap_relative * abs(score))

@@ -248,6 +248,11 @@ class PortfolioProblem:
         return ProblemKind.PORTFOLIO_DISCRETE if discrete else ProblemKind.PORTFOLIO_CONTINUOUS
 
     @property
+    def wants_frontier(self) -> bool:
+        """Then one portfolio, however good, is not the answer."""
+        return isinstance(self.objective, EfficientFrontier)
+
+    @property
     def sense(self) -> Sense:
         maximised = isinstance(self.objective, (Utility, MaximumSharpe))
         return Sense.MAXIMIZE if maximised else Sense.MINIMIZE
