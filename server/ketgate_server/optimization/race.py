@@ -10,6 +10,7 @@ import math
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,7 +140,7 @@ class Race:
             goal,
             arrival_s=clock.arrival_s,
             tolerance=options.feasibility_tolerance,
-            on_goal=self._goal_reached,
+            on_goal=_weakly(self._goal_reached),
         )
         self._goal = goal
         self._stopped_for: StopReason | None = None
@@ -402,6 +403,19 @@ class Race:
             seconds=run.seconds,
             failure=failure,
         )
+
+
+def _weakly(method: Callable[[StopReason], None]) -> Callable[[StopReason], None]:
+    """The method, without keeping its object: race and board would hold each other, and with them
+    the problem, until the collector of cycles comes by; that may be hundreds of solves later."""
+    reference = weakref.WeakMethod(method)
+
+    def call(reason: StopReason) -> None:
+        found = reference()
+        if found is not None:
+            found(reason)
+
+    return call
 
 
 PROVEN = frozenset({Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED})

@@ -16,7 +16,6 @@ from ketgate_server.optimization.solvers.blocks import (
 )
 from ketgate_server.optimization.solvers.ising_solver import IsingSolver
 
-
 DESCENT_VISITS_MAX = 50_000_000
 """About a tenth of a second: a flip of the descent looks at every spin."""
 
