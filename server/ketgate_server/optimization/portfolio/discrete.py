@@ -85,7 +85,13 @@ def _scaled(program: Program) -> Array | miqp.Factor:
     if isinstance(covariance, Factors):
         loadings = np.sqrt(scale) * covariance.scaled_loadings
         return miqp.Factor(np.ascontiguousarray(loadings), scale * covariance.specific_variances)
-    return np.asarray(scale * covariance.dense())
+    matrix = np.asarray(scale * covariance.dense())
+    # The check of semidefiniteness lets pass what rounding may have pushed below 0; the kernel does
+    # not take a variance below 0.
+    low = matrix.diagonal().min(initial=0.0)
+    if low < 0:
+        matrix[np.diag_indices(len(matrix))] = np.maximum(0.0, matrix.diagonal())
+    return matrix
 
 
 _STATUS = {
