@@ -223,8 +223,12 @@ def _run(running: Running, stop: StopRequest) -> None:
     running.store.close()
     running.log.write("info", "stopped", {"idle": idle})
     running.log.close()
-    if not idle:
-        os._exit(0)  # a thread that never returns would keep Python from ending
+    busy = any(thread.name.startswith("solver-") for thread in threading.enumerate())
+    if not idle or busy:
+        # A call that never returns would keep Python from ending, and a library's own threads that
+        # still solve would abort the process on its way out.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _drain(running: Running, stop: StopRequest) -> bool:

@@ -6,6 +6,7 @@ which is printed with what reproduces it.
 """
 
 import argparse
+import os
 import random
 import re
 import sys
@@ -251,7 +252,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    sys.exit(1 if run(arguments.seconds, arguments.seed) else 0)
+    failed = run(arguments.seconds, arguments.seed)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: a library's threads that still solve would abort the process on its way out.
+    os._exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
