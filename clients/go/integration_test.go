@@ -167,7 +167,10 @@ func TestACancelledStreamEndsAtOnce(t *testing.T) {
 	var couplings []ketgate.Term
 	for i := range fields {
 		fields[i] = float64(i%7) - 3
-		couplings = append(couplings, ketgate.Term{I: i, J: (i + 1) % 400, Value: float64(i%5) - 2})
+		// Strides enough that it is not proven before the cancellation arrives.
+		for _, stride := range []int{1, 7, 31, 53, 101} {
+			couplings = append(couplings, ketgate.Term{I: i, J: (i + stride) % 400, Value: float64((i*stride)%5) - 2})
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

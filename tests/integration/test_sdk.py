@@ -172,7 +172,7 @@ def test_infeasible_is_a_result_with_its_conflict(client: ketgate.Client) -> Non
             lambda c: c.optimize.portfolio(PRICES, k=99),
             "spec.portfolio.constraints.cardinality.names_max",
         ),
-        (lambda c: c.optimize.portfolio(PRICES - 1e4), "spec.portfolio.prices.prices"),
+        (lambda c: c.optimize.portfolio(PRICES.to_numpy() - 1e4), "spec.portfolio.prices.prices"),
         (lambda c: c.optimize.qubo([[np.nan]]), "spec.qubo"),
         (lambda c: c.optimize.qubo([[1.0]], solver="astrology"), "spec.solvers[0].name"),
         (lambda c: c.optimize.qubo([[1.0]], pool_size=10**6), "spec.pool_size"),
