@@ -61,8 +61,8 @@ fuzz: $(VENV)/installed-dev ## hostile requests for a minute
 	@$(BIN)/python tests/fuzz/fuzz_edge.py
 
 wheels: $(VENV)/installed-dev ## both distributions, into dist/
-	@$(BIN)/python -m build --no-isolation --outdir dist clients/python
-	@$(BIN)/python -m build --no-isolation --outdir dist .
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 lock: $(VENV)/installed-dev ## pin every dependency anew; needs the network
 	@$(BIN)/python -m pip install --quiet uv
