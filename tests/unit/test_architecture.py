@@ -7,9 +7,20 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "ketgate_server"
-EDGE = {"rpc", "main.py", "__main__.py"}
+EDGE = {"rpc", "main.py", "shutdown.py", "__main__.py"}
 # What each part of the server may import from it, besides itself.
-BASE = {"__version__", "config", "errors", "files", "limits", "parts", "processor", ""}
+BASE = {
+    "__version__",
+    "address",
+    "config",
+    "errors",
+    "files",
+    "limits",
+    "parts",
+    "processor",
+    "settings",
+    "",
+}
 ALLOWED = {
     "rpc": BASE | {"store"},
     "store": BASE,

@@ -1,8 +1,10 @@
 """Settings: where they come from, which wins, and what is refused."""
 
 import pytest
-from ketgate_server.config import ConfigError, default_data_dir, is_loopback, load, split_address
+from ketgate_server.address import is_loopback, split_address
+from ketgate_server.config import ConfigError, load
 from ketgate_server.limits import LIMITS
+from ketgate_server.settings import Settings, default_data_dir
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +127,4 @@ def test_addresses():
 
 
 def test_every_setting_is_documented():
-    from ketgate_server.config import Settings
-
     assert all(field.description for field in Settings.model_fields.values())
