@@ -29,6 +29,21 @@ class Reason(StrEnum):
     INTERNAL = "INTERNAL"
     SOLVER_UNSUITABLE = "SOLVER_UNSUITABLE"
     SERVICE_UNKNOWN = "SERVICE_UNKNOWN"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    REPLY_EXPIRED = "REPLY_EXPIRED"
+    RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
+    REVISION_COMPACTED = "REVISION_COMPACTED"
+    WATCH_TOO_SLOW = "WATCH_TOO_SLOW"
+    JOB_UNFINISHED = "JOB_UNFINISHED"
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    WORKER_LOST = "WORKER_LOST"
+    JOB_CANCELLED = "JOB_CANCELLED"
+    JOB_EXPIRED = "JOB_EXPIRED"
+    OFFSET_MISMATCH = "OFFSET_MISMATCH"
+    DIGEST_MISMATCH = "DIGEST_MISMATCH"
+    ARTIFACT_IN_USE = "ARTIFACT_IN_USE"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 
 
 @dataclass(frozen=True)
@@ -122,6 +137,83 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
         "The health of a service was asked for that the server does not have.",
         "Ask for one that GetServerInfo lists, or for the empty name: the whole server.",
     ),
+    Reason.REQUEST_ID_REUSED: ReasonSpec(
+        "ALREADY_EXISTS",
+        "The request id was used before, for another request of the same method.",
+        "Use a new request_id for a new request; the message names the resource of the first.",
+    ),
+    Reason.REPLY_EXPIRED: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The request was done before, but its reply is not kept any more. It is not done again.",
+        "Read the resource that the message names.",
+    ),
+    Reason.RESOURCE_NOT_FOUND: ReasonSpec(
+        "NOT_FOUND",
+        "The tenant has no resource of this name.",
+        "Check the name; a list shows what there is. Retention may have removed it.",
+    ),
+    Reason.REVISION_COMPACTED: ReasonSpec(
+        "OUT_OF_RANGE",
+        "The changes asked for are older than those that are kept.",
+        "List, then watch from the revision of the list.",
+    ),
+    Reason.WATCH_TOO_SLOW: ReasonSpec(
+        "ABORTED",
+        "The watcher does not read as fast as things happen, and the server does not hold them for it.",
+        "Watch again from the last next_revision; nothing is missed.",
+        retryable=True,
+    ),
+    Reason.JOB_UNFINISHED: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The job is not over yet, so it cannot be deleted.",
+        "Cancel it first, and wait until it is over.",
+    ),
+    Reason.ETAG_MISMATCH: ReasonSpec(
+        "ABORTED",
+        "The resource was changed since its etag was read.",
+        "Read it again, and decide anew.",
+    ),
+    Reason.STORE_UNAVAILABLE: ReasonSpec(
+        "UNAVAILABLE",
+        "The store cannot be written or reached now: a full disk, or a lost database. Nothing was accepted.",
+        "Try again after RetryInfo.retry_delay, with the same request_id. The server's log says what is wrong.",
+        retryable=True,
+    ),
+    Reason.WORKER_LOST: ReasonSpec(
+        "ABORTED",
+        "In a job: its workers died again and again, so it is not tried any more.",
+        "Look at the job's attempts; give it less to do at once, or report it.",
+    ),
+    Reason.JOB_CANCELLED: ReasonSpec(
+        "CANCELLED",
+        "In a job: it was cancelled, as asked.",
+        "Nothing to do; the result holds the best so far, if there was anything.",
+    ),
+    Reason.JOB_EXPIRED: ReasonSpec(
+        "DEADLINE_EXCEEDED",
+        "In a job: its deadline passed.",
+        "Give it more time; the result holds the best so far, if there was anything.",
+    ),
+    Reason.OFFSET_MISMATCH: ReasonSpec(
+        "OUT_OF_RANGE",
+        "A chunk would leave a gap in the upload, or begins beyond the content.",
+        "Go on at the offset that the message names.",
+    ),
+    Reason.DIGEST_MISMATCH: ReasonSpec(
+        "DATA_LOSS",
+        "Content does not have the checksum or the digest that came with it.",
+        "Send it again.",
+    ),
+    Reason.ARTIFACT_IN_USE: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "Jobs refer to the artifact.",
+        "Delete those jobs first, or leave it: it goes when nothing refers to it.",
+    ),
+    Reason.QUOTA_EXCEEDED: ReasonSpec(
+        "RESOURCE_EXHAUSTED",
+        "The tenant has as many of these as it may have. QuotaFailure names the limit.",
+        "Wait until some are over, delete some, or ask the operator to raise the limit.",
+    ),
 }
 
 
@@ -197,3 +289,15 @@ def echo(value: object) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= ECHO_CHARACTERS_MAX else text[:ECHO_CHARACTERS_MAX] + "…"
+
+
+class NotFound(KetgateError):  # noqa: N818 - a state of the resource
+    """The tenant has no such resource."""
+
+    def __init__(self, name: str, field: str = "name") -> None:
+        super().__init__(
+            Reason.RESOURCE_NOT_FOUND,
+            f"{field}: there is no {echo(name)!r} here",
+            field=field,
+            metadata={"resource": echo(name)},
+        )

@@ -6,12 +6,15 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -37,4 +40,211 @@ Index(
     unique=True,
     sqlite_where=tokens.c.revoke_time_us.is_(None),
     postgresql_where=tokens.c.revoke_time_us.is_(None),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(63), nullable=False),
+    Column("value", BigInteger, nullable=False),
+    PrimaryKeyConstraint("name", name="counters_pk"),
+)
+"""One row a counter; in PostgreSQL every transaction locks "revision" first, which makes them
+serial."""
+
+# What a request did, for as long as the store lives; the reply as long as retention says.
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("method", String(200), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("resource", String(200), nullable=False),
+    Column("reply", LargeBinary),
+    Column("create_time_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "method", "request_id", name="requests_pk"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "requests_reply_age",
+    requests.c.create_time_us,
+    sqlite_where=requests.c.reply.is_not(None),
+    postgresql_where=requests.c.reply.is_not(None),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    # The revision that created it: rises with the order of commits, and is unique.
+    Column("seq", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False),
+    Column("id", String(32), nullable=False),
+    Column("tenant", String(63), nullable=False),
+    Column("kind", String(63), nullable=False),
+    Column("state", SmallInteger, nullable=False),  # the contract's JobState
+    Column("priority", SmallInteger, nullable=False),
+    Column("labels", Text, nullable=False),  # JSON; "" for none
+    Column("creator", String(100), nullable=False),
+    Column("create_time_us", BigInteger, nullable=False),
+    Column("start_time_us", BigInteger),
+    Column("end_time_us", BigInteger),
+    Column("update_time_us", BigInteger, nullable=False),
+    Column("wake_time_us", BigInteger),  # while QUEUED: not before; NULL: ready
+    Column("deadline_us", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),  # attempts in a row whose worker died
+    Column("fence", BigInteger, nullable=False),  # of the attempt that may change it; 0: none
+    Column("worker", String(200), nullable=False),
+    Column("lease_time_us", BigInteger),  # until when that attempt's worker need not be heard of
+    Column("progress", LargeBinary),  # JobProgress
+    Column("error", LargeBinary),  # google.rpc.Status
+    Column("spec_digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("seq", name="jobs_pk"),
+    UniqueConstraint("id", name="jobs_id_unique"),
+)
+Index("jobs_by_tenant", jobs.c.tenant, jobs.c.seq)
+Index("jobs_by_state", jobs.c.tenant, jobs.c.state, jobs.c.seq)
+Index(
+    "jobs_by_end",
+    jobs.c.tenant,
+    jobs.c.end_time_us,
+    jobs.c.seq,
+    sqlite_where=jobs.c.end_time_us.is_not(None),
+    postgresql_where=jobs.c.end_time_us.is_not(None),
+)
+Index(
+    "jobs_ready",
+    jobs.c.tenant,
+    jobs.c.priority.desc(),
+    jobs.c.seq,
+    sqlite_where=text("state = 1 AND wake_time_us IS NULL"),
+    postgresql_where=text("state = 1 AND wake_time_us IS NULL"),
+)
+Index(
+    "jobs_waking",
+    jobs.c.wake_time_us,
+    sqlite_where=text("wake_time_us IS NOT NULL"),
+    postgresql_where=text("wake_time_us IS NOT NULL"),
+)
+Index(
+    "jobs_leased",
+    jobs.c.lease_time_us,
+    sqlite_where=text("lease_time_us IS NOT NULL"),
+    postgresql_where=text("lease_time_us IS NOT NULL"),
+)
+Index(
+    "jobs_due",
+    jobs.c.deadline_us,
+    sqlite_where=text("deadline_us IS NOT NULL AND end_time_us IS NULL"),
+    postgresql_where=text("deadline_us IS NOT NULL AND end_time_us IS NULL"),
+)
+
+# Apart from jobs, so that lists and the queue stay small.
+job_bodies = Table(
+    "job_bodies",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False),
+    Column("spec", LargeBinary, nullable=False),  # JobSpec
+    Column("result", LargeBinary),  # JobResult
+    PrimaryKeyConstraint("seq", name="job_bodies_pk"),
+)
+job_labels = Table(
+    "job_labels",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("key", String(63), nullable=False),
+    Column("value", String(63), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "key", "value", "seq", name="job_labels_pk"),
+    sqlite_with_rowid=False,
+)
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    Column("seq", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("attempt", LargeBinary, nullable=False),  # JobAttempt
+    PrimaryKeyConstraint("seq", "number", name="job_attempts_pk"),
+    sqlite_with_rowid=False,
+)
+
+# The outbox: written with the change, read by watchers and publishers, compacted by age.
+events = Table(
+    "events",
+    metadata,
+    Column("revision", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False),
+    Column("tenant", String(63), nullable=False),
+    Column("seq", BigInteger, nullable=False),  # of the job
+    Column("time_us", BigInteger, nullable=False),
+    Column("event", LargeBinary, nullable=False),  # JobEvent without revision and time
+    PrimaryKeyConstraint("revision", name="events_pk"),
+)
+Index("events_by_tenant", events.c.tenant, events.c.revision)
+
+# What one server at a time does: the audit's sequencer, retention, publishers.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(63), nullable=False),
+    Column("holder", String(200), nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # how far the work is, for example a revision
+    PrimaryKeyConstraint("name", name="leases_pk"),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("idx", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False),
+    Column("tenant", String(63), nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),
+    Column("payload", LargeBinary),  # AuditPayload
+    PrimaryKeyConstraint("idx", name="audit_entries_pk"),
+)
+# Hashes of complete subtrees: block b of level l holds those of number 256 b and on, 32 bytes each.
+audit_nodes = Table(
+    "audit_nodes",
+    metadata,
+    Column("level", SmallInteger, nullable=False),
+    Column("block", BigInteger, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "block", name="audit_nodes_pk"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("create_time_us", BigInteger, nullable=False),
+    Column("used_time_us", BigInteger, nullable=False),  # when something last referred to it
+    PrimaryKeyConstraint("tenant", "sha256", name="artifacts_pk"),
+)
+Index("artifacts_by_time", artifacts.c.tenant, artifacts.c.create_time_us, artifacts.c.sha256)
+artifact_references = Table(
+    "artifact_references",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("seq", BigInteger, nullable=False),  # of the job
+    PrimaryKeyConstraint("tenant", "sha256", "seq", name="artifact_references_pk"),
+    sqlite_with_rowid=False,
+)
+Index("artifact_references_by_job", artifact_references.c.seq)
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), nullable=False),
+    Column("tenant", String(63), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("offset_bytes", BigInteger, nullable=False),  # how much is on disk
+    Column("update_time_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id", name="uploads_pk"),
+    UniqueConstraint("tenant", "sha256", name="uploads_content_unique"),
 )
