@@ -15,6 +15,7 @@ SOURCES = {
     "ising": [
         "monitor.c",
         "pool.c",
+        "ising_entries.c",
         "ising_problem.c",
         "ising_run.c",
         "ising_block.c",

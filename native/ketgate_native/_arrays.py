@@ -6,11 +6,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def finite(values: ArrayLike, name: str, *, infinite: bool = False) -> NDArray[np.float64]:
-    """One dimension of finite float64; infinite: -inf and +inf are allowed too."""
+def doubles(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """One dimension of float64, whatever they are."""
     array: NDArray[np.float64] = np.ascontiguousarray(values, dtype=np.float64)
     if array.ndim != 1 or np.ndim(values) != 1:
         raise ValueError(f"{name}: expected one dimension, given {np.ndim(values)}")
+    return array
+
+
+def integers(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """One dimension of int64, whatever they are."""
+    array: NDArray[Any] = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected one dimension, given {array.ndim}")
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: expected integers, given {array.dtype}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def finite(values: ArrayLike, name: str, *, infinite: bool = False) -> NDArray[np.float64]:
+    """One dimension of finite float64; infinite: -inf and +inf are allowed too."""
+    array = doubles(values, name)
     good = ~np.isnan(array) if infinite else np.isfinite(array)
     if not good.all():
         at = int(np.flatnonzero(~good)[0])

@@ -1,6 +1,6 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 
-from ketgate_native.monitor cimport kg_monitor
+from ketgate_native.monitor cimport Monitor, kg_monitor
 
 
 cdef extern from "src/ising.h" nogil:
@@ -19,11 +19,26 @@ cdef extern from "src/ising.h" nogil:
         float beta_hot
         float beta_cold
 
+    ctypedef struct kg_ising_input:
+        int n
+        const double *linear
+        int64_t count
+        const int64_t *row
+        const int64_t *col
+        const double *weight
+        double offset
+        int binary
+
     int KG_BUILD_OK
     int KG_BUILD_NO_MEMORY
     int KG_BUILD_TOO_LARGE
-    int kg_ising_build(kg_ising *p, int n, const double *linear, int64_t count, const int32_t *row,
-                       const int32_t *col, const double *weight, double offset)
+    int KG_BUILD_STOPPED
+    int KG_BUILD_LINEAR
+    int KG_BUILD_ROW
+    int KG_BUILD_COL
+    int KG_BUILD_WEIGHT
+    int KG_BUILD_TWICE
+    int kg_ising_build(kg_ising *p, const kg_ising_input *given, kg_monitor *monitor, int64_t *at)
     void kg_ising_free(kg_ising *p)
     int64_t kg_ising_pairs(const kg_ising *p)
     double kg_ising_energy(const kg_ising *p, const int8_t *spins)
@@ -76,4 +91,6 @@ cdef extern from "src/ising.h" nogil:
 
 cdef class Ising:
     cdef kg_ising problem
-    cdef int _build(self, object h, object i, object j, object w, double shift) except -1
+    cdef int _build(self, object h, object i, object j, object w, double shift, bint binary,
+                    Monitor monitor) except -1
+    cdef int _refuse(self, int status, int64_t at, object h, object i, object j, object w) except -1

@@ -23,7 +23,8 @@ class Ising:
 
     linear: (n,) fields h. row, col, weight: (m,) couplings; (i, j) and (j, i) are the same pair, repeated pairs are
     summed, zero sums dropped. Raises ValueError (an index out of range or i == j, a value that is not finite, lengths
-    that differ, a sum of magnitudes beyond 1e300) and MemoryError.
+    that differ, a sum of magnitudes beyond 1e300) and MemoryError. monitor: its deadline and its cancel end the
+    building, some 0.6 s for a million spins, with Stopped; of any size of solution.
 
     >>> problem = Ising([0.0, 0.0], [0], [1], [1.0])
     >>> search(problem, work=10_000, seed=1).energies
@@ -31,11 +32,25 @@ class Ising:
     """
 
     def __init__(
-        self, linear: ArrayLike, row: ArrayLike, col: ArrayLike, weight: ArrayLike, offset: float = 0.0
+        self,
+        linear: ArrayLike,
+        row: ArrayLike,
+        col: ArrayLike,
+        weight: ArrayLike,
+        offset: float = 0.0,
+        *,
+        monitor: Monitor | None = None,
     ) -> None: ...
     @classmethod
     def from_qubo(
-        cls, linear: ArrayLike, row: ArrayLike, col: ArrayLike, weight: ArrayLike, offset: float = 0.0
+        cls,
+        linear: ArrayLike,
+        row: ArrayLike,
+        col: ArrayLike,
+        weight: ArrayLike,
+        offset: float = 0.0,
+        *,
+        monitor: Monitor | None = None,
     ) -> Ising:
         """The same problem as: minimise offset + sum c_i x_i + sum q_k x_row[k] x_col[k] with x = (1 + s) / 2.
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from typing import NamedTuple
 
-from ketgate_native._arrays import count as _count, finite as _finite, indices as _indices
+from ketgate_native._arrays import count as _count, doubles as _doubles, integers as _integers
 from ketgate_native._arrays import same_length as _same_length, states as _states
-from ketgate_native.monitor cimport Monitor
+from ketgate_native.monitor import Stopped
+from ketgate_native.monitor cimport Monitor, kg_monitor
 
 cdef int POOL_MAX = 100_000
 cdef int THREADS_MAX = 64
@@ -25,59 +26,64 @@ class Samples(NamedTuple):
 
 
 cdef class Ising:
-    def __cinit__(self, linear, row, col, weight, offset=0.0):
+    def __cinit__(self, linear, row, col, weight, offset=0.0, *, Monitor monitor=None, bint _binary=False):
         memset(&self.problem, 0, sizeof(kg_ising))
-        h = _finite(linear, "linear")
+        h, w = _doubles(linear, "linear"), _doubles(weight, "weight")
         if h.shape[0] > SPINS_MAX:
             raise ValueError(f"linear: expected at most {SPINS_MAX} spins, given {h.shape[0]}")
-        i, j = _indices(row, "row", h.shape[0]), _indices(col, "col", h.shape[0])
-        w = _finite(weight, "weight")
+        i, j = _integers(row, "row"), _integers(col, "col")
         _same_length(row=i, col=j, weight=w)
-        if (i == j).any():
-            at = int(np.flatnonzero(i == j)[0])
-            raise ValueError(f"col[{at}]: expected a spin other than row[{at}], given {j[at]} twice")
         cdef double shift = offset
         if not isfinite(shift):
             raise ValueError(f"offset: expected a finite number, given {offset}")
-        self._build(h, i, j, w, shift)
+        self._build(h, i, j, w, shift, _binary, monitor)
 
-    cdef int _build(self, object h, object i, object j, object w, double shift) except -1:
+    cdef int _build(self, object h, object i, object j, object w, double shift, bint binary,
+                    Monitor monitor) except -1:
         cdef const double[::1] linear = h, weight = w
-        cdef const int32_t[::1] row = i, col = j
-        cdef int n = linear.shape[0], status
-        cdef int64_t count = weight.shape[0]
-        cdef const double *linear_at = &linear[0] if n else NULL
-        cdef const double *weight_at = &weight[0] if count else NULL
-        cdef const int32_t *row_at = &row[0] if count else NULL
-        cdef const int32_t *col_at = &col[0] if count else NULL
+        cdef const int64_t[::1] row = i, col = j
+        cdef kg_ising_input given
+        cdef kg_monitor *watched = monitor.ptr if monitor is not None else NULL
+        cdef int64_t at = 0
+        cdef int status
+        given.n, given.count = linear.shape[0], weight.shape[0]
+        given.linear = &linear[0] if given.n else NULL
+        given.weight = &weight[0] if given.count else NULL
+        given.row = &row[0] if given.count else NULL
+        given.col = &col[0] if given.count else NULL
+        given.offset, given.binary = shift, binary
         with nogil:
-            status = kg_ising_build(&self.problem, n, linear_at, count, row_at, col_at, weight_at, shift)
+            status = kg_ising_build(&self.problem, &given, watched, &at)
+            if status != KG_BUILD_OK:
+                kg_ising_free(&self.problem)
         if status != KG_BUILD_OK:
-            kg_ising_free(&self.problem)
-        if status == KG_BUILD_TOO_LARGE:
-            raise ValueError("weight: expected magnitudes whose sum stays below 1e300")
+            self._refuse(status, at, h, i, j, w)
+        return 0
+
+    cdef int _refuse(self, int status, int64_t at, object h, object i, object j, object w) except -1:
+        n, count = h.shape[0], w.shape[0]
+        if status == KG_BUILD_STOPPED:
+            raise Stopped("stopped while the problem was being built")
         if status == KG_BUILD_NO_MEMORY:
             raise MemoryError(f"no memory for {n} spins and {count} couplings")
-        return 0
+        if status == KG_BUILD_LINEAR:
+            raise ValueError(f"linear[{at}]: expected a finite number, given {h[at]}")
+        if status == KG_BUILD_WEIGHT:
+            raise ValueError(f"weight[{at}]: expected a finite number, given {w[at]}")
+        if status == KG_BUILD_ROW:
+            raise ValueError(f"row[{at}]: expected an index in [0, {n}), given {i[at]}")
+        if status == KG_BUILD_COL:
+            raise ValueError(f"col[{at}]: expected an index in [0, {n}), given {j[at]}")
+        if status == KG_BUILD_TWICE:
+            raise ValueError(f"col[{at}]: expected a spin other than row[{at}], given {j[at]} twice")
+        raise ValueError("weight: expected magnitudes whose sum stays below 1e300")
 
     def __dealloc__(self):
         kg_ising_free(&self.problem)
 
     @classmethod
-    def from_qubo(cls, linear, row, col, weight, offset=0.0):
-        c = _finite(linear, "linear")
-        i, j = _indices(row, "row", c.shape[0]), _indices(col, "col", c.shape[0])
-        q = _finite(weight, "weight")
-        _same_length(row=i, col=j, weight=q)
-        square = i == j
-        h = c / 2
-        np.add.at(h, i[square], q[square] / 2)
-        i, j, quarter = i[~square], j[~square], q[~square] / 4
-        np.add.at(h, i, quarter)
-        np.add.at(h, j, quarter)
-        with np.errstate(over="ignore"):
-            shift = offset + c.sum() / 2 + q[square].sum() / 2 + quarter.sum()
-        return cls(h, i, j, quarter, shift)
+    def from_qubo(cls, linear, row, col, weight, offset=0.0, *, Monitor monitor=None):
+        return cls(linear, row, col, weight, offset, monitor=monitor, _binary=True)
 
     @property
     def num_spins(self):

@@ -13,6 +13,9 @@ class Incumbent(NamedTuple):
     solution: bytes
     """The kernel's own bytes; each kernel documents their dtype."""
 
+class Stopped(Exception):
+    """A monitor told a kernel to stop before there was anything to return."""
+
 class Monitor:
     """Stops one run of a kernel and carries its incumbents out. All objectives are minimised.
 

@@ -34,6 +34,10 @@ class Incumbent(NamedTuple):
     solution: bytes
 
 
+class Stopped(Exception):
+    pass
+
+
 cdef class Monitor:
     def __cinit__(self, size_t solution_bytes, *, time_limit_s=None, target=None,
                   double gap_absolute=0.0, double gap_relative=0.0):

@@ -44,11 +44,31 @@ typedef struct kg_ising {
     float beta_hot, beta_cold; /* default inverse temperatures in search units */
 } kg_ising;
 
-enum { KG_BUILD_OK = 0, KG_BUILD_NO_MEMORY = -1, KG_BUILD_TOO_LARGE = -2 };
+typedef struct {
+    int n;
+    const double *linear; /* (n) */
+    int64_t count;
+    const int64_t *row, *col; /* (count) */
+    const double *weight;     /* (count) */
+    double offset;
+    int binary; /* of x in {0, 1}, where x x = x; else of spins, and row[k] != col[k] */
+} kg_ising_input;
 
-/* row, col: indices already checked, row != col; weight, linear finite. Takes nothing over. */
-int kg_ising_build(kg_ising *p, int n, const double *linear, int64_t count, const int32_t *row, const int32_t *col,
-                   const double *weight, double offset);
+enum {
+    KG_BUILD_OK = 0,
+    KG_BUILD_NO_MEMORY = -1,
+    KG_BUILD_TOO_LARGE = -2, /* magnitudes sum to more than 1e300 */
+    KG_BUILD_STOPPED = -3,   /* the monitor said so */
+    KG_BUILD_LINEAR = -4,    /* linear[at] is not finite */
+    KG_BUILD_ROW = -5,       /* row[at] is out of range */
+    KG_BUILD_COL = -6,       /* col[at] is out of range */
+    KG_BUILD_WEIGHT = -7,    /* weight[at] is not finite */
+    KG_BUILD_TWICE = -8      /* row[at] == col[at] */
+};
+
+/* Checks the input, and takes nothing over; looks at the monitor (which may be NULL) every few hundred microseconds.
+ * Whatever it returns, kg_ising_free. */
+int kg_ising_build(kg_ising *p, const kg_ising_input *in, kg_monitor *monitor, int64_t *at);
 void kg_ising_free(kg_ising *p);
 int64_t kg_ising_pairs(const kg_ising *p);
 double kg_ising_energy(const kg_ising *p, const int8_t *spins); /* float64, from the weights given */

@@ -1,5 +1,6 @@
 /* Building the layouts of a problem, and float64 energies. */
 #include "ising.h"
+#include "ising_entries.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,52 +42,100 @@ double kg_ising_energy(const kg_ising *p, const int8_t *spins) {
     return p->offset + total;
 }
 
-/* Entries into rows of the smaller index, each row sorted by column (two counting sorts), duplicates summed. */
-static int compress(kg_ising *p, int64_t count, const int32_t *row, const int32_t *col, const double *weight) {
-    int n = p->n;
-    int64_t *at = calloc((size_t)n + 1, sizeof *at);
-    int32_t *low = malloc(((size_t)count + 1) * sizeof *low), *high = malloc(((size_t)count + 1) * sizeof *high);
-    double *value = malloc(((size_t)count + 1) * sizeof *value);
-    p->above = calloc((size_t)n + 1, sizeof *p->above);
-    p->col = malloc(((size_t)count + 1) * sizeof *p->col);
-    p->weight = malloc(((size_t)count + 1) * sizeof *p->weight);
-    int ok = at && low && high && value && p->above && p->col && p->weight;
-    if (ok) {
-        for (int64_t k = 0; k < count; k++) {
-            int a = row[k] < col[k] ? row[k] : col[k], b = row[k] < col[k] ? col[k] : row[k];
-            at[b + 1]++;
-            p->above[a + 1]++;
-        }
-        for (int i = 0; i < n; i++) {
-            at[i + 1] += at[i];
-            p->above[i + 1] += p->above[i];
-        }
-        for (int64_t k = 0; k < count; k++) { /* by the larger index */
-            int a = row[k] < col[k] ? row[k] : col[k], b = row[k] < col[k] ? col[k] : row[k];
-            int64_t t = at[b]++;
-            low[t] = a, high[t] = b, value[t] = weight[k];
-        }
-        memcpy(at, p->above, ((size_t)n + 1) * sizeof *at);
-        for (int64_t k = 0; k < count; k++) { /* stable, by the smaller one */
-            int64_t t = at[low[k]]++;
-            p->col[t] = high[k], p->weight[t] = value[k];
-        }
-        int64_t kept = 0, first = 0;
-        for (int i = 0; i < n; i++) {
-            int64_t last = p->above[i + 1];
-            p->above[i] = kept;
-            for (int64_t k = first; k < last;) {
-                int32_t j = p->col[k];
-                double sum = 0.0;
-                while (k < last && p->col[k] == j) sum += p->weight[k++];
-                if (sum != 0.0) p->col[kept] = j, p->weight[kept++] = sum;
-            }
-            first = last;
-        }
-        p->above[n] = kept;
+/* What is in the making; freed whatever comes of it. */
+typedef struct {
+    kg_monitor *monitor;
+    kg_entry *entries, *spare; /* (count) */
+    int64_t count;
+    int sorted;        /* the caller's order is the order of rows already */
+    double weight_max; /* greatest magnitude of an entry */
+    struct spin {
+        double field; /* linear coefficient */
+        double reach; /* sum of magnitudes of its couplings and of its field: its field is never larger */
+        double root;  /* root of the sum of their squares */
+        double least; /* smallest of these magnitudes other than zero */
+    } *spins;
+} making;
+
+/* Adds what it is given without losing what is small (Neumaier 1974). */
+typedef struct {
+    double sum, lost;
+} careful;
+
+static void add(careful *c, double value) {
+    double sum = c->sum + value;
+    c->lost += fabs(c->sum) >= fabs(value) ? (c->sum - sum) + value : (value - sum) + c->sum;
+    c->sum = sum;
+}
+
+/* Checks the input and takes it over, binaries as spins: x = (1 + s) / 2. */
+static int take(kg_ising *p, making *m, const kg_ising_input *in, int64_t *at) {
+    int n = in->n;
+    careful shift = {in->offset, 0.0};
+    m->entries = malloc(((size_t)in->count + 1) * sizeof *m->entries);
+    m->spins = malloc(((size_t)n + 1) * sizeof *m->spins);
+    if (!m->entries || !m->spins) return KG_BUILD_NO_MEMORY;
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(in->linear[i])) return *at = i, KG_BUILD_LINEAR;
+        double field = in->binary ? 0.5 * in->linear[i] : in->linear[i];
+        m->spins[i] = (struct spin){field, 0.0, 0.0, INFINITY};
+        if (in->binary) add(&shift, field);
+        if (kg_poll(m->monitor, i)) return KG_BUILD_STOPPED;
     }
-    free(at), free(low), free(high), free(value);
-    return ok ? KG_BUILD_OK : KG_BUILD_NO_MEMORY;
+    kg_entry last = {-1, -1, 0.0};
+    m->sorted = 1;
+    for (int64_t k = 0; k < in->count; k++) {
+        int64_t i = in->row[k], j = in->col[k];
+        double weight = in->weight[k];
+        *at = k;
+        if (i < 0 || i >= n) return KG_BUILD_ROW;
+        if (j < 0 || j >= n) return KG_BUILD_COL;
+        if (!isfinite(weight)) return KG_BUILD_WEIGHT;
+        if (kg_poll(m->monitor, k)) return KG_BUILD_STOPPED;
+        if (i == j && !in->binary) return KG_BUILD_TWICE;
+        if (in->binary) weight *= i == j ? 0.5 : 0.25, add(&shift, weight);
+        if (i == j) {
+            m->spins[i].field += weight;
+            continue;
+        }
+        kg_entry entry = {(int32_t)(i < j ? i : j), (int32_t)(i < j ? j : i), weight};
+        m->sorted &= entry.low > last.low || (entry.low == last.low && entry.high >= last.high);
+        m->weight_max = fmax(m->weight_max, fabs(weight));
+        m->entries[m->count++] = last = entry;
+    }
+    p->offset = shift.sum + shift.lost;
+    return isfinite(p->offset) ? KG_BUILD_OK : KG_BUILD_TOO_LARGE;
+}
+
+/* Into rows of the smaller index, each sorted by the larger; a pair that came several times is summed. */
+static int compress(kg_ising *p, making *m) {
+    if (!m->sorted) {
+        m->spare = malloc(((size_t)m->count + 1) * sizeof *m->spare);
+        if (!m->spare) return KG_BUILD_NO_MEMORY;
+        if (kg_entries_sort(&m->entries, &m->spare, m->count, p->n, KG_BY_HIGH, m->monitor) ||
+            kg_entries_sort(&m->entries, &m->spare, m->count, p->n, KG_BY_LOW, m->monitor))
+            return KG_BUILD_STOPPED;
+    }
+    p->above = malloc(((size_t)p->n + 1) * sizeof *p->above);
+    p->col = malloc(((size_t)m->count + 1) * sizeof *p->col);
+    p->weight = malloc(((size_t)m->count + 1) * sizeof *p->weight);
+    if (!p->above || !p->col || !p->weight) return KG_BUILD_NO_MEMORY;
+    int64_t kept = 0, k = 0;
+    for (int i = 0; i < p->n; i++) {
+        p->above[i] = kept;
+        while (k < m->count && m->entries[k].low == i) {
+            kg_entry sum = {i, m->entries[k].high, 0.0};
+            for (; k < m->count && m->entries[k].low == i && m->entries[k].high == sum.high; k++) {
+                sum.weight += m->entries[k].weight;
+                if (kg_poll(m->monitor, k)) return KG_BUILD_STOPPED;
+            }
+            if (sum.weight == 0.0) continue;
+            p->col[kept] = sum.high, p->weight[kept] = sum.weight;
+            m->entries[kept++] = sum; /* kept <= k: what it overwrites was read */
+        }
+    }
+    p->above[p->n] = m->count = kept;
+    return KG_BUILD_OK;
 }
 
 static double over_weights(const kg_ising *p, int64_t k) { /* weights, then fields */
@@ -95,14 +144,14 @@ static double over_weights(const kg_ising *p, int64_t k) { /* weights, then fiel
 }
 
 /* Largest unit of the form 2^-e * g that makes everything an integer, or 0. */
-static double common_unit(const kg_ising *p, double magnitude) {
+static double common_unit(const kg_ising *p, double magnitude, kg_monitor *monitor) {
     int64_t count = p->above[p->n] + p->n;
     double scale = 1.0;
     for (int64_t k = 0; k < count; k++) {
         double w = over_weights(p, k);
         while (scale * w != floor(scale * w))
             if ((scale *= 2.0) > (double)(1 << EXPONENT_MAX)) return 0.0;
-        if (scale * magnitude > 0x1p52) return 0.0;
+        if (scale * magnitude > 0x1p52 || kg_poll(monitor, k)) return 0.0;
     }
     int64_t divisor = 0;
     for (int64_t k = 0; k < count && divisor != 1; k++) {
@@ -125,32 +174,41 @@ static uint32_t lane_bits(kg_lane lane, double value) {
     return bits;
 }
 
-static int fill_sparse(kg_ising *p) {
+/* Both directions of every coupling, each row sorted: those to smaller indices are the couplings sorted by the larger
+ * one, so that everything is read and written from front to back. */
+static int fill_sparse(kg_ising *p, making *m) {
     int n = p->n;
-    int64_t pairs = p->above[n];
-    p->start = calloc((size_t)n + 1, sizeof *p->start);
+    int64_t pairs = m->count;
+    if (!m->spare) m->spare = malloc(((size_t)pairs + 1) * sizeof *m->spare);
+    if (!m->spare) return KG_BUILD_NO_MEMORY;
+    if (kg_entries_sort(&m->entries, &m->spare, pairs, n, KG_BY_HIGH, m->monitor)) return KG_BUILD_STOPPED;
+    free(m->spare), m->spare = NULL;
+    p->start = malloc(((size_t)n + 1) * sizeof *p->start);
     p->edges = aligned(2 * pairs * (int64_t)sizeof *p->edges);
     p->weight32 = aligned(2 * pairs * (int64_t)sizeof *p->weight32);
-    int64_t *at = malloc(((size_t)n + 1) * sizeof *at);
-    if (!p->start || !p->edges || !p->weight32 || !at) return free(at), KG_BUILD_NO_MEMORY;
-    for (int i = 0; i < n; i++)
-        for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) p->start[i + 1]++, p->start[p->col[e] + 1]++;
-    for (int i = 0; i < n; i++) p->start[i + 1] += p->start[i];
-    memcpy(at, p->start, ((size_t)n + 1) * sizeof *at);
-    for (int i = 0; i < n; i++)
-        for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) {
-            int j = p->col[e];
-            double value = p->weight[e] / p->unit;
-            uint32_t twice = lane_bits(p->lane, 2.0 * value);
-            p->weight32[at[i]] = (float)value, p->edges[at[i]++] = (kg_edge){j, twice};
-            p->weight32[at[j]] = (float)value, p->edges[at[j]++] = (kg_edge){i, twice};
+    if (!p->start || !p->edges || !p->weight32) return KG_BUILD_NO_MEMORY;
+    int64_t at = 0, below = 0;
+    for (int i = 0; i < n; i++) {
+        p->start[i] = at;
+        int64_t above = p->above[i], last = p->above[i + 1];
+        while ((below < pairs && m->entries[below].high == i) || above < last) {
+            int up = below == pairs || m->entries[below].high != i;
+            double value = (up ? p->weight[above] : m->entries[below].weight) / p->unit;
+            p->weight32[at] = (float)value;
+            p->edges[at++] = (kg_edge){up ? p->col[above] : m->entries[below].low, lane_bits(p->lane, 2.0 * value)};
+            if (up) above++;
+            else below++;
+            if (kg_poll(m->monitor, at)) return KG_BUILD_STOPPED;
         }
-    free(at);
+    }
+    p->start[n] = at;
     return KG_BUILD_OK;
 }
 
-static int fill_dense(kg_ising *p) {
+static int fill_dense(kg_ising *p, making *m) {
     int n = p->n;
+    free(m->entries), free(m->spare);
+    m->entries = m->spare = NULL;
     int size = p->lane == KG_INT8 ? 1 : p->lane == KG_INT16 ? 2 : 4;
     p->stride = (n + ALIGN - 1) / ALIGN * ALIGN;
     p->rows = aligned(p->stride * n * size);
@@ -167,6 +225,7 @@ static int fill_dense(kg_ising *p) {
             else if (size == 2) ((int16_t *)p->rows)[a] = ((int16_t *)p->rows)[b] = (int16_t)value;
             else ((float *)p->rows)[a] = ((float *)p->rows)[b] = (float)value;
             sum[i] += value, sum[p->col[e]] += value;
+            if (kg_poll(m->monitor, e)) return free(sum), KG_BUILD_STOPPED;
         }
     for (int i = 0; i < p->stride; i++) {
         p->field_up[i] = (float)sum[i];
@@ -179,14 +238,15 @@ static int fill_dense(kg_ising *p) {
 /* Hot: well above the freezing of a spin in its typical field (root: the root of the sum of squares). Cold: an
  * excitation by the smallest scale of a typical spin is refused but for a few in a thousand; the descent does the rest.
  * The factors were measured on G-set and OR-Library instances, and on Gaussian weights. */
-static void default_betas(kg_ising *p, const double *reach, const double *root, const double *least) {
+static void default_betas(kg_ising *p, const making *m) {
     double mean = 0.0, inverse = 0.0;
     int active = 0;
     for (int i = 0; i < p->n; i++) {
-        if (reach[i] == 0.0) continue;
+        const struct spin *s = &m->spins[i];
+        if (s->reach == 0.0) continue;
         active++;
-        mean += root[i] / p->unit;
-        inverse += p->unit / fmax(least[i], 0.25 * root[i]);
+        mean += s->root / p->unit;
+        inverse += p->unit / fmax(s->least, 0.25 * s->root);
     }
     p->beta_hot = p->beta_cold = 1.0f;
     if (!active) return;
@@ -195,77 +255,84 @@ static void default_betas(kg_ising *p, const double *reach, const double *root, 
     p->beta_cold = (float)fmin(fmax(3.5 * inverse, 4.0 * p->beta_hot), 100.0 * p->beta_hot);
 }
 
-static int choose(kg_ising *p) {
-    int n = p->n;
-    double *reach = calloc((size_t)n + 1, sizeof *reach), *root = calloc((size_t)n + 1, sizeof *root);
-    double *least = malloc(((size_t)n + 1) * sizeof *least);
-    if (!reach || !root || !least) {
-        free(reach), free(root), free(least);
-        return KG_BUILD_NO_MEMORY;
-    }
-    double weight_max = 0.0, reach_max = 0.0, total = fabs(p->offset);
-    for (int i = 0; i < n; i++) least[i] = INFINITY;
-    for (int i = 0; i < n; i++) {
-        reach[i] += fabs(p->linear[i]);
-        if (p->linear[i] != 0.0) least[i] = fmin(least[i], fabs(p->linear[i]));
-        for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) {
-            double w = fabs(p->weight[e]);
-            int j = p->col[e];
-            weight_max = fmax(weight_max, w);
-            reach[i] += w, reach[j] += w;
-            least[i] = fmin(least[i], w), least[j] = fmin(least[j], w);
-        }
-    }
-    for (int i = 0; i < n; i++) total += reach[i], reach_max = fmax(reach_max, reach[i]);
-    int result = total <= 1e300 ? KG_BUILD_OK : KG_BUILD_TOO_LARGE;
-    if (result == KG_BUILD_OK) {
-        for (int i = 0; i < n; i++) { /* scaled: squares of huge weights must not overflow */
-            double s = reach_max ? p->linear[i] / reach_max : 0.0;
-            root[i] += s * s;
-            for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) {
-                double w = p->weight[e] / reach_max;
-                root[i] += w * w, root[p->col[e]] += w * w;
-            }
-        }
-        for (int i = 0; i < n; i++) root[i] = reach_max * sqrt(root[i]);
-        double unit = common_unit(p, total), limit = unit ? reach_max / unit : INFINITY;
-        p->integer = limit <= EXACT_FLOAT;
-        p->unit = p->integer ? unit : reach_max;
-        double pairs = (double)p->above[n];
-        p->dense = n <= DENSE_MAX && n >= 32 && pairs > DENSE_FROM * 0.5 * n * (n - 1.0);
-        if (p->dense) limit = unit ? weight_max / unit : INFINITY;
-        p->lane = !p->integer ? KG_FLOAT32 : limit <= 127.0 ? KG_INT8 : limit <= 32767.0 ? KG_INT16 : KG_FLOAT32;
-        default_betas(p, reach, root, least);
-    }
-    free(reach), free(root), free(least);
-    return result;
+static void touch(struct spin *s, double magnitude, double scaled) {
+    s->reach += magnitude;
+    s->root += scaled * scaled;
+    s->least = fmin(s->least, magnitude);
 }
 
-int kg_ising_build(kg_ising *p, int n, const double *linear, int64_t count, const int32_t *row, const int32_t *col,
-                   const double *weight, double offset) {
-    memset(p, 0, sizeof *p);
-    p->n = n;
-    p->offset = offset;
-    p->linear = malloc(((size_t)n + 1) * sizeof *p->linear);
-    p->field = aligned((n + ALIGN) * (int64_t)sizeof *p->field);
-    if (!p->linear || !p->field) return KG_BUILD_NO_MEMORY;
-    if (n) memcpy(p->linear, linear, (size_t)n * sizeof *linear);
-    int result = compress(p, count, row, col, weight);
-    if (result == KG_BUILD_OK) result = choose(p);
-    if (result != KG_BUILD_OK) return result;
-    memset(p->field, 0, ((size_t)n + ALIGN) * sizeof *p->field);
-    double total = 0.0;
-    for (int i = 0; i < n; i++) {
-        p->field[i] = (float)(p->linear[i] / p->unit);
-        total += p->linear[i];
-        for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) total += p->weight[e];
+/* Sums over every spin's couplings, in one pass: each step misses the cache. */
+static int measure(kg_ising *p, making *m, int binary) {
+    int exponent;
+    frexp(m->weight_max, &exponent);
+    double scale = ldexp(0.5, exponent); /* squares of huge weights must not overflow */
+    for (int i = 0; i < p->n; i++)
+        for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) {
+            double weight = p->weight[e], magnitude = fabs(weight), scaled = magnitude / scale;
+            struct spin *a = &m->spins[i], *b = &m->spins[p->col[e]];
+            touch(a, magnitude, scaled), touch(b, magnitude, scaled);
+            if (binary) a->field += weight, b->field += weight;
+            if (kg_poll(m->monitor, e)) return KG_BUILD_STOPPED;
+        }
+    for (int i = 0; i < p->n; i++) {
+        struct spin *s = &m->spins[i];
+        double field = fabs(s->field);
+        s->reach += field;
+        s->root = hypot(scale * sqrt(s->root), field);
+        if (field != 0.0) s->least = fmin(s->least, field);
+        p->linear[i] = s->field;
+        if (kg_poll(m->monitor, i)) return KG_BUILD_STOPPED;
     }
-    result = p->dense ? fill_dense(p) : fill_sparse(p);
-    if (result != KG_BUILD_OK) return result;
-    int8_t *up = malloc((size_t)n + 1); /* in the order of kg_ising_energy, to the last bit */
+    return KG_BUILD_OK;
+}
+
+static int choose(kg_ising *p, const making *m) {
+    int n = p->n;
+    double reach_max = 0.0, weight_max = 0.0, total = fabs(p->offset);
+    for (int i = 0; i < n; i++) total += m->spins[i].reach, reach_max = fmax(reach_max, m->spins[i].reach);
+    for (int64_t e = 0; e < m->count; e++) weight_max = fmax(weight_max, fabs(p->weight[e]));
+    if (!(total <= 1e300)) return KG_BUILD_TOO_LARGE;
+    double unit = common_unit(p, total, m->monitor), limit = unit ? reach_max / unit : INFINITY;
+    p->integer = limit <= EXACT_FLOAT;
+    p->unit = p->integer ? unit : reach_max;
+    double pairs = (double)m->count;
+    p->dense = n <= DENSE_MAX && n >= 32 && pairs > DENSE_FROM * 0.5 * n * (n - 1.0);
+    if (p->dense) limit = unit ? weight_max / unit : INFINITY;
+    p->lane = !p->integer ? KG_FLOAT32 : limit <= 127.0 ? KG_INT8 : limit <= 32767.0 ? KG_INT16 : KG_FLOAT32;
+    default_betas(p, m);
+    return m->monitor && kg_should_stop(m->monitor) ? KG_BUILD_STOPPED : KG_BUILD_OK;
+}
+
+static int energy_all_up(kg_ising *p) { /* in the order of kg_ising_energy, to the last bit */
+    int8_t *up = malloc((size_t)p->n + 1);
     if (!up) return KG_BUILD_NO_MEMORY;
-    memset(up, 1, (size_t)n + 1);
+    memset(up, 1, (size_t)p->n + 1);
     p->energy_all_up = kg_ising_energy(p, up);
     free(up);
     return KG_BUILD_OK;
+}
+
+static int make(kg_ising *p, making *m, const kg_ising_input *in, int64_t *at) {
+    int result = take(p, m, in, at);
+    if (result == KG_BUILD_OK) result = compress(p, m);
+    if (result != KG_BUILD_OK) return result;
+    p->linear = malloc(((size_t)p->n + 1) * sizeof *p->linear);
+    p->field = aligned((p->n + ALIGN) * (int64_t)sizeof *p->field);
+    if (!p->linear || !p->field) return KG_BUILD_NO_MEMORY;
+    result = measure(p, m, in->binary);
+    if (result == KG_BUILD_OK) result = choose(p, m);
+    if (result != KG_BUILD_OK) return result;
+    memset(p->field, 0, ((size_t)p->n + ALIGN) * sizeof *p->field);
+    for (int i = 0; i < p->n; i++) p->field[i] = (float)(p->linear[i] / p->unit);
+    result = p->dense ? fill_dense(p, m) : fill_sparse(p, m);
+    return result == KG_BUILD_OK ? energy_all_up(p) : result;
+}
+
+int kg_ising_build(kg_ising *p, const kg_ising_input *in, kg_monitor *monitor, int64_t *at) {
+    making m = {.monitor = monitor};
+    memset(p, 0, sizeof *p);
+    p->n = in->n;
+    int result = make(p, &m, in, at);
+    free(m.entries), free(m.spare), free(m.spins);
+    return result;
 }

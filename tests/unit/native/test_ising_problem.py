@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ketgate_native.ising import Ising, search
+from ketgate_native.monitor import Monitor, Stopped
 
 from .ising_oracle import random_model
 
@@ -103,3 +104,39 @@ def test_nothing_and_one_spin() -> None:
     assert search(Ising([3.0], [], [], []), work=1000).energies[0] == -3.0
     flat = search(Ising(np.zeros(7), [], [], [], -1.0), work=1000, pool=3)
     assert (flat.energies == -1.0).all()
+
+
+@given(seed=st.integers(0, 10**6), n=st.sampled_from([3, 40, 2048, 2049, 5000]))
+def test_the_order_of_the_entries_does_not_matter(seed: int, n: int) -> None:
+    """Sorted input skips the sort; beyond 2,048 spins the sort takes more than one digit."""
+    rng = np.random.default_rng(seed)
+    pairs = np.unique(np.sort(rng.integers(0, n, (3 * n, 2)), axis=1), axis=0)
+    low, high = pairs[pairs[:, 0] < pairs[:, 1]].T
+    weight, linear = rng.integers(-9, 10, len(low)) / 4.0, rng.integers(-9, 10, n) / 4.0
+    mixed, flip = rng.permutation(len(low)), rng.random(len(low)) < 0.5
+    row, col = np.where(flip, high, low)[mixed], np.where(flip, low, high)[mixed]
+    ordered, given = Ising(linear, low, high, weight), Ising(linear, row, col, weight[mixed])
+    assert given.num_couplings == ordered.num_couplings == np.count_nonzero(weight)
+    one = search(ordered, work=40 * n, seed=5)
+    other = search(given, work=40 * n, seed=5)
+    assert one.spins.tobytes() == other.spins.tobytes()
+    assert one.energies[0] == other.energies[0]
+
+
+@pytest.mark.parametrize("build", [Ising, Ising.from_qubo])
+def test_building_ends_where_the_monitor_says_stop(build: type[Ising]) -> None:
+    n = 70_000
+    row = np.arange(n - 1)
+    monitor = Monitor(1)
+    monitor.cancel()
+    with pytest.raises(Stopped):
+        build(np.ones(n), row, row + 1, np.ones(n - 1), monitor=monitor)
+    with pytest.raises(Stopped):
+        build(np.ones(n), row, row + 1, np.ones(n - 1), monitor=Monitor(1, time_limit_s=0.0))
+    built = build(np.ones(n), row, row + 1, np.ones(n - 1), monitor=Monitor(1, time_limit_s=600.0))
+    assert built.num_couplings == n - 1
+
+
+def test_a_qubo_whose_halves_overflow_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="weight: expected magnitudes whose sum"):
+        Ising.from_qubo([1.7e308, 1.7e308, 1.7e308], [], [], [])
