@@ -1,0 +1,1 @@
+"""The record of everything that matters: an append-only Merkle log."""

@@ -1,0 +1,182 @@
+"""What the parts of the job engine say to each other.
+
+service -> JobStore (operations on the database) <- Dispatcher -> Executor -> JobKind.run.
+State lives in the JobStore only: an executor that vanishes is a lease that runs out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from google.protobuf.message import Message
+from ketgate.jobs.v1 import job_pb2 as pb
+
+from ketgate_server.errors import KetgateError
+
+Job = pb.Job
+Event = pb.JobEvent
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks, for the event, the audit and idempotency."""
+
+    tenant: str
+    subject: str
+    """Name of the token; "server" for the server itself."""
+    method: str = ""
+    """Full method of the call."""
+    call_id: str = ""
+    """Metadata x-request-id."""
+
+
+@dataclass(frozen=True)
+class RequestKey:
+    """What makes a repeat of a request known. Empty request_id: every call is new."""
+
+    request_id: str
+    digest: bytes
+    """SHA-256 of the canonical bytes of the request, request_id left out."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as the service accepted it. Random and clock-bound parts are here, as operations must
+    repeat."""
+
+    actor: Actor
+    request: RequestKey
+    id: str
+    kind: str
+    spec: bytes
+    """Canonical bytes of a JobSpec."""
+    spec_digest: bytes
+    priority: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    delay_us: int | None = None
+    timeout_us: int | None = None
+    artifacts: Sequence[str] = ()
+    """SHA-256 of each artifact that the spec refers to."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An attempt that this server now holds."""
+
+    seq: int
+    id: str
+    tenant: str
+    kind: str
+    spec: bytes
+    attempt: int
+    fence: int
+    deadline_us: int | None
+    """Of the job, in the store's clock."""
+
+
+class Outcome(Enum):
+    """How an attempt ended, as its executor tells."""
+
+    SUCCEEDED = "succeeded"
+    STOPPED = "stopped"
+    """It was told to stop; result: the best so far, if any."""
+    FAILED = "failed"
+    LOST = "lost"
+    """Its worker died. (One that dies with its server is found by its lease.)"""
+    GIVEN_BACK = "given back"
+    """The server drains: to be tried elsewhere, and not counted."""
+
+
+class Fault(Enum):
+    """Whose error it is, which decides whether another try may help."""
+
+    CALLER = "caller"
+    """Never tried again."""
+    PROVIDER = "provider"
+    """Tried again, with back-off, up to jobs.attempts_max."""
+    SERVER = "server"
+    """As PROVIDER."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of an attempt."""
+
+    outcome: Outcome
+    result: bytes | None = None
+    """Bytes of a JobResult."""
+    fault: Fault | None = None
+    error: KetgateError | None = None
+    artifacts: Sequence[str] = ()
+    """SHA-256 of each artifact that the result refers to."""
+
+
+class RunContext(Protocol):
+    """What a running job sees of the world."""
+
+    tenant: str
+    threads: int
+    """Threads it may use."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop: return the best so far."""
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Run callback once when told to stop, at once if it was; from any thread."""
+
+    def remaining_s(self) -> float:
+        """Seconds until the job's deadline; infinity without one."""
+
+    def progress(self, progress: pb.JobProgress) -> None:
+        """Tell how far it is. Never waits; what comes too often is thinned out, the newest kept.
+        time, attempt and elapsed are filled in."""
+
+
+class JobKind(Protocol):
+    """A kind of work. One a field of JobSpec.work; registered by its domain."""
+
+    name: str
+    """Name of the oneof field, for example "solve"."""
+    role: str
+    """What a caller needs beside "jobs.user"."""
+    entry: str
+    """ "module:function" of `run(spec: Message, context: RunContext) -> Message`, which an executor
+    can import in another process; the messages are those of the fields of JobSpec and JobResult.
+    It raises KetgateError for what is the caller's fault, ProviderError for a provider's."""
+
+    def check(self, spec: Message) -> None:
+        """Raises KetgateError as the unary method would, with paths that begin with "spec"."""
+
+    def artifacts(self, spec: Message) -> Sequence[str]:
+        """SHA-256 of each artifact that the spec refers to."""
+
+
+class Running(Protocol):
+    """An attempt in an executor."""
+
+    def stop(self) -> None:
+        """Tell it to stop. Cooperative; never kills what others share."""
+
+
+class Executor(Protocol):
+    """Where attempts run."""
+
+    @property
+    def room(self) -> int:
+        """How many more attempts it can take now."""
+
+    def start(
+        self,
+        claim: Claim,
+        *,
+        remaining_s: float,
+        progress: Callable[[pb.JobProgress], None],
+        end: Callable[[Ending], None],
+    ) -> Running:
+        """Run an attempt. progress and end are called from any thread; end exactly once, also when
+        the worker dies."""
+
+    def close(self) -> None:
+        """Stop everything; ends that come later are no longer waited for."""
