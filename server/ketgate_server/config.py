@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from ketgate_server.limits import LIMITS
 from ketgate_server.settings import (
     ENVIRONMENT_PREFIX,
     Settings,
@@ -66,7 +67,8 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read the configuration {path}: {reason}") from error
 
 
 def _from_environment() -> dict[str, Any]:
@@ -99,6 +101,10 @@ def _check_names(merged: Mapping[str, Any]) -> None:
     for name in merged:
         if name not in Settings.model_fields:
             raise ConfigError(f"there is no setting {name!r}{nearest(name, Settings.model_fields)}")
+    for name, value in merged["limits"].items():
+        if name not in LIMITS:
+            near = nearest(name, LIMITS, "GetServerInfo and docs/limits.md list them")
+            raise ConfigError(f"limits.{name}: there is no such limit, given {_short(value)}{near}")
 
 
 def _environment_warnings() -> list[str]:
@@ -125,4 +131,23 @@ def _explain(item: Mapping[str, Any]) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if not where or "given" in message:
         return f"{where}: {message}" if where else message
-    return f"{where}: {message}, given {str(item['input'])[:100]!r}"
+    expected = _EXPECTED.get(item["type"], message)
+    return f"{where}: {expected}, given {_short(item['input'])}"
+
+
+_EXPECTED = {
+    "int_parsing": "expected an integer",
+    "int_type": "expected an integer",
+    "int_from_float": "expected an integer",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "string_type": "expected a text",
+    "path_type": "expected a path",
+}
+"""In our words, by pydantic's kind of error."""
+
+
+def _short(value: object) -> str:
+    return repr(str(value)[:100])

@@ -5,7 +5,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ketgate_server.files import write_whole
+from ketgate_server.files import make_private_folder, write_whole
 from ketgate_server.store.tokens import TokenStore, new_secret
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
@@ -16,9 +16,30 @@ class FolderInUse(Exception):  # noqa: N818 - a state of the folder
     """Another server uses the data folder; the message says which process."""
 
 
+class FolderUnusable(Exception):  # noqa: N818 - a state of the folder
+    """The data folder cannot be made or written to; the message says why."""
+
+
 def lock_folder(data_dir: Path) -> int:
-    """One server a data folder. The lock ends with the process, so none is ever stale."""
-    descriptor = os.open(data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    """Make the folder where it is missing, and take it: one server a data folder. The lock ends
+    with the process, so none is ever stale.
+
+    Raises FolderInUse and FolderUnusable.
+    """
+    try:
+        make_private_folder(data_dir)
+        descriptor = os.open(data_dir / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    except (FileExistsError, NotADirectoryError):
+        blocking = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+        raise FolderUnusable(
+            f"data_dir: expected a folder, given {data_dir}, where {blocking} is a file; "
+            "choose another with --data-dir"
+        ) from None
+    except OSError as error:
+        raise FolderUnusable(
+            f"data_dir: expected a folder that can be made and written to, given {data_dir}: "
+            f"{error.strerror}; choose another with --data-dir"
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

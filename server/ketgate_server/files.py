@@ -22,5 +22,6 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder that only its owner may enter; an existing one is left as it is."""
+    """Make a folder that only its owner may enter; an existing one is left as it is. Raises
+    OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

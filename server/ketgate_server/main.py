@@ -19,8 +19,7 @@ from typing import Any
 from ketgate_server import __version__
 from ketgate_server.address import reachable, split_address
 from ketgate_server.config import ConfigError, load
-from ketgate_server.data_folder import FolderInUse, admin_token, lock_folder
-from ketgate_server.files import make_private_folder
+from ketgate_server.data_folder import FolderInUse, FolderUnusable, admin_token, lock_folder
 from ketgate_server.limits import Limit
 from ketgate_server.ready import announce
 from ketgate_server.rpc import health, info, reflection, tls
@@ -93,12 +92,12 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
     stop.handle_signals()
     lock = None
     try:
-        make_private_folder(settings.data_dir)
         lock = lock_folder(settings.data_dir)
         running = _start(settings, log)
     except (
         StartError,
         FolderInUse,
+        FolderUnusable,
         StoreError,
         AddressError,
         tls.CertificateError,
@@ -157,7 +156,10 @@ def _start(settings: Settings, log: LogWriter) -> Running:
             token_file=token_file,
         )
     except OSError as error:
-        raise StartError(f"cannot write the ready file: {error}") from error
+        raise StartError(
+            f"ready_file: expected a file that can be written, given {settings.ready_path}: "
+            f"{error.strerror}; choose another with --ready-file"
+        ) from error
     log.write("info", "serving", ready)
     return running
 

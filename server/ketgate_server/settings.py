@@ -124,11 +124,7 @@ class Settings(BaseSettings):
     def _limits(cls, limits: Any) -> Any:
         if not isinstance(limits, Mapping):
             return limits
-        flat = dict(flatten(limits))
-        for name in flat:
-            if name not in LIMITS:
-                raise ValueError(f"there is no limit {name!r}{nearest(name, LIMITS)}")
-        return flat
+        return dict(flatten(limits))
 
     @model_validator(mode="after")
     def _relations(self) -> "Settings":
@@ -178,12 +174,13 @@ class Settings(BaseSettings):
         return self.threads or len(os.sched_getaffinity(0))
 
 
-def nearest(name: str, known: Mapping[str, object]) -> str:
-    """The end of a sentence that names the nearest known name, if one is near."""
+def nearest(name: str, known: Mapping[str, object], otherwise: str = "") -> str:
+    """The end of a sentence that names the nearest known name, if one is near; otherwise what else
+    to say, or all of them."""
     matches = difflib.get_close_matches(name, known, n=1)
-    return (
-        f"; did you mean {matches[0]!r}?" if matches else f"; there are: {', '.join(sorted(known))}"
-    )
+    if matches:
+        return f"; did you mean {matches[0]!r}?"
+    return f"; {otherwise or 'there are: ' + ', '.join(sorted(known))}"
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

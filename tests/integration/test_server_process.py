@@ -8,6 +8,7 @@ import time
 import urllib.request
 
 import grpc
+import pytest
 from ketgate.optimization.v1 import optimization_service_pb2 as optimization
 from ketgate.type.v1 import tensor_pb2
 
@@ -73,6 +74,27 @@ def test_wrong_settings_are_refused(run_server, tmp_path):
     ended = run_server("--data-dir", str(tmp_path), "--set", "listn=x")
     assert ended.returncode == 2
     assert "did you mean 'listen'?" in ended.stderr
+
+
+@pytest.mark.parametrize("below", ["", "below/it"])
+def test_a_data_folder_that_is_a_file_is_named(run_server, tmp_path, below):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / below
+    ended = run_server("--data-dir", str(folder), "--listen", "127.0.0.1:0")
+    assert ended.returncode == 1
+    told = f"data_dir: expected a folder, given {folder}, where {tmp_path / 'file'} is a file"
+    assert told in ended.stderr
+    assert "Errno" not in ended.stderr
+
+
+def test_a_ready_file_that_cannot_be_written_is_named(run_server, tmp_path):
+    ended = run_server(
+        *("--data-dir", str(tmp_path / "d"), "--listen", "127.0.0.1:0"),
+        *("--ready-file", str(tmp_path / "none" / "r.json")),
+    )
+    assert ended.returncode == 1
+    assert f"ready_file: expected a file that can be written, given {tmp_path}" in ended.stderr
+    assert "Errno" not in ended.stderr
 
 
 def test_a_store_that_is_no_database_is_refused(run_server, tmp_path):

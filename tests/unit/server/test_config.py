@@ -78,7 +78,16 @@ def test_the_clients_environment_is_no_mistake(monkeypatch):
         ({}, "", {"KETGATE_LISTN": "x"}, "did you mean KETGATE_LISTEN?"),
         ({}, "", {"KETGATE_LIMITS": "{"}, "limits"),
         ({"limits.rpc.call_max": 1}, "", {}, "did you mean 'rpc.calls_max'?"),
-        ({"limits.rpc.calls_max": "many"}, "", {}, "limits.rpc.calls_max"),
+        ({"limits.zzz": 3}, "", {}, "limits.zzz: there is no such limit, given '3'; GetServerInfo"),
+        ({}, "[limits.rpc]\nzzz = 3", {}, "limits.rpc.zzz: there is no such limit, given '3'"),
+        (
+            {"limits.rpc.calls_max": "many"},
+            "",
+            {},
+            "limits.rpc.calls_max: expected an integer, given 'many'",
+        ),
+        ({}, "insecure = 'perhaps'", {}, "insecure: expected true or false, given 'perhaps'"),
+        ({"drain_limit_s": "long"}, "", {}, "drain_limit_s: expected a number, given 'long'"),
         ({"limits.rpc.calls_max": 0}, "", {}, "at least 1"),
         ({"limits.rpc.calls_max": 100}, "", {}, "rpc.streams_max must be below"),
         (
@@ -128,3 +137,14 @@ def test_addresses():
 
 def test_every_setting_is_documented():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_long_list_of_limits_is_not_an_error_message():
+    with pytest.raises(ConfigError) as caught:
+        load({"limits.zzz": 3})
+    assert len(str(caught.value)) < 120
+
+
+def test_a_file_that_is_not_there_is_said_in_words(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+        load({}, tmp_path / "none.toml")
