@@ -59,7 +59,7 @@ class Transaction(Reader, Protocol):
 
 
 Operation = Callable[[Transaction], T]
-BatchOperation = Callable[[Transaction, Sequence[I]], "Sequence[T | Exception]"]
+BatchOperation = Callable[[Transaction, Sequence[I]], Sequence[T | Exception]]
 
 
 class Store(Protocol):
