@@ -20,9 +20,11 @@ from ketgate_server.optimization.base import (
     StopReason,
     Task,
 )
+from ketgate_server.optimization.clock import OVERSHOOT_S, Clock
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
-from ketgate_server.optimization.race import OVERSHOOT_S, Chosen, Clock, Race
+from ketgate_server.optimization.race import Race
+from ketgate_server.optimization.run import Chosen
 from ketgate_server.optimization.tensors import Sparse
 
 

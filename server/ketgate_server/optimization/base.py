@@ -86,7 +86,15 @@ class Problem(Protocol):
     @property
     def size(self) -> int: ...
     @property
+    def terms(self) -> int:
+        """Coefficients beyond those of single variables that evaluating a solution sums up."""
+
+    @property
     def num_constraints(self) -> int: ...
+    @property
+    def wants_frontier(self) -> bool:
+        """Whether one solution, however good, is not the answer."""
+
     @property
     def warnings(self) -> Sequence[str]: ...
 
@@ -95,6 +103,9 @@ class Problem(Protocol):
     def polish(self, values: NDArray[Any]) -> NDArray[Any]:
         """The caller's form of what a solver found: right dtype, exact zeros and lots.
         Idempotent."""
+
+    def fallback(self) -> NDArray[Any] | None:
+        """A solution that takes no search; None where there is none at hand."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +162,13 @@ class Task(Protocol):
         """A monitor for one kernel call, with this task's deadline, target and gaps, cancelled with
         the task. Its incumbents reach the race while the kernel runs; decode turns the kernel's
         bytes into the caller's values. report=False: for a subproblem whose objective is not the
-        problem's: deadline and cancellation only."""
+        problem's: deadline and cancellation only. Says prepared() as well."""
+
+    def open_setup_monitor(self) -> Monitor:
+        """A monitor for building what a kernel takes: deadline and cancellation only."""
+
+    def prepared(self) -> None:
+        """Set-up is over and the search begins. The first time counts."""
 
     def offer(self, values: NDArray[Any], *, work: int = 0) -> None:
         """Report a solution from Python."""
@@ -221,6 +238,14 @@ class Estimating(Protocol):
     def work_seconds(self, problem: Problem, options: SolveOptions) -> float | None:
         """Seconds, about, where the work is known beforehand; None where the limits decide. What
         takes a few milliseconds runs at once, at normal priority, and does not wait for a slot."""
+
+
+@runtime_checkable
+class Threaded(Protocol):
+    """A solver that needs memory for each of its threads."""
+
+    def thread_bytes(self, problem: Problem) -> int:
+        """About how much one thread needs, beside what memory_bytes says."""
 
 
 @runtime_checkable

@@ -1,7 +1,6 @@
 """Binary quadratic programs: a QUBO under linear rows, which are kept as they are."""
 
 import threading
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ class BinaryProblem:
 
     kind = ProblemKind.BINARY_QUADRATIC
     sense = Sense.MINIMIZE
+    wants_frontier = False
     rows_path = "binary_quadratic.rows"
 
     def __init__(self, function: QuadraticFunction, rows: Rows, tolerance: float) -> None:
@@ -31,8 +31,6 @@ class BinaryProblem:
         self.num_constraints = rows.count
         self.tolerance = 0.0 if rows.exact else tolerance
         self.warnings: Sequence[str] = ()
-        self.preparing_s = 0.0
-        """Time that building the kernel took."""
         self._kernel: BinaryProgram | None = None
         self._kernel_lock = threading.Lock()
 
@@ -47,7 +45,6 @@ class BinaryProblem:
 
         with self._kernel_lock:
             if self._kernel is None:
-                started = time.monotonic()
                 f, a = self.function, self.rows.matrix
                 # The kernel's tolerance is relative to a row's magnitude; ours is absolute.
                 largest = float(self.rows.magnitudes.max(initial=1.0))
@@ -64,7 +61,6 @@ class BinaryProblem:
                     f.offset,
                     feasibility_tolerance=self.tolerance / max(largest, 1.0),
                 )
-                self.preparing_s = time.monotonic() - started
             return self._kernel
 
     def evaluate(self, values: NDArray[Any]) -> Evaluation:
@@ -77,3 +73,6 @@ class BinaryProblem:
 
     def polish(self, values: NDArray[Any]) -> NDArray[Any]:
         return self.function.snap(values)
+
+    def fallback(self) -> None:
+        """Rows take a search."""

@@ -15,10 +15,13 @@ from ketgate_server.optimization.base import (
     Problem,
     SolveOptions,
     StopReason,
+    Threaded,
     value_bytes,
 )
+from ketgate_server.optimization.clock import Clock
 from ketgate_server.optimization.outcome import SolveResult
-from ketgate_server.optimization.race import Chosen, Clock, Race
+from ketgate_server.optimization.race import Race
+from ketgate_server.optimization.run import Chosen
 
 MARGIN_S = 0.06
 MARGIN_SHARE = 0.06
@@ -68,8 +71,7 @@ class Engine:
 
     def estimate(self, problem: Problem, options: SolveOptions) -> Estimate:
         """What a solve would take; raises as solve would."""
-        chosen = registry.choose(problem, options)
-        memory = self._check_memory(problem, options, chosen)
+        chosen, _, memory = self._choose(problem, options)
         known = work_seconds(problem, options, chosen)
         limit = options.time_limit_s
         return Estimate(
@@ -83,22 +85,26 @@ class Engine:
 
     def solve(self, problem: Problem, options: SolveOptions, caller: Caller) -> SolveResult:
         race, quick, queued_s = self._enter(problem, options, caller, observed=False)
-        if quick:
-            race.run_here()
-        else:
-            race.run()
+        try:
+            if quick:
+                race.run_here()
+            else:
+                race.run()
+        except BaseException:
+            race.abandon()
+            raise
         return self.finish(race, problem, queued_s)
 
     def race(self, problem: Problem, options: SolveOptions, caller: Caller) -> tuple[Race, float]:
-        """A race to be watched by events(), with the seconds it waited for its slot."""
+        """A race to be watched by events(), with the seconds it waited for its slot. It keeps the
+        slot until finish(), or its abandon()."""
         race, _, queued_s = self._enter(problem, options, caller, observed=True)
         return race, queued_s
 
     def finish(self, race: Race, problem: Problem, queued_s: float) -> SolveResult:
         """The result of a race that is over."""
         result = race.result()
-        preparing_s = float(getattr(problem, "preparing_s", 0.0))
-        times = replace(result.times, queued_s=queued_s, preparing_s=preparing_s)
+        times = replace(result.times, queued_s=queued_s)
         warnings = list(dict.fromkeys([*problem.warnings, *result.warnings]))
         return replace(result, warnings=warnings, times=times)
 
@@ -106,20 +112,22 @@ class Engine:
         self, problem: Problem, options: SolveOptions, caller: Caller, *, observed: bool
     ) -> tuple[Race, bool, float]:
         clock = make_clock(options, caller)
-        chosen = registry.choose(problem, options)
-        self._check_memory(problem, options, chosen)
-        known = work_seconds(problem, options, chosen)
-        quick = known is not None and known <= QUICK_S
+        choice, quick = None, False
+        if not registry.choice_takes_work(problem, options):
+            choice = self._choose(problem, options)
+            known = work_seconds(problem, options, choice[0])
+            quick = known is not None and known <= QUICK_S
         caller.on_cancel(self.admission.wake)
         slot = self.admission.enter(clock.deadline_s, caller.is_cancelled, quick=quick)
         try:
+            chosen, threads, _ = choice or self._choose(problem, options)
             race = Race(
                 problem,
                 chosen,
                 options,
                 clock,
                 seed=secrets.randbits(63) if options.seed is None else options.seed,
-                threads=self._threads(options, len(chosen)),
+                threads=threads,
                 observed=observed,
                 release=slot.release,
             )
@@ -129,23 +137,29 @@ class Engine:
         caller.on_cancel(race.cancel)
         return race, quick, slot.queued_s
 
-    def _threads(self, options: SolveOptions, solvers: int) -> int:
-        if options.work_limit and options.target_objective is not None:
-            return 1  # which of several threads reaches a target first is not fixed by the seed
-        return options.threads or max(1, self.threads // solvers)
-
-    def _check_memory(
-        self, problem: Problem, options: SolveOptions, chosen: Sequence[Chosen]
-    ) -> int:
-        """Memory about needed, in bytes; LIMIT_EXCEEDED beyond the server's limit."""
+    def _choose(self, problem: Problem, options: SolveOptions) -> tuple[list[Chosen], int, int]:
+        """(solvers, threads for each, memory about needed in bytes); LIMIT_EXCEEDED beyond the
+        server's limit of memory. Threads that nobody asked for are as many as fit."""
+        chosen = registry.choose(problem, options)
+        threads = self._threads(options, len(chosen))
         pool = options.pool_size * problem.size * POOL_BYTES_PER_VALUE * (1 + len(chosen))
         unread = len(chosen) * UNREAD_MAX * problem.size * value_bytes(problem)
         memory = pool + unread + sum(choice.solver.memory_bytes(problem) for choice in chosen)
+        solvers = (choice.solver for choice in chosen)
+        each = sum(s.thread_bytes(problem) for s in solvers if isinstance(s, Threaded))
+        if each and not options.threads:
+            threads = min(threads, max(1, (self._memory_bytes_max - memory) // each))
+        memory += threads * each
         if memory > self._memory_bytes_max:
             raise LimitError(
                 "optimization.memory_bytes_max", allowed=self._memory_bytes_max, given=memory
             )
-        return memory
+        return chosen, threads, memory
+
+    def _threads(self, options: SolveOptions, solvers: int) -> int:
+        if options.work_limit and options.target_objective is not None:
+            return 1  # which of several threads reaches a target first is not fixed by the seed
+        return options.threads or max(1, self.threads // solvers)
 
 
 POOL_BYTES_PER_VALUE = 16

@@ -1,12 +1,12 @@
 """Ising energies and QUBOs: one kind of problem with two alphabets."""
 
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from ketgate_native.ising import Ising
+from ketgate_native.monitor import Monitor
 from numpy.typing import NDArray
 
 from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense
@@ -19,13 +19,12 @@ class IsingProblem:
     kind = ProblemKind.ISING
     sense = Sense.MINIMIZE
     num_constraints = 0
+    wants_frontier = False
 
     def __init__(self, function: QuadraticFunction) -> None:
         self.function = function
         self.size = function.size
         self.warnings: Sequence[str] = ()
-        self.preparing_s = 0.0
-        """Time that building the kernel took."""
         self._kernel: Ising | None = None
         self._kernel_lock = threading.Lock()
 
@@ -33,16 +32,14 @@ class IsingProblem:
     def terms(self) -> int:
         return self.function.quadratic.entries
 
-    def kernel(self) -> Ising:
-        """What the native solvers take; built once, by the first that asks."""
+    def kernel(self, monitor: Monitor) -> Ising:
+        """What the native solvers take; built once, by the first that asks. Raises Stopped where
+        the monitor ends the building."""
         with self._kernel_lock:
             if self._kernel is None:
-                f = self.function
-                started = time.monotonic()
+                f, q = self.function, self.function.quadratic
                 build = Ising if f.alphabet is Alphabet.SPIN else Ising.from_qubo
-                q = f.quadratic
-                self._kernel = build(f.linear, q.row, q.column, q.value, f.offset)
-                self.preparing_s = time.monotonic() - started
+                self._kernel = build(f.linear, q.row, q.column, q.value, f.offset, monitor=monitor)
             return self._kernel
 
     def evaluate(self, values: NDArray[Any]) -> Evaluation:
@@ -54,7 +51,7 @@ class IsingProblem:
         return self.function.snap(values)
 
     def fallback(self) -> NDArray[Any]:
-        """A solution without search: each variable as its own linear coefficient likes it."""
+        """Each variable as its own linear coefficient likes it."""
         return self.function.from_binaries((self.function.linear < 0.0).astype(np.uint8))
 
     def from_spins(self, spins: NDArray[np.int8]) -> NDArray[Any]:

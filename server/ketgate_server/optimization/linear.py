@@ -23,6 +23,7 @@ class LinearProblem:
     """Minimise or maximise offset + c'x under rows, bounds and integrality."""
 
     rows_path = "linear.rows"
+    wants_frontier = False
 
     def __init__(
         self,
@@ -46,6 +47,10 @@ class LinearProblem:
         self.num_constraints = rows.count
         self.kind = ProblemKind.MIXED_INTEGER if integer.any() else ProblemKind.LINEAR
         self.warnings: Sequence[str] = ()
+
+    @property
+    def terms(self) -> int:
+        return self.rows.matrix.entries
 
     def evaluate(self, values: NDArray[Any]) -> Evaluation:
         x = np.asarray(values, dtype=np.float64)
@@ -71,3 +76,6 @@ class LinearProblem:
         x[near_lower] = self.lower[near_lower]
         x[near_upper] = self.upper[near_upper]
         return x + 0.0  # -0.0 becomes 0.0, so that equal solutions have equal bytes
+
+    def fallback(self) -> None:
+        """Rows take a search."""

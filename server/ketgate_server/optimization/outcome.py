@@ -19,6 +19,12 @@ SAME, SAME_LEAST = 1e-9, 1e-12
 """Relative and absolute: how far the objectives of two best solutions may be apart by rounding."""
 
 
+NO_CONFLICT = (
+    "no constraints are named that cannot hold together: the search for them is limited in size and "
+    "in time, and found none; a longer time_limit or a smaller problem may help"
+)
+
+
 @dataclass(frozen=True)
 class RunReport:
     """How one solver's run went. Figures in the caller's sense."""
@@ -109,9 +115,13 @@ def conclude(
             f"points were found, but they violate a constraint by {board.violation_least:g} or more; "
             "a larger feasibility_tolerance may admit them"
         )
-    proving = next(
-        (o for o in outcomes if o is not None and o.status is status and o.conflict), None
-    )
+    conflict: Sequence[Conflict] = ()
+    if status is Status.INFEASIBLE:
+        conflict = next(
+            (o.conflict for o in outcomes if o and o.status is status and o.conflict), ()
+        )
+        if not conflict:
+            warnings.append(NO_CONFLICT)
     frontiers = [
         outcome.frontier for outcome in outcomes if outcome and outcome.frontier is not None
     ]
@@ -123,7 +133,7 @@ def conclude(
         bound=sense_sign(sense) * bound if math.isfinite(bound) else None,
         solver=solver,
         runs=reports,
-        conflict=proving.conflict if proving is not None and status is Status.INFEASIBLE else (),
+        conflict=conflict,
         frontier=frontiers[0] if frontiers else None,
         warnings=list(dict.fromkeys(warnings)),
     )

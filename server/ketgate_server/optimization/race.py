@@ -1,76 +1,39 @@
 """Several solvers on one problem within one limit.
 
-Each solver runs in a thread of its own at the lowest priority (nice cannot be raised again, so
-threads are not reused; the threads a kernel starts inherit it). One that fails leaves the others
-running; one that does not stop in time is left behind, and keeps its slot until it ends.
+Each solver runs in a thread of its own at the lowest priority (threads are not reused; those that a
+kernel starts inherit it). One that fails leaves the others running; one that does not stop in time
+is left behind, and keeps its slot until it ends. The slot is held until the answer was checked too.
 """
 
-import logging
 import math
-import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.optimization.base import (
     Outcome,
     Problem,
     SolveOptions,
-    Solver,
     Status,
     StopReason,
     sense_sign,
 )
-from ketgate_server.optimization.outcome import RunReport, SolveResult, TimeSplit, conclude
+from ketgate_server.optimization.clock import OVERSHOOT_S, Clock
+from ketgate_server.optimization.outcome import SolveResult, TimeSplit, conclude
+from ketgate_server.optimization.run import Chosen, Run
 from ketgate_server.optimization.scoreboard import Goal, Improvement, Scoreboard
 from ketgate_server.optimization.task import RunTask
 
-NICE_LOWEST = 19
-OVERSHOOT_S = 0.05
-OVERSHOOT_SHARE = 0.05
-"""A limit is kept within the greater of the two, verification and the answer included."""
 PROGRESS_INTERVAL_S = 0.2
+CHECK_S_PER_TERM = 3e-8
+"""About what evaluating a solution costs for each variable and coefficient."""
 INITIAL = "initial"
 """Stands in the place of a solver's name for a solution that came with the request."""
 FALLBACK = "fallback"
 """And for one that took no search, where nothing else was found."""
-
-log = logging.getLogger("ketgate.optimization")
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A solver that is to run, with every parameter filled in."""
-
-    solver: Solver
-    parameters: Mapping[str, Any]
-    version: str = ""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """When a solve began and when it must be over; time.monotonic() seconds."""
-
-    arrival_s: float
-    deadline_s: float
-    deadline_reason: StopReason
-    """TIME_LIMIT or DEADLINE, whichever comes first."""
-
-    @property
-    def limit_s(self) -> float:
-        return self.deadline_s - self.arrival_s
-
-    @property
-    def overshoot_s(self) -> float:
-        return max(OVERSHOOT_S, OVERSHOOT_SHARE * self.limit_s)
-
-    @property
-    def remaining_s(self) -> float:
-        return self.deadline_s - time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -84,25 +47,8 @@ class Progress:
     work: int
 
 
-@dataclass
-class Run:
-    """One solver's place in the race."""
-
-    chosen: Chosen
-    task: RunTask
-    outcome: Outcome | None = None
-    failure: str = ""
-    error: Exception | None = None
-    seconds: float = 0.0
-    ended: bool = False
-    late: bool = False
-    """It went on beyond the time limit."""
-    thread: threading.Thread | None = None
-    started_s: float = field(default_factory=time.monotonic)
-
-
 class Race:
-    """Runs once: run(), run_here() or events() to its end, and then result()."""
+    """Runs once: run(), run_here() or events() to its end, and then result(); or abandon()."""
 
     def __init__(
         self,
@@ -117,7 +63,7 @@ class Race:
         release: Callable[[], None],
     ) -> None:
         """threads: for each solver. observed: events() will be read. release: gives the slot back,
-        when all ended."""
+        when all ended and the answer was checked."""
         self.problem = problem
         self.options = options
         self.clock = clock
@@ -129,28 +75,24 @@ class Race:
         """Then no run cuts another short: who ends first is not fixed by the seed."""
         target = options.target_objective
         score = None if target is None else sense_sign(problem.sense) * target
-        goal = Goal(
-            score,
-            options.gap_relative,
-            options.gap_absolute,
-            single=not getattr(problem, "wants_frontier", False),
+        self._goal = Goal(
+            score, options.gap_relative, options.gap_absolute, single=not problem.wants_frontier
         )
         self.board = Scoreboard(
             problem,
-            goal,
+            self._goal,
             arrival_s=clock.arrival_s,
             tolerance=options.feasibility_tolerance,
             on_goal=_weakly(self._goal_reached),
         )
-        self._goal = goal
         self._stopped_for: StopReason | None = None
         self._stopped_s = math.inf
         self._running = len(chosen)
+        self._answered = False
         self._solve_started_s = time.monotonic()
         self._runs = [self._prepare(index, choice, score) for index, choice in enumerate(chosen)]
 
     def _prepare(self, index: int, choice: Chosen, target: float | None) -> Run:
-        reserve_s = self._reserve_s()
         task = RunTask(
             self.board,
             index,
@@ -160,15 +102,15 @@ class Race:
             seed=self.seed,
             threads=self.threads,
             target=target,
-            deadline_s=self.clock.deadline_s - reserve_s,
+            deadline_s=self.clock.deadline_s - self._reserve_s(),
             deadline_reason=self.clock.deadline_reason,
             observed=self._observed or self._running > 1,
         )
-        return Run(choice, task)
+        return Run(choice, self.problem, task, self.board)
 
     def _reserve_s(self) -> float:
         """Time kept back to check what was found; measured, where it matters."""
-        terms = self.problem.size + int(getattr(self.problem, "terms", 0))
+        terms = self.problem.size + self.problem.terms
         seconds = terms * CHECK_S_PER_TERM * (1 + self.options.pool_size)
         return min(seconds, 0.2 * max(0.0, self.clock.remaining_s))
 
@@ -183,7 +125,7 @@ class Race:
         """Solve in the calling thread, at its priority: for what takes a few milliseconds."""
         self._check_initial()
         for run in self._runs:
-            self._run(run, lower=False)
+            self._perform(run, lower=False)
 
     def events(self) -> Iterator[Improvement | Progress]:
         """Improvements as they are found, and a sign of life where there are none. Ends when the
@@ -208,20 +150,32 @@ class Race:
                 told_s = time.monotonic()
 
     def cancel(self) -> None:
-        """The caller went away, or the server is stopping."""
+        """The caller wants what there is, or the server is stopping."""
         self._stop(StopReason.CANCELLED)
+
+    def abandon(self) -> None:
+        """The caller went away: nobody will ask for the result. Harmless after it."""
+        self.cancel()
+        self._answer_is_done()
 
     def result(self) -> SolveResult:
         """What was found; raises when every solver failed and nothing was: what one of them says
         of the request, MemoryError, or INTERNAL."""
         solving_s = time.monotonic() - self._solve_started_s
-        self._give_up_late_runs()
-        if all(run.failure for run in self._runs) and self.board.best is None:
-            raise self._fault()
-        result = self._conclude()
-        if result.status is Status.NO_SOLUTION and self._offer_fallback():
+        try:
+            self._give_up_late_runs()
+            if all(run.failure for run in self._runs) and self.board.best is None:
+                raise self._fault()
             result = self._conclude()
-        times = TimeSplit(solving_s=solving_s, verifying_s=self.board.verifying_s)
+            if result.status is Status.NO_SOLUTION and self._offer_fallback():
+                result = self._conclude()
+        finally:
+            self._answer_is_done()
+        times = TimeSplit(
+            preparing_s=max((run.preparing_s for run in self._runs), default=0.0),
+            solving_s=solving_s,
+            verifying_s=self.board.verifying_s,
+        )
         return result.with_run(seed=self.seed, threads=self.threads, times=times)
 
     def _fault(self) -> Exception:
@@ -237,7 +191,7 @@ class Race:
         return conclude(
             self.board,
             self._goal,
-            [self._report(*pair) for pair in zip(self._runs, outcomes, strict=True)],
+            [run.report(outcome) for run, outcome in zip(self._runs, outcomes, strict=True)],
             outcomes,
             pool_size=self.options.pool_size,
             stopped_for=self._stopped_for,
@@ -248,19 +202,17 @@ class Race:
     def _start(self) -> None:
         self._check_initial()
         for run in self._runs:
-            run.thread = threading.Thread(
-                target=self._run,
+            thread = threading.Thread(
+                target=self._perform,
                 args=(run,),
                 kwargs={"lower": True},
                 name=f"solver-{run.chosen.solver.name}",
                 daemon=True,
             )
-        for run in self._runs:
-            assert run.thread is not None
             try:
-                run.thread.start()
+                thread.start()
             except RuntimeError as error:  # the system has no more threads
-                self._failed(run, error)
+                run.fail(error)
                 self._ended(run)
 
     def _check_initial(self) -> None:
@@ -273,58 +225,35 @@ class Race:
 
     def _offer_fallback(self) -> bool:
         """Where any values will do, a limit too short for any search still gets an answer."""
-        fallback = getattr(self.problem, "fallback", None)
+        fallback = self.problem.fallback()
         if fallback is None:
             return False
-        self.board.submit(-1, fallback(), FALLBACK)
+        self.board.submit(-1, fallback, FALLBACK)
         return True
 
-    def _run(self, run: Run, *, lower: bool) -> None:
-        run.started_s = time.monotonic()
+    def _perform(self, run: Run, *, lower: bool) -> None:
         try:
-            if lower:
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE_LOWEST)
-            outcome = run.chosen.solver.solve(self.problem, run.task)
-            # First of all: once told to stop, the race waits 50 ms at most, and at the lowest
-            # priority this thread may be kept waiting for longer than that.
-            run.outcome = outcome
-            if outcome.status in PROVEN and not self._fixed_work:
-                at_goal = outcome.stop_reason in (StopReason.GAP, StopReason.TARGET)
-                self._stop(outcome.stop_reason if at_goal else StopReason.COMPLETED)
-            if outcome.solutions:
-                self.board.submit(
-                    run.task.index, outcome.solutions[0], run.chosen.solver.name, outcome.work
-                )
-            if outcome.bound is not None:
-                self.board.submit_bound(run.task.index, outcome.bound)
-        except Exception as error:
-            self._failed(run, error)
+            run.perform(lower=lower, on_proof=self._proven)
         finally:
-            run.seconds = time.monotonic() - run.started_s
-            try:
-                run.task.close(drain=run.outcome is None)
-            except Exception as error:  # reading what is left needs memory too
-                self._failed(run, error)
-            finally:
-                self._ended(run)
+            self._ended(run)
 
-    def _failed(self, run: Run, error: Exception) -> None:
-        run.error = error
-        match error:
-            case KetgateError():
-                run.failure = error.message
-            case MemoryError():
-                run.failure = "out of memory"
-            case _:
-                run.failure = type(error).__name__
-        log.error("%s failed", run.chosen.solver.name, exc_info=error)
+    def _proven(self, outcome: Outcome) -> None:
+        at_goal = outcome.stop_reason in (StopReason.GAP, StopReason.TARGET)
+        self._goal_reached(outcome.stop_reason if at_goal else StopReason.COMPLETED)
 
     def _ended(self, run: Run) -> None:
         with self.board.changed:
             run.ended = True
             self._running -= 1
-            last = self._running == 0
+            last = self._running == 0 and self._answered
             self.board.changed.notify_all()
+        if last:
+            self._release()
+
+    def _answer_is_done(self) -> None:
+        with self.board.changed:
+            last = self._running == 0 and not self._answered
+            self._answered = True
         if last:
             self._release()
 
@@ -356,11 +285,7 @@ class Race:
         if late and self._stopped_for is None:
             self._stopped_for = self.clock.deadline_reason
         for run in late:
-            run.late = self.clock.remaining_s <= 0.0
-            run.task.stop(self.clock.deadline_reason)
-            run.task.close()
-            run.seconds = time.monotonic() - run.started_s
-            log.warning("%s did not stop in time", run.chosen.solver.name)
+            run.give_up(self.clock.deadline_reason, late=self.clock.remaining_s <= 0.0)
 
     def _progress(self) -> Progress:
         best = self.board.best
@@ -369,39 +294,6 @@ class Race:
             self.board.bound,
             None if best is None else best.objective,
             sum(run.task.work for run in self._runs),
-        )
-
-    def _report(self, run: Run, outcome: Outcome | None) -> RunReport:
-        index = run.task.index
-        best = self.board.best_by_run.get(index)
-        if outcome is not None:
-            status, reason, work, bound = (
-                outcome.status,
-                outcome.stop_reason,
-                outcome.work,
-                outcome.bound,
-            )
-        else:
-            status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
-            reason = run.task.stop_reason
-            work = run.task.work
-            bound = self.board.bounds_by_run.get(index)
-        failure = run.failure
-        if not failure and outcome is None and run.late:
-            failure = "did not stop in time"
-        return RunReport(
-            solver=run.chosen.solver.name,
-            version=run.chosen.version,
-            status=status,
-            stop_reason=reason,
-            objective=None if best is None else best.objective,
-            bound=None
-            if bound is None or not math.isfinite(bound)
-            else self.board.to_caller(bound),
-            work=work,
-            work_unit=run.chosen.solver.work_unit,
-            seconds=run.seconds,
-            failure=failure,
         )
 
 
@@ -416,8 +308,3 @@ def _weakly(method: Callable[[StopReason], None]) -> Callable[[StopReason], None
             found(reason)
 
     return call
-
-
-PROVEN = frozenset({Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED})
-CHECK_S_PER_TERM = 3e-8
-"""About what evaluating a solution costs for each variable and coefficient."""

@@ -18,7 +18,7 @@ from ketgate_server.optimization.base import (
 )
 from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.ising import IsingProblem
-from ketgate_server.optimization.race import Chosen
+from ketgate_server.optimization.run import Chosen
 from ketgate_server.parts import PARTS, part_version
 
 PATH = "spec.solvers"
@@ -73,6 +73,16 @@ def choose(problem: Problem, options: SolveOptions) -> list[Chosen]:
             "no solver takes this problem: " + "; ".join(_why_not(problem, name) for name in names),
         )
     return picked
+
+
+def choice_takes_work(problem: Problem, options: SolveOptions) -> bool:
+    """Whether choose() looks for an order of elimination, which may take a tenth of a second."""
+    from ketgate_server.optimization.solvers.elimination import ordering_takes_work
+
+    if not isinstance(problem, IsingProblem) or problem.size <= EXHAUSTIVE_DEFAULT_MAX:
+        return False
+    asked = not options.solvers or any(name == "elimination" for name, _ in options.solvers)
+    return asked and ordering_takes_work(problem)
 
 
 def default_names(problem: Problem, options: SolveOptions) -> list[str]:

@@ -23,6 +23,8 @@ EVENTS_BYTES_MAX = 16 << 20
 VALUE_BYTES_MAX = 8
 CLAIM_SLACK = 1e-6
 """Relative: a solution better than a claimed bound by more than this refutes the claim."""
+TOLD_GAIN = 1e-9
+"""Relative: an incumbent that gains less on the last one told is kept, but not told."""
 TARGET_SLACK = 1e-12
 """Relative rounding between a kernel's sum and ours that still counts as having reached a
 target."""
@@ -108,6 +110,7 @@ class Scoreboard:
         self._lock = threading.Lock()
         self.changed = threading.Condition(self._lock)
         self.best: Verified | None = None
+        self._told_score = math.inf
         self.best_by_run: dict[int, Verified] = {}
         self.bounds_by_run: dict[int, float] = {}
         self.violation_least = math.inf
@@ -156,8 +159,10 @@ class Scoreboard:
             if self.best is not None and found.score >= self.best.score:
                 return
             self.best = found
-            elapsed = time.monotonic() - self._arrival_s
-            self.improvements.append(Improvement(elapsed, found, self.bound, work))
+            if self._told_score - found.score > TOLD_GAIN * abs(found.score):
+                self._told_score = found.score
+                elapsed = time.monotonic() - self._arrival_s
+                self.improvements.append(Improvement(elapsed, found, self.bound, work))
             reached = self._goal.reached(found.score, self.bound)
             self.changed.notify_all()
         if reached is not None:

@@ -76,8 +76,8 @@ class OptimizationServicer:
                     sent = event.solution
                     found = convert_result.write_incumbent(event, problem, sign)
                     yield _spelled(request, pb.SolveStreamResponse(incumbent=found))
-        except GeneratorExit:
-            race.cancel()
+        except BaseException:  # GeneratorExit: the caller went away
+            race.abandon()
             raise
         result = self._engine.finish(race, problem, queued_s)
         result = replace(result, times=replace(result.times, checking_s=checking_s))

@@ -61,10 +61,13 @@ class RunTask:
         self._reader: threading.Thread | None = None
         self._closed = False
         self._work = 0
+        self.prepared_s = -math.inf
+        """time.monotonic() at which set-up was over; -inf until the solver says so."""
 
     def open_monitor(
         self, solution_bytes: int, decode: Callable[[bytes], NDArray[Any]], *, report: bool = True
     ) -> Monitor:
+        self.prepared()
         limited = {
             "target": self.target,
             "gap_relative": self.gap_relative,
@@ -75,9 +78,23 @@ class RunTask:
             time_limit_s=max(0.0, self.remaining_s),
             **(limited if report else {}),  # type: ignore[arg-type]
         )
+        self._watch(monitor, decode if report else None)
+        return monitor
+
+    def open_setup_monitor(self) -> Monitor:
+        monitor = Monitor(1, time_limit_s=max(0.0, self.remaining_s))
+        self._watch(monitor, None)
+        return monitor
+
+    def prepared(self) -> None:
+        if self.prepared_s == -math.inf:
+            self.prepared_s = time.monotonic()
+
+    def _watch(self, monitor: Monitor, decode: Callable[[bytes], NDArray[Any]] | None) -> None:
+        """Cancel it with the run, and read it in the place of the one before."""
         with self._changed:
             previous, self._monitor = self._monitor, monitor
-            previous_decode, self._decode = self._decode, decode if report else None
+            previous_decode, self._decode = self._decode, decode
             if self._stopped_for is not None:
                 monitor.cancel()
             if self._observed and self._reader is None:
@@ -90,7 +107,6 @@ class RunTask:
             previous.finish()
             if self._observed:
                 self._drain(previous, previous_decode)
-        return monitor
 
     def offer(self, values: NDArray[Any], *, work: int = 0) -> None:
         self._work = max(self._work, work)

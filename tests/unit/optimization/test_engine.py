@@ -9,13 +9,15 @@ import pytest
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
 from ketgate_server.errors import KetgateError, LimitError, Reason
-from ketgate_server.limits import LIMITS
+from ketgate_server.limits import LIMITS, Limit
 from ketgate_server.optimization import registry
-from ketgate_server.optimization.base import Estimating, StopReason
-from ketgate_server.optimization.engine import MARGIN_S, QUICK_S, Caller, make_clock
+from ketgate_server.optimization.base import Estimating, SolveOptions, StopReason
+from ketgate_server.optimization.convert import read_spec
+from ketgate_server.optimization.engine import MARGIN_S, QUICK_S, Caller, Engine, make_clock
 from ketgate_server.optimization.service import OptimizationServicer
+from ketgate_server.optimization.solvers import elimination
 
-from ...specs import LocalCall, ising, random_couplings, tensor
+from ...specs import LocalCall, ising, qubo, random_couplings, tensor
 
 SERVICER = OptimizationServicer(LIMITS, 2)
 
@@ -27,8 +29,6 @@ def caller(remaining_s: float) -> Caller:
 def clock_of(limit_s: float, remaining_s: float) -> tuple[float, StopReason]:
     spec = ising(np.zeros((2, 2)))
     spec.time_limit.FromNanoseconds(int(limit_s * 1e9))
-    from ketgate_server.optimization.convert import read_spec
-
     _, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
     clock = make_clock(options, caller(remaining_s))
     return clock.limit_s, clock.deadline_reason
@@ -191,3 +191,77 @@ def test_a_repair_that_would_overrun_the_limit_is_not_begun() -> None:
     with pytest.raises(KetgateError) as refusal:
         SERVICER.solve(LocalCall(), pb.SolveRequest(spec=spec))
     assert refusal.value.reason in (Reason.FIELD_INVALID, Reason.DEADLINE_EXCEEDED)
+
+
+def limited(**values: int) -> dict[str, Limit]:
+    """The limits of a server, some of them of the test's own; _ for the dot."""
+    changed = {
+        f"optimization.{name}": replace(LIMITS[f"optimization.{name}"], value=value)
+        for name, value in values.items()
+    }
+    return {**LIMITS, **changed}
+
+
+def test_an_order_of_elimination_is_sought_in_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes up to a tenth of a second of Python, which nothing bounded before admission."""
+    spec = ising(random_couplings(60, 0.5, 1))
+    problem, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    sought: list[int] = []
+    engine = Engine(LIMITS, 2)
+
+    def watched(problem: object) -> tuple[elimination.Order, str]:
+        sought.append(engine.admission.running)
+        return elimination.Order(), "watched"
+
+    monkeypatch.setattr(elimination, "_find_order", watched)
+    race, _ = engine.race(problem, options, caller(60.0))
+    race.abandon()
+    assert sought == [1]
+
+
+def test_an_order_that_takes_long_is_not_sought_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ising(np.diag(np.ones(49), 1))
+    for work, narrow in ((49, True), (40, False)):
+        monkeypatch.setattr(elimination, "ORDER_WORK_MAX", work)
+        problem, _ = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+        why = registry.solvers()["elimination"].unsuitable(problem)
+        assert (why is None) == narrow
+        assert narrow or "too long" in str(why)
+
+
+def test_each_thread_takes_memory() -> None:
+    spec = pb.SolveSpec()
+    spec.ising.num_spins = 100_000
+    spec.solvers.add(name="annealing")
+    problem, _ = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    named = [("annealing", {})]
+    known = {
+        threads: Engine(LIMITS, 8)
+        .estimate(problem, SolveOptions(solvers=named, threads=threads))
+        .memory_bytes
+        for threads in (1, 2, 8)
+    }
+    each = known[2] - known[1]
+    assert each > 100 * problem.size
+    assert known[8] == known[1] + 7 * each
+    small = Engine(limited(memory_bytes_max=known[1] + 2 * each + 1), 8)
+    with pytest.raises(LimitError):
+        small.estimate(problem, SolveOptions(solvers=named, threads=8))
+    race, _ = small.race(problem, SolveOptions(solvers=named, work_limit=1), caller(60.0))
+    race.run()
+    assert race.result().threads == 3  # as many as fit, where nobody asked for more
+
+
+@pytest.mark.parametrize("name", ["local-search", "annealing", "parallel-tempering", "tabu"])
+def test_a_limit_that_ends_set_up_still_has_an_answer(name: str) -> None:
+    spec = qubo(np.diag([1.0] * 9, 1), np.arange(10.0) - 4.0)
+    spec.solvers.add(name=name)
+    problem, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    race, _ = Engine(LIMITS, 2).race(problem, options, caller(60.0))
+    race.cancel()
+    race.run()
+    result = race.result()
+    assert result.stop_reason is StopReason.CANCELLED
+    assert result.solutions[0].solver == "fallback"
+    assert result.solutions[0].values.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert result.runs[0].failure == ""

@@ -21,10 +21,12 @@ from ketgate_server.optimization.base import (
     StopReason,
     Task,
 )
+from ketgate_server.optimization.clock import Clock
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
-from ketgate_server.optimization.race import Chosen, Clock, Race
+from ketgate_server.optimization.race import Race
+from ketgate_server.optimization.run import Chosen
 from ketgate_server.optimization.scoreboard import Improvement
 from ketgate_server.optimization.tensors import Sparse
 
@@ -127,7 +129,7 @@ def test_one_that_fails_leaves_the_others_running() -> None:
 
 def test_when_all_fail_it_is_our_fault() -> None:
     running = race(problem_of(-1.0), fails, fails)
-    running.problem.fallback = None  # type: ignore[attr-defined]
+    running.problem.fallback = lambda: None  # type: ignore[method-assign]
     running.run()
     with pytest.raises(KetgateError) as fault:
         running.result()
@@ -299,7 +301,7 @@ def test_what_was_told_on_the_way_is_in_the_answer(at_the_end: Behaviour) -> Non
         return at_the_end(problem, task)
 
     problem = problem_of(-1.0, 1.0)
-    problem.fallback = None  # type: ignore[assignment, method-assign]
+    problem.fallback = lambda: None  # type: ignore[method-assign]
     assert run(problem, offers).objective == -1.0
 
 
@@ -356,7 +358,68 @@ def test_the_slot_is_given_back_whatever_breaks(monkeypatch: pytest.MonkeyPatch)
 
     running = race(problem, closes_badly, released=lambda: released.append("close"))
     running.run()
+    running.abandon()
     assert released == ["no thread", "initial", "close"]
+
+
+def test_the_slot_is_held_until_the_answer_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checking a large pool is heavy work too: it once ran beside the slots."""
+    released: list[str] = []
+    held_while_checking: list[bool] = []
+    problem = problem_of(-1.0, -2.0)
+    running = race(
+        problem, finds([1, 1], [1, 0]), released=lambda: released.append("x"), pool_size=2
+    )
+    running.run()
+    evaluate = problem.evaluate
+
+    def watched(values: Any) -> Any:
+        held_while_checking.append(not released)
+        return evaluate(values)
+
+    monkeypatch.setattr(problem, "evaluate", watched)
+    running.result()
+    assert held_while_checking == [True]  # the first was checked when the run ended
+    assert released == ["x"]
+    running.result()
+    running.abandon()
+    assert released == ["x"]
+
+
+def test_nobody_waits_for_an_abandoned_race() -> None:
+    released = threading.Event()
+    running = race(problem_of(-1.0), waits_for_the_end, released=released.set)
+    running.abandon()
+    running.run()
+    assert released.wait(20.0)
+
+
+def test_set_up_lasts_until_a_monitor_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opens(problem: Problem, task: Task) -> Outcome:
+        assert not task.open_setup_monitor().should_stop
+        POLL.wait(0.02)
+        task.open_monitor(1, lambda found: np.frombuffer(found, dtype=np.uint8))
+        POLL.wait(0.02)
+        return finds([1])(problem, task)
+
+    times = run(problem_of(-1.0), opens, finds([0])).times
+    assert 0.02 <= times.preparing_s <= times.solving_s - 0.02
+
+
+def test_gains_of_nothing_are_kept_but_not_told() -> None:
+    """Incumbents that differ in the last bits once filled a stream; together they may still count."""
+
+    def creeps(problem: Problem, task: Task) -> Outcome:
+        for k in range(9):
+            point = np.array([1, *(int(k >> bit & 1) for bit in range(4))], dtype=np.uint8)
+            task.offer(point)
+        return finds()(problem, task)
+
+    step = 4e-10
+    running = race(problem_of(-1.0, -step, -2 * step, -4 * step, -8 * step), creeps, observed=True)
+    told = [e.solution.objective for e in running.events() if isinstance(e, Improvement)]
+    assert told == [-1.0 - k * step for k in (0, 3, 6)]
+    assert running.result().objective == -1.0 - 8 * step
 
 
 def test_signs_of_life_keep_their_distance() -> None:
@@ -375,3 +438,12 @@ def test_signs_of_life_keep_their_distance() -> None:
 def test_what_waits_for_a_slow_reader_is_bounded_in_bytes() -> None:
     wide = problem_of(*np.zeros(1_000_000))
     assert race(wide, finds()).board.improvements.maxlen == 2
+
+
+def test_an_infeasible_answer_without_a_conflict_says_so() -> None:
+    named = finds(status=Status.INFEASIBLE, conflict=[Conflict("x", "", "")])
+    problem = problem_of(-1.0)
+    assert not run(problem, named).warnings
+    unnamed = run(problem, finds(status=Status.INFEASIBLE))
+    assert unnamed.status is Status.INFEASIBLE
+    assert any("no constraints are named" in warning for warning in unnamed.warnings)

@@ -253,6 +253,14 @@ class PortfolioProblem:
         return isinstance(self.objective, EfficientFrontier)
 
     @property
+    def terms(self) -> int:
+        """None that would be summed one by one: a matrix times a vector costs next to nothing."""
+        return 0
+
+    def fallback(self) -> None:
+        """Weights that keep all constraints take a search."""
+
+    @property
     def sense(self) -> Sense:
         maximised = isinstance(self.objective, (Utility, MaximumSharpe))
         return Sense.MAXIMIZE if maximised else Sense.MINIMIZE

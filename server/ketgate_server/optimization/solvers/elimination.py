@@ -31,6 +31,10 @@ COUPLED_MAX = 5_000
 """Variables with couplings; each costs some 50 us of Python."""
 COUPLINGS_MAX = 20_000
 TABLE_BYTES_MAX = 256 << 20
+ORDER_WORK_MAX = 500_000
+"""Pairs of neighbours joined while the order is sought; some 0.3 us each."""
+ORDER_QUICK = 300
+"""Couplings up to which the order takes a few milliseconds."""
 DRIFT = 2.0**-40
 """Relative to the sum of all magnitudes: more than the rounding of any path of sums."""
 
@@ -92,6 +96,7 @@ class Elimination:
         work = problem.size - len(order.variables)
         steps: list[_Step] = []
         tables = _Tables(f, order.variables)
+        task.prepared()
         for variable in order.variables:
             if task.should_stop or (task.work_limit and work >= task.work_limit):
                 reason = task.stop_reason if task.should_stop else StopReason.WORK_LIMIT
@@ -104,6 +109,12 @@ class Elimination:
         slack = 0.0 if f.exact else DRIFT * f.magnitude
         bound = problem.evaluate(values).objective - slack
         return Outcome(Status.OPTIMAL, StopReason.COMPLETED, [values], bound=bound, work=work)
+
+
+def ordering_takes_work(problem: IsingProblem) -> bool:
+    """Whether order_of, asked now, would take more than a few milliseconds."""
+    known = "_elimination_order" in problem.__dict__
+    return not known and ORDER_QUICK < problem.terms <= problem.size + COUPLINGS_MAX
 
 
 def order_of(problem: IsingProblem) -> tuple[Order, str | None]:
@@ -128,7 +139,7 @@ def _find_order(problem: IsingProblem) -> tuple[Order, str | None]:
     for i, j in zip(row.tolist(), column.tolist(), strict=True):
         neighbours[i].add(j)
         neighbours[j].add(i)
-    order = Order()
+    order, work = Order(), 0
     heap = [(len(around), v) for v, around in neighbours.items()]
     heapq.heapify(heap)
     while heap:
@@ -140,6 +151,9 @@ def _find_order(problem: IsingProblem) -> tuple[Order, str | None]:
                 Order(),
                 f"its couplings are not narrow: more than {WIDTH_MAX} neighbours at once",
             )
+        work += degree * degree
+        if work > ORDER_WORK_MAX:
+            return Order(), "an order of elimination would take too long to find"
         _take_out(v, neighbours, heap)
         order.variables.append(v)
         order.width = max(order.width, degree)

@@ -77,10 +77,7 @@ class Highs:
         return None if isinstance(problem, LinearProblem) else "it takes linear programs"
 
     def memory_bytes(self, problem: Problem) -> int:
-        if isinstance(problem, LinearProblem):
-            nonzeros = problem.rows.matrix.entries
-        else:
-            nonzeros = 5 * int(getattr(problem, "terms", 0))
+        nonzeros = (1 if isinstance(problem, LinearProblem) else 5) * problem.terms
         return 256 * nonzeros + 1024 * (problem.size + problem.num_constraints) + (16 << 20)
 
     def work_seconds(self, problem: Problem, options: SolveOptions) -> float | None:  # noqa: ARG002

@@ -6,7 +6,7 @@ import numpy as np
 from ketgate_native import ising
 from numpy.typing import NDArray
 
-from ketgate_server.optimization.base import Outcome, Problem, StopReason, Task
+from ketgate_server.optimization.base import Outcome, StopReason, Task
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.solvers.blocks import (
     SamplePool,
@@ -35,10 +35,7 @@ class LocalSearch(IsingSolver):
     description = "Annealing and tabu in blocks of growing length, mixed by structure; the default."
     work_unit = "moves"
 
-    def solve(self, problem: Problem, task: Task) -> Outcome:
-        assert isinstance(problem, IsingProblem)
-        kernel = problem.kernel()
-
+    def search(self, problem: IsingProblem, kernel: ising.Ising, task: Task) -> Outcome:
         def decode(found: bytes) -> NDArray[Any]:
             return problem.from_spins(np.frombuffer(found, dtype=np.int8))
 

@@ -1,20 +1,22 @@
 """Tabu search of Ising energies: independent trajectories, again and again with growing length."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ketgate_native import ising
-from ketgate_native.monitor import Monitor
 
-from ketgate_server.optimization.base import Outcome, ParameterSpec, Problem, Task
-from ketgate_server.optimization.ising import IsingProblem
-from ketgate_server.optimization.solvers.blocks import initial_spins, lengths, run_blocks
-from ketgate_server.optimization.solvers.ising_solver import RUNS, IsingSolver
+from ketgate_server.optimization.base import ParameterSpec
+from ketgate_server.optimization.solvers.ising_solver import (
+    RUNS,
+    BlockSolver,
+)
 
 
-class Tabu(IsingSolver):
+class Tabu(BlockSolver):
     name = "tabu"
     description = "One-flip tabu search with perturbation; strong on dense QUBOs."
     work_unit = "iterations"
+    longest = "iterations"
     parameters: Sequence[ParameterSpec] = (
         ParameterSpec(
             "iterations", "Flips of the longest block of a trajectory.", 1 << 20, 1, 1 << 40
@@ -26,23 +28,13 @@ class Tabu(IsingSolver):
         RUNS,
     )
 
-    def solve(self, problem: Problem, task: Task) -> Outcome:
-        assert isinstance(problem, IsingProblem)
-        kernel = problem.kernel()
-        initial = initial_spins(problem, task)
-        p = task.parameters
-
-        def block(length: int, seed: int, monitor: Monitor) -> ising.Samples:
-            return ising.tabu(
-                kernel,
-                iterations=length,
-                restarts=p["restarts"],
-                seed=seed,
-                tenure=p["tenure"] or None,
-                initial=initial,
-                threads=task.threads,
-                pool=task.pool_size,
-                monitor=monitor,
-            )
-
-        return run_blocks(problem, task, lengths(p["iterations"], p["runs"]), block)
+    def run_block(
+        self, kernel: ising.Ising, length: int, parameters: Mapping[str, Any], **common: Any
+    ) -> ising.Samples:
+        return ising.tabu(
+            kernel,
+            iterations=length,
+            restarts=parameters["restarts"],
+            tenure=parameters["tenure"] or None,
+            **common,
+        )
