@@ -45,7 +45,7 @@ Index(
 counters = Table(
     "counters",
     metadata,
-    Column("name", String(63), nullable=False),
+    Column("name", String(100), nullable=False),
     Column("value", BigInteger, nullable=False),
     PrimaryKeyConstraint("name", name="counters_pk"),
 )
@@ -89,10 +89,12 @@ jobs = Table(
     Column("start_time_us", BigInteger),
     Column("end_time_us", BigInteger),
     Column("update_time_us", BigInteger, nullable=False),
-    Column("wake_time_us", BigInteger),  # while QUEUED: not before; NULL: ready
+    Column("not_before_us", BigInteger),  # as the caller asked
+    Column("wake_time_us", BigInteger),  # while QUEUED: not before, by the caller or back-off; NULL: ready
     Column("deadline_us", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("faults", Integer, nullable=False),  # attempts that a provider or a server failed
     Column("losses", Integer, nullable=False),  # attempts in a row whose worker died
     Column("fence", BigInteger, nullable=False),  # of the attempt that may change it; 0: none
     Column("worker", String(200), nullable=False),
