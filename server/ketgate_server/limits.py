@@ -18,9 +18,11 @@ LIMITS: dict[str, Limit] = {
         64 * MIB, "bytes", "Largest request message; larger arrays are to be uploaded."
     ),
     "rpc.calls_max": Limit(
-        256, "count", "Calls in progress at once, long polls and streams included."
+        256, "count", "Calls in progress at once, streams included; waits and watches have their own."
     ),
-    "rpc.streams_max": Limit(128, "count", "Streams in progress at once."),
+    "rpc.streams_max": Limit(128, "count", "Streams in progress at once, watches left out."),
+    "rpc.waits_max": Limit(1_024, "count", "Long polls in progress at once."),
+    "rpc.watches_max": Limit(1_200, "count", "Watches in progress at once."),
     "rpc.health_calls_max": Limit(
         64, "count", "Health checks and watches in progress at once; they need no token."
     ),

@@ -1,7 +1,7 @@
 """How much runs at once. Over a limit a call is refused at once; it never waits for a thread.
 
-A lane is a number of calls with as many threads. Streams, unary calls and health checks have one
-each, so that none takes another's threads.
+A lane is a number of calls with as many threads. Unary calls, streams, long polls, watches and
+health checks have one each, so that none takes another's threads.
 """
 
 import threading
@@ -13,6 +13,9 @@ from ketgate_server.rpc.pool import CallPool
 REFUSING_THREADS = 8
 """Threads beyond a lane's capacity: they live to say no."""
 
+SMALL_STACK_BYTES = 1 << 20
+"""For threads that mostly wait, of which there may be thousands."""
+
 RETRY_AFTER_S = 0.25
 SMALL_REQUEST_BYTES = 64 * 1024
 """Requests below this are not counted: as many as there are lanes for are small together."""
@@ -21,13 +24,14 @@ SMALL_REQUEST_BYTES = 64 * 1024
 class Lane:
     """Calls of one kind."""
 
-    def __init__(self, name: str, capacity: int, limit: str) -> None:
+    def __init__(self, name: str, capacity: int, limit: str, *, small_stacks: bool = False) -> None:
         self.name = name
         self.capacity = capacity
         self._limit = limit
         # Taking from and adding to a deque is atomic, and cheaper than a lock around a counter.
         self._free = deque((None,) * capacity)
-        self.pool = CallPool(capacity + REFUSING_THREADS, f"rpc-{name}")
+        stack_bytes = SMALL_STACK_BYTES if small_stacks else 0
+        self.pool = CallPool(capacity + REFUSING_THREADS, f"rpc-{name}", stack_bytes=stack_bytes)
 
     @property
     def count(self) -> int:

@@ -43,8 +43,11 @@ class Call(Protocol):
         """Send a trailer with the status."""
 
 
-UnaryFunction = Callable[[Call, Any], Message]
-StreamFunction = Callable[[Call, Any], Iterator[Message]]
+Answer = Message | bytes
+"""A message, or the bytes of one: what is kept as bytes need not be parsed to be sent."""
+
+UnaryFunction = Callable[[Call, Any], Answer]
+StreamFunction = Callable[[Call, Any], Iterator[Answer]]
 Handler = Callable[[Call, Iterator[bytes]], Iterator[bytes]]
 """The seam between edge and services."""
 
@@ -58,6 +61,11 @@ class Method:
     """A caller needs this role, or ``admin``; empty: any valid token."""
     unary: UnaryFunction | None = None
     stream: StreamFunction | None = None
+    lane: str = ""
+    """Whose threads it takes: "unary", "stream", "wait" (long polls), "watch"; empty: unary or
+    stream, as it is."""
+    mutates: bool = False
+    """It changes something, so that its refusals belong into the audit."""
 
 
 @dataclass(frozen=True)

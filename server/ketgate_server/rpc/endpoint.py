@@ -19,6 +19,10 @@ class Endpoint:
     """Reads its requests itself, any number of them."""
     role: str | None = None
     """None: no token is needed."""
+    lane: str = ""
+    """As in Method."""
+    mutates: bool = False
+    """As in Method."""
 
 
 @dataclass(frozen=True)

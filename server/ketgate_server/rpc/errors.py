@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from ketgate_server.errors import CATALOGUE, DOMAIN, KetgateError, Reason
+from ketgate_server.store.base import StoreUnavailable
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -22,7 +23,7 @@ RETRY_AFTER_S = 1.0
 """When to come back if the error does not say: for reasons that pass by themselves."""
 
 _CODES = {code.name: code for code in grpc.StatusCode}
-_PASSES = {Reason.SERVER_BUSY, Reason.DRAINING}
+_PASSES = {Reason.SERVER_BUSY, Reason.DRAINING, Reason.STORE_UNAVAILABLE}
 
 
 class WireStatus:
@@ -43,6 +44,12 @@ def as_ketgate_error(error: Exception, request_id: str) -> KetgateError:
     else."""
     if isinstance(error, KetgateError):
         return error
+    if isinstance(error, StoreUnavailable):
+        known = "it may have been accepted" if error.uncertain else "nothing was accepted"
+        return KetgateError(
+            Reason.STORE_UNAVAILABLE,
+            f"the store cannot be used now, and {known}; repeat it with the same request_id",
+        )
     if isinstance(error, MemoryError):
         return KetgateError(
             Reason.LIMIT_EXCEEDED,
@@ -83,7 +90,7 @@ def _details(error: KetgateError, message: str, request_id: str) -> list[Message
             reason=error.reason.value,
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if error.reason is Reason.LIMIT_EXCEEDED:
+    if error.reason in (Reason.LIMIT_EXCEEDED, Reason.QUOTA_EXCEEDED):
         quota = error_details_pb2.QuotaFailure.Violation(
             subject=_clean(error.limit or "", METADATA_BYTES_MAX), description=message
         )

@@ -9,7 +9,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.rpc.call import Call, Handler, Method
+from ketgate_server.rpc.call import Answer, Call, Handler, Method
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -25,12 +25,12 @@ def wrap(method: Method) -> Handler:
 
     def handle_unary(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         assert unary is not None
-        yield unary(call, parse(request_type, requests)).SerializeToString()
+        yield _serialise(unary(call, parse(request_type, requests)))
 
     def handle_stream(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         assert stream is not None
         for message in stream(call, parse(request_type, requests)):
-            yield message.SerializeToString()
+            yield _serialise(message)
 
     return handle_unary if unary is not None else handle_stream
 
@@ -49,3 +49,7 @@ def parse(request_type: type[_Message], requests: Iterator[bytes]) -> _Message:
             f"the {len(content)} bytes sent are no message of type {request_type.DESCRIPTOR.full_name}",
         ) from error
     return request
+
+
+def _serialise(answer: Answer) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()

@@ -4,12 +4,17 @@ The last thread to become idle takes the next call, while its stack is still in 
 over is one lock. grpcio takes any ThreadPoolExecutor and uses of a future only its callback.
 """
 
+import _thread
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from operator import call
 from typing import Any
+
+IDLE_LIMIT_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -58,12 +63,25 @@ class _Worker:
 
 
 class CallPool(ThreadPoolExecutor):
-    """Starts threads as they are needed, up to a number; what is beyond waits in order."""
+    """Starts threads as they are needed, up to a number; what is beyond waits in order. Threads
+    that idle for long end.
 
-    def __init__(self, threads_max: int, name: str) -> None:
+    stack_bytes: address space of a thread's stack; 0: the system's default.
+    """
+
+    def __init__(
+        self,
+        threads_max: int,
+        name: str,
+        *,
+        stack_bytes: int = 0,
+        idle_limit_s: float = IDLE_LIMIT_S,
+    ) -> None:
         super().__init__(1)  # starts nothing: all that would is replaced here
         self._name = name
         self._threads_max = threads_max
+        self._stack_bytes = stack_bytes
+        self._idle_limit_s = idle_limit_s
         self._guard = threading.Lock()
         self._idle: list[_Worker] = []
         self._waiting: deque[Task] = deque()
@@ -97,10 +115,13 @@ class CallPool(ThreadPoolExecutor):
             worker.gate.release()
 
     def _start(self, task: Task) -> None:
-        name = f"{self._name}-{self._started}"
+        worker = _Worker(task)
         try:
-            worker = _Worker(task)
-            threading.Thread(target=self._work, args=(worker,), name=name, daemon=True).start()
+            if self._stack_bytes:
+                _start_small(self._stack_bytes, self._work, worker)
+            else:
+                name = f"{self._name}-{self._started}"
+                threading.Thread(target=self._work, args=(worker,), name=name, daemon=True).start()
         except RuntimeError:  # the system gives no more threads
             with self._guard:
                 self._started -= 1
@@ -119,4 +140,28 @@ class CallPool(ThreadPoolExecutor):
                 if self._closed:
                     return
                 self._idle.append(worker)
-            worker.gate.acquire()
+            if not worker.gate.acquire(timeout=self._idle_limit_s):
+                with self._guard:
+                    if worker in self._idle:
+                        self._idle.remove(worker)
+                        self._started -= 1
+                        return
+                worker.gate.acquire()  # a task came in that moment
+
+
+def _start_small(stack_bytes: int, function: Callable[[_Worker], None], worker: _Worker) -> None:
+    """Start a thread with a small stack. Raises RuntimeError when there are too many.
+
+    The size is a setting of the whole process, and a kernel's thread that got this one would crash:
+    so the three steps run inside one call into C, where no other thread gets its turn.
+    """
+    before = threading.stack_size()
+    steps = (
+        partial(threading.stack_size, stack_bytes),
+        partial(_thread.start_new_thread, function, (worker,)),
+        partial(threading.stack_size, before),
+    )
+    try:
+        deque(map(call, steps), maxlen=0)
+    finally:
+        threading.stack_size(before)

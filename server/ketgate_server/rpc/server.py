@@ -10,6 +10,7 @@ from ketgate_server.rpc.tls import ServerCertificate
 FLUSH_S = 0.5
 """For the last statuses to leave; what is open after that is broken off."""
 
+CALL_LIMITS = ("rpc.calls_max", "rpc.waits_max", "rpc.watches_max")
 PING_INTERVAL_MS_MIN = 10_000
 HANDSHAKE_TIMEOUT_MS = 20_000
 
@@ -59,7 +60,7 @@ def _options(limits: Mapping[str, int]) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", metadata_bytes),
         # One connection may hold more calls than the server takes: it is then told so, rather than
         # left to wait.
-        ("grpc.max_concurrent_streams", 2 * limits["rpc.calls_max"]),
+        ("grpc.max_concurrent_streams", 2 * sum(limits[name] for name in CALL_LIMITS)),
         # Linux would let a second server share the port in silence.
         ("grpc.so_reuseport", 0),
         # Clients may keep idle connections alive, though not more often than this.

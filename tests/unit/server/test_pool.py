@@ -138,3 +138,25 @@ def test_a_system_without_threads_to_give(pool, monkeypatch):
         pool.submit(seen.set)  # waits for the one thread there is
     gate.set()
     assert seen.wait(TIMEOUT_S)
+
+
+def test_idle_threads_end_and_come_back():
+    pool = CallPool(2, "idle", idle_limit_s=0.01)
+    threads = []
+    run(pool, lambda: threads.append(threading.current_thread()))
+    threads[0].join(TIMEOUT_S)
+    assert not threads[0].is_alive()
+    run(pool, lambda: threads.append(threading.current_thread()))
+    assert threads[1] is not threads[0]
+    pool.shutdown()
+
+
+def test_small_stacks_are_of_their_own_threads_only():
+    before = threading.stack_size()
+    pool = CallPool(2, "small", stack_bytes=1 << 20, idle_limit_s=0.01)
+    done = []
+    for index in range(20):
+        run(pool, done.append, index)
+    assert done == list(range(20))
+    assert threading.stack_size() == before
+    pool.shutdown()
