@@ -1,0 +1,114 @@
+"""What makes a repeated request harmless: its id, a digest of what it asked, and what it did, stored
+in the transaction of the effect. Ids are kept for ever; replies as long as retention says."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.store.base import Reader, Transaction
+
+DIGEST_VERSION = b"\x01"
+"""Of the canonical form: the deterministic bytes of the message with request_id left out."""
+
+_QUESTION_MARKS = 64
+"""Ids that one query asks for. One length, so that the statement is parsed once."""
+
+_FIND = "SELECT digest, resource, reply FROM requests WHERE tenant = ? AND method = ? AND request_id = ?"
+_FIND_MANY = f"""SELECT request_id, digest, resource, reply FROM requests
+    WHERE tenant = ? AND method = ? AND request_id IN ({", ".join("?" * _QUESTION_MARKS)})"""  # noqa: S608 - no value is in the text
+_INSERT = """INSERT INTO requests (tenant, method, request_id, digest, resource, reply, create_time_us)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A request that was done before."""
+
+    digest: bytes
+    resource: str
+    reply: bytes | None
+    """None: not kept, or not any more."""
+
+
+def request_digest(request: Message) -> bytes:
+    """Digest of what a request asks for; its request_id does not count."""
+    request_id: str = request.request_id  # type: ignore[attr-defined]
+    request.ClearField("request_id")  # and put back: a copy of a large request would cost more
+    try:
+        canonical = request.SerializeToString(deterministic=True)
+    finally:
+        request.request_id = request_id  # type: ignore[attr-defined]
+    return DIGEST_VERSION + hashlib.sha256(canonical).digest()
+
+
+def find(reader: Reader, tenant: str, method: str, request_id: str, digest: bytes) -> Known | None:
+    """What a request did when it was done before; None when it is new, as those without an id are.
+
+    Raises REQUEST_ID_REUSED when the id belongs to another request.
+    """
+    if not request_id:
+        return None
+    row = reader.row(_FIND, (tenant, method, request_id))
+    if row is None:
+        return None
+    known = Known(bytes(row[0]), row[1], row[2])
+    if known.digest != digest:
+        raise reused(request_id, known.resource)
+    return known
+
+
+def find_many(
+    reader: Reader, tenant: str, method: str, request_ids: Sequence[str]
+) -> dict[str, Known]:
+    """Those of the ids that were used. The caller compares digests."""
+    known = {}
+    for start in range(0, len(request_ids), _QUESTION_MARKS):
+        some = list(request_ids[start : start + _QUESTION_MARKS])
+        some += some[-1:] * (_QUESTION_MARKS - len(some))
+        for request_id, digest, resource, reply in reader.rows(_FIND_MANY, (tenant, method, *some)):
+            known[request_id] = Known(bytes(digest), resource, reply)
+    return known
+
+
+def remember(
+    tx: Transaction,
+    tenant: str,
+    method: str,
+    request_id: str,
+    digest: bytes,
+    resource: str,
+    reply: bytes | None,
+) -> None:
+    """Store what a request did. Without a request_id there is nothing to store."""
+    if request_id:
+        remember_many(tx, [(tenant, method, request_id, digest, resource, reply)])
+
+
+def remember_many(
+    tx: Transaction, rows: Iterable[tuple[str, str, str, bytes, str, bytes | None]]
+) -> None:
+    """Store what requests did: tenant, method, request id, digest, resource, reply."""
+    tx.execute_many(_INSERT, [(*row, tx.now_us) for row in rows])
+
+
+def reused(request_id: str, resource: str) -> KetgateError:
+    """The refusal of a request whose id belongs to another one."""
+    return KetgateError(
+        Reason.REQUEST_ID_REUSED,
+        f"request_id: {request_id!r} was used for another request, which made or changed {resource}; "
+        "a new request needs a new id",
+        field="request_id",
+        metadata={"resource": resource},
+    )
+
+
+def reply_expired(resource: str) -> KetgateError:
+    """The refusal of a repeat whose reply is gone."""
+    return KetgateError(
+        Reason.REPLY_EXPIRED,
+        f"the request was done before, but its reply is not kept any more; look at {resource}",
+        metadata={"resource": resource},
+    )
