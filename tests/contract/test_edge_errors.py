@@ -153,3 +153,19 @@ def test_metadata_over_the_limit_is_refused(make_puppet):
         puppet.call_unary(metadata=(*puppet.metadata, ("x-padding", "x" * 4000)))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     puppet.call_unary()
+
+
+def test_a_method_that_there_is_not_has_no_series_before_it_is_called(puppet, refused):
+    def names_unknown():
+        return any(
+            sample.labels.get("method") == "unknown"
+            for family in puppet.metrics.registry.collect()
+            for sample in family.samples
+        )
+
+    assert not names_unknown()
+    method = puppet.channel.unary_unary("/no.Such/Method")
+    assert refused(lambda: method(b"", timeout=30)).reason == "METHOD_UNKNOWN"
+    puppet.server.stop()
+    puppet.log.close()  # what is counted comes by its thread
+    assert names_unknown()

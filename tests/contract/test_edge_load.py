@@ -1,10 +1,14 @@
 """Load, cancellation, deadlines and the drain: what a caller and a service see."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 from ketgate.server.v1 import server_service_pb2 as pb
+from ketgate_server import shutdown
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.rpc import health
 
 TIMEOUT_S = 30.0
 
@@ -136,6 +140,49 @@ def test_calls_told_to_stop_answer_with_the_best_so_far(puppet, gate):
     puppet.edge.cancel_calls()
     assert version(running.result()) == "best so far"
     assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_a_call_stopped_with_nothing_to_return_is_told_of_the_drain(puppet, gate, refused):
+    def unary(call):
+        gate.unary(call)
+        raise KetgateError(Reason.CANCELLED, "cancelled while waiting for a free slot")
+
+    puppet.unary = unary
+    running = puppet.future()
+    gate.wait_entered()
+    puppet.edge.begin_drain()
+    puppet.edge.cancel_calls()
+    refusal = refused(running.result)
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert refusal.details["RetryInfo"].retry_delay.ToMilliseconds() > 0
+
+
+def test_a_full_server_that_drains_says_so(make_puppet, gate, refused):
+    puppet = make_puppet(calls_max=2, streams_max=1)
+    puppet.unary = gate.unary
+    running = puppet.future()
+    gate.wait_entered()
+    assert refused(puppet.call_unary).reason == "SERVER_BUSY"
+    puppet.edge.begin_drain()
+    assert refused(puppet.call_unary).reason == "DRAINING"
+    gate.open.set()
+    running.result()
+
+
+def test_an_idle_server_says_for_a_moment_that_it_stops(puppet, refused, monkeypatch):
+    monkeypatch.setattr(shutdown, "NOTICE_S", TIMEOUT_S)
+    stop = shutdown.StopRequest()
+    with ThreadPoolExecutor(1) as threads:
+        vital = health.Health(())
+        ended = threads.submit(shutdown.drain, puppet.edge, vital, 2 * TIMEOUT_S, stop)
+        try:
+            while puppet.metrics.registry.get_sample_value("ketgate_draining") != 1:
+                pass
+            assert refused(puppet.call_unary).reason == "DRAINING"
+            assert not ended.done()
+        finally:
+            stop.insisted.set()
+        assert ended.result(TIMEOUT_S) is True
 
 
 def test_on_cancel_after_the_cancel_runs_at_once(puppet, gate):

@@ -7,7 +7,7 @@ server hold a message.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -24,7 +24,7 @@ from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
 from ketgate_server.rpc.handler import wrap
 from ketgate_server.rpc.journal import Journal
 from ketgate_server.rpc.log import LogWriter, stack
-from ketgate_server.rpc.metrics import UNKNOWN_METHOD, Metrics
+from ketgate_server.rpc.metrics import UNKNOWN_METHOD, MethodMetrics, Metrics
 
 VERSION_KEY = "x-ketgate-version"
 REQUEST_ID_KEY = "x-request-id"
@@ -52,6 +52,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._journal = Journal(metrics, log)
         self._plaintext = plaintext
         self._draining = False
+        self._stopped_calls = False
         streams = limits["rpc.streams_max"]
         self._unary_lane = Lane("unary", limits["rpc.calls_max"] - streams, "rpc.calls_max")
         self._stream_lane = Lane("stream", streams, "rpc.streams_max")
@@ -61,10 +62,14 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._request_bytes = RequestBytes(limits["rpc.requests_bytes_max"])
         self._calls: set[GrpcCall] = set()
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
-        self._unknown_metrics = metrics.method(UNKNOWN_METHOD)
         self._version = (VERSION_KEY, __version__)
         self._lanes = (self._unary_lane, self._stream_lane, self._open_lane, self._open_stream_lane)
         metrics.observe_lanes(self._lanes)
+
+    @cached_property
+    def _unknown_metrics(self) -> MethodMetrics:
+        """Made by the first call of a method that there is not: before it the metrics name none."""
+        return self._metrics.method(UNKNOWN_METHOD)
 
     @property
     def default_pool(self) -> Any:
@@ -121,51 +126,21 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> bytes:
         call = GrpcCall(route.method, context)
-        entered = False
-        size = 0
         try:
-            if self._plaintext:
-                self._check_plaintext(call)
-            route.lane.enter()
-            entered = True
-            self._calls.add(call)
-            self._admit(route, call)
-            if not route.endpoint.takes_stream:
-                content = tuple(islice(requests, 1))
-                call.waiting = False
-                size = self._request_bytes.take(content)
-                requests = iter(content)
-            answer = next(route.endpoint.handler(call, requests))
+            answer = next(route.endpoint.handler(call, self._begin(route, call, requests)))
             self._end(route, call, context, "OK")
             return answer
         except Exception as error:
             self._refuse(route, call, context, error)
         finally:
-            self._calls.discard(call)
-            if size:
-                self._request_bytes.give(size)
-            if entered:
-                route.lane.leave()
+            self._release(route, call)
 
     def _serve_stream(
         self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         call = GrpcCall(route.method, context)
-        entered = False
-        size = 0
         try:
-            if self._plaintext:
-                self._check_plaintext(call)
-            route.lane.enter()
-            entered = True
-            self._calls.add(call)
-            self._admit(route, call)
-            if not route.endpoint.takes_stream:
-                content = tuple(islice(requests, 1))
-                call.waiting = False
-                size = self._request_bytes.take(content)
-                requests = iter(content)
-            yield from route.endpoint.handler(call, requests)
+            yield from route.endpoint.handler(call, self._begin(route, call, requests))
             self._end(route, call, context, "OK" if context.is_active() else "CANCELLED")
         except GeneratorExit:  # the caller went away between two messages
             self._journal.record(route, call, "CANCELLED", Reason.CANCELLED.value)
@@ -173,21 +148,46 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         except Exception as error:
             self._refuse(route, call, context, error)
         finally:
-            self._calls.discard(call)
-            if size:
-                self._request_bytes.give(size)
-            if entered:
-                route.lane.leave()
+            self._release(route, call)
+
+    def _begin(self, route: Route, call: GrpcCall, requests: Iterator[bytes]) -> Iterator[bytes]:
+        """Let the call in, or refuse it; return its requests, the one of most methods read
+        already. What it holds, even when it is refused half-way, _release gives back."""
+        if self._plaintext:
+            self._check_plaintext(call)
+        if self._draining:  # before the lane, as a full one would say that trying again helps
+            self._refuse_in_drain(route)
+        route.lane.enter()
+        call.in_lane = True
+        self._calls.add(call)
+        self._admit(route, call)
+        if route.endpoint.takes_stream:
+            return requests
+        content = tuple(islice(requests, 1))
+        call.waiting = False
+        call.bytes_held = self._request_bytes.take(content)
+        return iter(content)
+
+    def _release(self, route: Route, call: GrpcCall) -> None:
+        self._calls.discard(call)
+        if call.bytes_held:
+            self._request_bytes.give(call.bytes_held)
+        if call.in_lane:
+            route.lane.leave()
 
     def _admit(self, route: Route, call: GrpcCall) -> None:
         role = route.endpoint.role
         if role is None:
             return
-        if self._draining:
-            raise KetgateError(Reason.DRAINING, "the server is stopping and takes no new calls")
+        if self._draining:  # since it entered: from here on the drain waits for it
+            self._refuse_in_drain(route)
         call.identity = self._authenticator.identify(call.metadata.get("authorization"))
         if role and role not in call.identity.roles:
             require_role(call.identity, role, call.method)
+
+    def _refuse_in_drain(self, route: Route) -> None:
+        if route.endpoint.role is not None:
+            raise KetgateError(Reason.DRAINING, "the server is stopping and takes no new calls")
 
     def _check_plaintext(self, call: GrpcCall) -> None:
         # The listener is on loopback already; this holds whatever forwards to it.
@@ -208,14 +208,16 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self, route: Route, call: GrpcCall, context: grpc.ServicerContext, error: Exception
     ) -> NoReturn:
         """Answer with an error. Always raises: that is how grpcio is told."""
-        gone = isinstance(error, grpc.RpcError) or (
+        known = as_ketgate_error(error, call.request_id)
+        if isinstance(error, grpc.RpcError) or (
             call.cancelled and not isinstance(error, KetgateError)
-        )
-        call.finish()
-        if gone:
+        ):
             known = KetgateError(Reason.CANCELLED, "the caller ended the call")
-        else:
-            known = as_ketgate_error(error, call.request_id)
+        if known.reason is Reason.CANCELLED and self._stopped_calls and context.is_active():
+            known = KetgateError(
+                Reason.DRAINING, "the server stopped before there was anything to return"
+            )
+        call.finish()
         status = wire_status(known, call.request_id)
         fault = stack(error) if known.reason is Reason.INTERNAL else None
         self._journal.record(route, call, status.code.name, status.reason, fault)
@@ -233,7 +235,9 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._metrics.draining()
 
     def cancel_calls(self) -> None:
-        """Tell every call in progress to stop; solves answer with the best so far."""
+        """Tell every call in progress to stop; solves answer with the best so far, and what has
+        none with DRAINING: it was not the caller who ended it."""
+        self._stopped_calls = True
         for call in list(self._calls):
             call.cancel()
 

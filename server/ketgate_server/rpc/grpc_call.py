@@ -34,7 +34,9 @@ class GrpcCall:
         "_finished",
         "_trailers",
         "arrival_s",
+        "bytes_held",
         "identity",
+        "in_lane",
         "metadata",
         "method",
         "request_id",
@@ -50,6 +52,10 @@ class GrpcCall:
         self.identity = NOBODY
         self.waiting = True
         """Until the request message is here."""
+        self.in_lane = False
+        """Whether it counts in its lane."""
+        self.bytes_held = 0
+        """Of its request, where that is counted."""
         request_id = self.metadata.get("x-request-id")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{random.getrandbits(64):016x}"
