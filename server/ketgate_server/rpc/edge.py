@@ -30,6 +30,9 @@ VERSION_KEY = "x-ketgate-version"
 REQUEST_ID_KEY = "x-request-id"
 POLL_INTERVAL_S = 0.01
 
+_FAULTS = {Reason.INTERNAL, Reason.STORE_UNAVAILABLE}
+"""Whose cause belongs into the log."""
+
 STRANGER_MESSAGE_TIMEOUT_S = 10.0
 MESSAGE_TIMEOUT_S = 300.0
 """How long a call may hold a thread without sending its request."""
@@ -57,13 +60,23 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._unary_lane = Lane("unary", limits["rpc.calls_max"] - streams, "rpc.calls_max")
         self._stream_lane = Lane("stream", streams, "rpc.streams_max")
         health = limits["rpc.health_calls_max"]
+        self._wait_lane = Lane("wait", limits["rpc.waits_max"], "rpc.waits_max", small_stacks=True)
+        self._watch_lane = Lane(
+            "watch", limits["rpc.watches_max"], "rpc.watches_max", small_stacks=True
+        )
         self._open_lane = Lane("health", health, "rpc.health_calls_max")
         self._open_stream_lane = Lane("health_watch", health, "rpc.health_calls_max")
         self._request_bytes = RequestBytes(limits["rpc.requests_bytes_max"])
         self._calls: set[GrpcCall] = set()
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
         self._version = (VERSION_KEY, __version__)
-        self._lanes = (self._unary_lane, self._stream_lane, self._open_lane, self._open_stream_lane)
+        self._own_lanes = {
+            "unary": self._unary_lane,
+            "stream": self._stream_lane,
+            "wait": self._wait_lane,
+            "watch": self._watch_lane,
+        }
+        self._lanes = (*self._own_lanes.values(), self._open_lane, self._open_stream_lane)
         metrics.observe_lanes(self._lanes)
 
     @cached_property
@@ -83,7 +96,13 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def add_service(self, service: Service) -> None:
         for name, method in service.methods.items():
-            endpoint = Endpoint(wrap(method), streams=method.stream is not None, role=method.role)
+            endpoint = Endpoint(
+                wrap(method),
+                streams=method.stream is not None,
+                role=method.role,
+                lane=method.lane,
+                mutates=method.mutates,
+            )
             self.add_endpoint(f"/{service.name}/{name}", endpoint)
 
     def add_endpoint(self, method: str, endpoint: Endpoint) -> None:
@@ -93,7 +112,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         if endpoint.role is None:  # what needs no token has threads of its own
             lane = self._open_stream_lane if endpoint.streams else self._open_lane
         else:
-            lane = self._stream_lane if endpoint.streams else self._unary_lane
+            lane = self._own_lanes[endpoint.lane or ("stream" if endpoint.streams else "unary")]
         level = (
             "debug" if method.startswith("/grpc.health.") else "info"
         )  # probes come every second, for ever
@@ -219,7 +238,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             )
         call.finish()
         status = wire_status(known, call.request_id)
-        fault = stack(error) if known.reason is Reason.INTERNAL else None
+        fault = stack(error) if known.reason in _FAULTS else None
         self._journal.record(route, call, status.code.name, status.reason, fault)
         context.set_trailing_metadata(
             call.trailers(
@@ -253,7 +272,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         """Wait until no call is in progress, health watches left out. Whether that came before the
         timeout."""
         end_s = time.monotonic() + timeout_s
-        while self._unary_lane.count or self._stream_lane.count:
+        while any(lane.count for lane in self._own_lanes.values()):
             if time.monotonic() >= end_s or interrupted():
                 return False
             time.sleep(POLL_INTERVAL_S)
