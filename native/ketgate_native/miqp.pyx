@@ -125,12 +125,22 @@ def _matrix(name, value, shape):
     return array
 
 
-def _symmetric(q):
+class _StoppedError(Exception):
+    """The monitor ended the run while its arguments were still being made ready."""
+
+
+def _check_stop(monitor):
+    if monitor is not None and monitor.should_stop:
+        raise _StoppedError
+
+
+def _symmetric(q, monitor):
     """q, with rounding between its halves averaged away; by tiles, as a transposed pass over a large matrix is slow."""
     n = q.shape[0]
     largest = max(q.max(), -q.min(), 1e-300) if n else 0.0
     even = q
     for i in range(0, n, 256):
+        _check_stop(monitor)
         for j in range(0, i + 1, 256):
             one, other = q[i:i + 256, j:j + 256], q[j:j + 256, i:i + 256].T
             if np.array_equal(one, other):
@@ -148,20 +158,33 @@ def _symmetric(q):
     return even
 
 
-def _quadratic(quadratic):
+def _product(loadings, monitor):
+    """loadings @ loadings.T, exactly symmetric."""
+    n = len(loadings)
+    product = np.empty((n, n))
+    for i in range(0, n, 256):
+        _check_stop(monitor)
+        rows = slice(i, i + 256)
+        product[rows, :i] = loadings[rows] @ loadings[:i].T
+        product[:i, rows] = product[rows, :i].T
+        product[rows, rows] = loadings[rows] @ loadings[rows].T
+    return product
+
+
+def _quadratic(quadratic, monitor):
     """The dense form, and a diagonal whose removal leaves it semidefinite, where that is known."""
     if isinstance(quadratic, Factor) or (isinstance(quadratic, tuple) and len(quadratic) == 2):
         loadings = _matrix("quadratic.loadings", quadratic[0], (None, None))
         n = loadings.shape[0]
         diagonal = _not_negative("quadratic.diagonal", _vector("quadratic.diagonal", quadratic[1], n))
-        q = loadings @ loadings.T
+        q = _product(loadings, monitor)
         q[np.diag_indices(n)] += diagonal
         return q, diagonal
     q = _matrix("quadratic", quadratic, (None, None))
     n = q.shape[0]
     if q.shape != (n, n):
         raise ValueError(f"quadratic: expected a square matrix, given {q.shape}")
-    symmetric = _symmetric(q)
+    symmetric = _symmetric(q, monitor)
     if n and q.diagonal().min() < 0:
         i = int(q.diagonal().argmin())
         raise ValueError(f"quadratic[{i},{i}]: expected a positive semidefinite matrix, given {q[i, i]} on its diagonal")
@@ -173,6 +196,7 @@ def _finite_bounds(lower, upper, rows, row_lower, row_upper, book, turnover):
     if turnover < np.inf:
         lower, upper = np.maximum(lower, book - turnover), np.minimum(upper, book + turnover)
     for _ in range(3):
+        before = lower, upper
         for a, low, high in zip(rows, row_lower, row_upper):
             for sign, limit in ((1.0, high), (-1.0, -low)):
                 if limit == np.inf:
@@ -193,6 +217,8 @@ def _finite_bounds(lower, upper, rows, row_lower, row_upper, book, turnover):
                 slack = 1e-12 * (np.abs(reach) + np.abs(least[~open_]).sum() / np.where(used, np.abs(b), 1.0))
                 upper = np.where(free & (b > 0) & (reach + slack < upper), reach + slack, upper)
                 lower = np.where(free & (b < 0) & (reach - slack > lower), reach - slack, lower)
+        if np.array_equal(before[0], lower) and np.array_equal(before[1], upper):
+            break
     return lower, upper
 
 
@@ -225,8 +251,8 @@ class _Problem(NamedTuple):
 
 
 def _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min,
-             position_min, lot, book, buy_cost, sell_cost, turnover, initial):
-    q_array, diagonal = _quadratic(quadratic)
+             position_min, lot, book, buy_cost, sell_cost, turnover, initial, monitor):
+    q_array, diagonal = _quadratic(quadratic, monitor)
     n = q_array.shape[0]
     c_array = _vector("linear", linear, n)
     a_array = np.zeros((0, n)) if rows is None else _matrix("rows", rows, (None, n))
@@ -285,9 +311,12 @@ def _check_options(gap_absolute, gap_relative, nodes_max, pool_max, seed):
 def solve(quadratic, linear, rows, row_lower, row_upper, lower, upper, *, cardinality_max=None, cardinality_min=0,
           position_min=None, lot=None, book=None, buy_cost=None, sell_cost=None, turnover=None, initial=None,
           gap_absolute=0.0, gap_relative=1e-9, nodes_max=None, pool_max=16, seed=0, isa=None, Monitor monitor=None):
-    given = _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min,
-                     position_min, lot, book, buy_cost, sell_cost, turnover, initial)
     cdef int64_t nodes = _check_options(gap_absolute, gap_relative, nodes_max, pool_max, seed)
+    try:
+        given = _problem(quadratic, linear, rows, row_lower, row_upper, lower, upper, cardinality_max, cardinality_min,
+                         position_min, lot, book, buy_cost, sell_cost, turnover, initial, monitor)
+    except _StoppedError:
+        return MIQPResult(None, np.inf, -np.inf, "stopped", 0, 0, [], Timings(0.0, 0.0))
     cdef int n = len(given.linear), m = len(given.rows)
     if (given.lower > given.upper).any():
         return MIQPResult(None, np.inf, np.inf, "infeasible", 0, 0, [], Timings(0.0, 0.0))

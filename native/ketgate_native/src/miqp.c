@@ -14,7 +14,7 @@ static double ceiling_of(const mq_problem *p) {
     double root = 0, rest = 0;
     for (int i = 0; i < p->n; i++) {
         double size = fmax(fabs(p->lower[i]), fabs(p->upper[i]));
-        root += sqrt(fmax(p->Q[(size_t)i * p->ld + i], 0)) * size;
+        root += sqrt(fmax(p->q[i], 0)) * size;
         rest += fabs(p->c[i]) * size + (p->buy[i] + p->sell[i]) * (size + fabs(p->book[i]));
     }
     return 1.000001 * (0.5 * root * root + rest) + 1e-6;
@@ -60,7 +60,7 @@ static int shrink(mq_search *s) {
     double *y = s->r.y, *x = s->r.x;
     unsigned char *allowed = s->now.allowed;
     s->arena.last = NULL;
-    if (mq_compact(&s->p, &from, allowed, &s->arena) || mq_search_memory(s)) {
+    if (mq_compact(&s->p, &from, allowed, &s->arena, s->monitor) || mq_search_memory(s)) {
         mq_release(&before);
         return -1;
     }
@@ -77,7 +77,7 @@ static int shrink(mq_search *s) {
 static int root(mq_search *s, double *bound, double *rho) {
     int state = mq_evaluate(s, bound, rho, ROOT_ROUNDS);
     for (int phase = 0; !state && phase < ROOT_PHASES; phase++) {
-        mq_round(s, phase < 2);
+        mq_round(s, phase < 2, *bound);
         if (*bound >= mq_cutoff(s)) return 1;
         if (mq_stopped(s)) return 2;
         mq_bound(&s->p, &s->now, &s->r, &s->s);
@@ -109,19 +109,20 @@ static void conclude(mq_search *s, double search_start) {
 int mq_solve(const mq_request *request, const mq_options *options, kg_monitor *monitor, mq_answer *answer) {
     double start = kg_now_ns() * 1e-9, search_start = 0;
     mq_search s = {.request = request, .options = options, .answer = answer, .monitor = monitor,
-                   .best = INFINITY, .proven = INFINITY, .reported = -INFINITY};
+                   .best = INFINITY, .told = INFINITY, .proven = INFINITY, .reported = -INFINITY};
     size_t bytes = ((size_t)request->n + 1) * sizeof(double);
     answer->found = 0;
     answer->search_s = 0;
     int failed = -1;
     s.point = malloc(bytes), s.best_point = malloc(bytes);
     if (!s.point || !s.best_point) goto done;
-    if (mq_setup(&s.p, &s.scale, request, mq_vector_best(options->base_isa), &s.arena)) goto done;
+    if (mq_setup(&s.p, &s.scale, request, mq_vector_best(options->base_isa), &s.arena, monitor)) goto done;
     if (mq_search_memory(&s)) goto done;
     if (request->initial) {
         mq_offer_point(&s, request->initial);
         mq_follow(&s, request->initial);
     }
+    if (!(s.best < INFINITY)) mq_start(&s);
     memcpy(s.r.gamma, s.p.c, (size_t)s.p.n * sizeof(double));
     double bound = mq_bound(&s.p, &s.now, &s.r, &s.s), rho = 0; /* at x = 0, y = 0: weak, but never missing */
     int state = root(&s, &bound, &rho);

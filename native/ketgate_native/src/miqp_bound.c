@@ -144,9 +144,11 @@ int mq_fix(mq_choice *c, const mq_selection *s, double cutoff) {
 
 /* ---- rows that no choice can satisfy ---- */
 
-int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y, mq_selection *s) {
+int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y, mq_selection *s,
+                       kg_monitor *monitor) {
     double *slope = s->slope;
     for (int k = 0; k < p->m; k++) {
+        if (monitor && kg_should_stop(monitor)) return 0;
         const double *a = p->A + (size_t)k * p->ld;
         double room = 1e-9 * (1 + fmax(p->row_lower[k] > -INFINITY ? fabs(p->row_lower[k]) : 0,
                                        p->row_upper[k] < INFINITY ? fabs(p->row_upper[k]) : 0));

@@ -8,6 +8,8 @@
 
 #include "miqp_internal.h"
 
+enum { ROWS_BETWEEN_POLLS = 256, TILE = 32 };
+
 static int stopped(kg_monitor *monitor) { return monitor && kg_should_stop(monitor); }
 
 /* Inverse of a symmetric positive definite matrix in place; 0, or -1 if it is not one or time is up. */
@@ -32,13 +34,18 @@ static int invert(const mq_vector *vec, int n, size_t ld, double *M, double *L, 
         row[i] = 1;
         for (int j = 0; j <= i; j++) row[j] /= L[i * ld + i];
     }
-    memset(L, 0, (size_t)n * ld * sizeof(double));
-    for (int k = 0; k < n; k++) { /* L = M'M, the inverse */
+    for (int k = 0; k < n; k++) { /* L = M'M, the inverse, a row more with each k */
         if (stopped(monitor)) return -1;
+        memset(L + k * ld, 0, (size_t)n * sizeof(double));
         for (int i = 0; i <= k; i++) vec->axpy(i + 1, M[k * ld + i], M + k * ld, L + i * ld);
     }
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j <= i; j++) M[i * ld + j] = M[j * ld + i] = L[i * ld + j];
+    for (int i0 = 0; i0 < n; i0 += TILE) { /* by tiles: a column is a cache line an element */
+        if (stopped(monitor)) return -1;
+        int i1 = i0 + TILE < n ? i0 + TILE : n;
+        for (int j0 = 0; j0 <= i0; j0 += TILE)
+            for (int i = i0; i < i1; i++)
+                for (int j = j0; j < j0 + TILE && j <= i; j++) M[i * ld + j] = M[j * ld + i] = L[i * ld + j];
+    }
     return 0;
 }
 
@@ -47,11 +54,11 @@ static int is_definite(const mq_problem *p, const int *name, int n, size_t ld, c
                        kg_monitor *monitor) {
     for (int i = 0; i < n; i++) {
         if (stopped(monitor)) return 0;
-        const double *q = p->Q + (size_t)name[i] * p->ld;
+        const double *q = p->Qt + (size_t)name[i] * p->ld;
         for (int j = 0; j <= i; j++) {
-            double sum = q[name[j]] - (i == j ? d[name[i]] : 0) - p->vec->dot(j, L + i * ld, L + j * ld);
+            double sum = (i == j ? p->q[name[i]] - d[name[i]] : q[name[j]]) - p->vec->dot(j, L + i * ld, L + j * ld);
             if (i == j) {
-                if (!(sum > 1e-12 * q[name[i]])) return 0;
+                if (!(sum > 1e-12 * p->q[name[i]])) return 0;
                 L[i * ld + i] = sqrt(sum);
             } else {
                 L[i * ld + j] = sum / L[j * ld + j];
@@ -62,14 +69,14 @@ static int is_definite(const mq_problem *p, const int *name, int n, size_t ld, c
 }
 
 void mq_set_diagonal(mq_problem *p) {
-    for (int i = 0; i < p->n; i++) p->Qt[(size_t)i * p->ld + i] = p->Q[(size_t)i * p->ld + i] - p->d[i];
+    for (int i = 0; i < p->n; i++) p->Qt[(size_t)i * p->ld + i] = p->q[i] - p->d[i];
 }
 
 /* One sweep of coordinate ascent; M is the inverse of Q - diag(d) over the names. */
 static void sweep(const mq_problem *p, const int *name, int n, size_t ld, const double *weight, double mu, double *d,
                   double *M, double *column, kg_monitor *monitor) {
     for (int i = 0; i < n && !stopped(monitor); i++) {
-        double inverse = M[i * ld + i], w = weight[name[i]], diagonal = p->Q[(size_t)name[i] * p->ld + name[i]];
+        double inverse = M[i * ld + i], w = weight[name[i]], diagonal = p->q[name[i]];
         if (!(w > 0) || !(inverse > 0)) continue;
         double step = 1 / inverse - mu / w;
         if (d[name[i]] + step < 0) step = -d[name[i]];
@@ -77,7 +84,7 @@ static void sweep(const mq_problem *p, const int *name, int n, size_t ld, const 
         if (!isfinite(factor) || fabs(step) < 1e-4 * diagonal) continue;
         d[name[i]] += step;
         memcpy(column, M + i * ld, (size_t)n * sizeof(double));
-        for (int j = 0; j < n; j++)
+        for (int j = 0; j < n && !(j % ROWS_BETWEEN_POLLS == 0 && stopped(monitor)); j++)
             if (column[j] != 0) p->vec->axpy(n, factor * column[j], column, M + j * ld);
     }
 }
@@ -87,10 +94,11 @@ void mq_diagonal(mq_problem *p, const int *name, int n, const double *weight, in
     size_t ld = ((size_t)n + 7) / 8 * 8;
     double *M = work, *L = work + (size_t)n * ld, *d = p->d, mu = 0;
     memset(d, 0, (size_t)p->n * sizeof(double));
-    for (int i = 0; i < n; i++) {
-        const double *q = p->Q + (size_t)name[i] * p->ld;
+    for (int i = 0; i < n && !stopped(monitor); i++) {
+        const double *q = p->Qt + (size_t)name[i] * p->ld;
         for (int j = 0; j < n; j++) M[i * ld + j] = q[name[j]];
-        mu += weight[name[i]] * q[name[i]];
+        M[i * ld + i] = p->q[name[i]];
+        mu += weight[name[i]] * p->q[name[i]];
     }
     if (n > 0 && invert(p->vec, n, ld, M, L, monitor) == 0) {
         mu *= 0.1 / n;

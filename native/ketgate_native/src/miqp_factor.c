@@ -30,7 +30,7 @@ void mq_factor_append(mq_relax *r, int name) {
 
 void mq_factor_all(mq_relax *r, kg_monitor *monitor) {
     for (int k = 0; k < r->nf; k++) {
-        if (k % 32 == 31 && monitor && kg_should_stop(monitor)) {
+        if (monitor && kg_should_stop(monitor)) {
             for (int j = k; j < r->nf; j++) r->where[r->free[j]] = -1;
             r->nf = k;
             return;
@@ -48,15 +48,19 @@ void mq_factor_remove(mq_relax *r, int k) {
         memcpy(row(r, j), row(r, j + 1), (size_t)(j + 2) * sizeof(double));
     }
     r->nf--;
-    for (int j = k; j < r->nf; j++) { /* rotate away the entry right of the diagonal, row by row */
-        double a = row(r, j)[j], b = row(r, j)[j + 1];
-        double length = hypot(a, b), cosine = a / length, sine = b / length;
-        row(r, j)[j] = length;
-        for (int i = j + 1; i < r->nf; i++) {
-            double *z = row(r, i), left = z[j], right = z[j + 1];
-            z[j] = cosine * left + sine * right;
-            z[j + 1] = cosine * right - sine * left;
+    /* Rotate away the entry right of the diagonal. A row meets all rotations before it at once: column by column would
+     * be a cache line an element. */
+    for (int i = k; i < r->nf; i++) {
+        double *z = row(r, i);
+        for (int j = k; j < i; j++) {
+            double left = z[j], right = z[j + 1];
+            z[j] = r->cosine[j] * left + r->sine[j] * right;
+            z[j + 1] = r->cosine[j] * right - r->sine[j] * left;
         }
+        double length = hypot(z[i], z[i + 1]);
+        r->cosine[i] = z[i] / length;
+        r->sine[i] = z[i + 1] / length;
+        z[i] = length;
     }
 }
 

@@ -1,10 +1,12 @@
-/* Good points early: hold the largest names of the relaxation, then exchange one name for another while it helps. */
+/* Good points early, and a first one before anything is relaxed: names join while it helps. Later, hold the largest
+ * names of the relaxation. Then exchange one name for another while it helps. */
 #include <math.h>
 #include <string.h>
 
 #include "miqp_search.h"
 
-enum { CANDIDATES = 10, TRIES = 600 };
+enum { CANDIDATES = 10, TRIES = 600, START_TRIES = 60 };
+enum { START_NAMES = 128, JOIN_SHARE = 8 };
 
 static double value_of(const mq_relax *r) {
     const mq_problem *p = r->p;
@@ -97,29 +99,29 @@ static int first_support(mq_search *s) {
     return held;
 }
 
-/* How much a small holding of i would help at the trial's optimum. */
-static double gain(const mq_search *s, int i) {
+/* How much a holding of i would help at the trial's optimum, and its sign. */
+static double gain(const mq_search *s, int i, int *sign) {
     const mq_problem *p = &s->p;
-    double g = s->trial.gamma[i], q = p->Q[(size_t)i * p->ld + i], least = 0;
-    int both = p->allowed[i];
+    double g = s->trial.gamma[i], q = p->q[i], least = 0;
+    *sign = 0;
     for (int side = 0; side < 2; side++) {
-        if (!(both & (side ? MQ_NEGATIVE : MQ_POSITIVE))) continue;
+        if (!(p->allowed[i] & (side ? MQ_NEGATIVE : MQ_POSITIVE))) continue;
         double low = side ? p->low_negative[i] : p->low_positive[i], up = side ? p->up_negative[i] : p->up_positive[i];
         double x = q > 0 ? -g / q : g > 0 ? low : up;
         x = x < low ? low : x > up ? up : x;
         double change = (g + 0.5 * q * x) * x + mq_trade_cost(p, i, x) - mq_trade_cost(p, i, 0);
-        if (side == 0 || change < least) least = change;
+        if (!*sign || change < least) least = change, *sign = side ? MQ_NEGATIVE : MQ_POSITIVE;
     }
     return least;
 }
 
 static int best_outsiders(mq_search *s, int *name) {
     const mq_problem *p = &s->p;
-    int count = 0;
+    int count = 0, sign;
     double value[CANDIDATES];
     for (int i = 0; i < p->n; i++) {
         if (s->try.allowed[i] != MQ_ZERO || s->now.allowed[i] == MQ_ZERO) continue;
-        double g = gain(s, i);
+        double g = gain(s, i, &sign);
         int at = count < CANDIDATES ? count : CANDIDATES - 1;
         if (count == CANDIDATES && g >= value[at]) continue;
         for (; at > 0 && value[at - 1] > g; at--) value[at] = value[at - 1], name[at] = name[at - 1];
@@ -171,6 +173,51 @@ static int exchange_once(mq_search *s, int held, double *value, int *tries, int 
     return 0;
 }
 
+/* ---- the first point ---- */
+
+/* Take in the name that helps most at the trial's optimum; any, if it must. 0: there is none. */
+static int join(mq_search *s, int must) {
+    const mq_problem *p = &s->p;
+    int best = -1, side = 0, sign;
+    double least = must ? INFINITY : 0;
+    for (int i = 0; i < p->n; i++) {
+        if (s->try.allowed[i] != MQ_ZERO || s->now.allowed[i] == MQ_ZERO) continue;
+        double g = gain(s, i, &sign);
+        if (sign && g < least) least = g, best = i, side = sign;
+    }
+    if (best < 0) return 0;
+    s->try.allowed[best] = (unsigned char)side;
+    return 1;
+}
+
+/* Rows that do not hold yet pull as strongly as all else together, so the names that serve them come first. */
+void mq_start(mq_search *s) {
+    const mq_problem *p = &s->p;
+    int held = 0, change = 0, tries = TRIES - START_TRIES;
+    for (int i = 0; i < p->n; i++) {
+        s->try.allowed[i] = MQ_ZERO;
+        if (s->now.allowed[i] & MQ_ZERO) continue;
+        hold(s, i);
+        held++;
+    }
+    if (held > p->names_max) return;
+    double value = mq_try(s, &s->try);
+    while (!mq_stopped(s)) {
+        if (value < INFINITY && p->has_lots) offer_rounded(s);
+        if (held == p->names_max || (value < INFINITY && held >= START_NAMES)) break;
+        int joined = 0, most = 1 + held / JOIN_SHARE;
+        while (joined < most && held + joined < p->names_max && join(s, held + joined < p->names_min)) joined++;
+        if (joined == 0) break;
+        held += joined;
+        value = mq_try(s, &s->try);
+    }
+    if (held < p->names_min) return;
+    while (value < INFINITY && held == p->names_max && exchange_once(s, held, &value, &tries, &change)) {
+        held += change;
+        if (p->has_lots) offer_rounded(s);
+    }
+}
+
 void mq_follow(mq_search *s, const double *point) {
     const mq_problem *p = &s->p;
     for (int i = 0; i < p->n; i++) {
@@ -184,7 +231,7 @@ void mq_follow(mq_search *s, const double *point) {
     if (mq_try(s, &s->try) < INFINITY && p->has_lots) offer_rounded(s);
 }
 
-void mq_round(mq_search *s, int exchange) {
+void mq_round(mq_search *s, int exchange, double bound) {
     const mq_problem *p = &s->p;
     int held = first_support(s), change = 0, tries = 0;
     if (held > p->names_max) return;
@@ -197,7 +244,7 @@ void mq_round(mq_search *s, int exchange) {
     double value = mq_try(s, &s->try);
     if (p->has_lots && value < INFINITY) offer_rounded(s);
     if (!exchange || value == INFINITY) return;
-    while (exchange_once(s, held, &value, &tries, &change)) {
+    while (bound < mq_cutoff(s) && exchange_once(s, held, &value, &tries, &change)) {
         held += change;
         if (p->has_lots) offer_rounded(s);
     }

@@ -8,6 +8,8 @@ static const double FEASIBILITY = 1e-9; /* of rows and turnover, relative to 1 +
 
 static const double ROUNDING = 1e-13;   /* of a bound, in scaled units: the best gap there is */
 
+static const double TELL = 1e-9;        /* relative: what gains less is kept, and not told */
+
 static double value(const mq_request *q, const double *x, double *size) {
     double curvature = 0, linear = 0, cost = 0, parts = 0;
     for (int i = 0; i < q->n; i++) {
@@ -82,6 +84,15 @@ static void keep(mq_search *s, const double *x, double objective) {
     a->pool_objective[at] = objective;
 }
 
+/* The same point a few roundings better is no news, unless it is what the monitor waits for. */
+static void tell(mq_search *s, double objective, const double *point) {
+    if (!s->monitor) return;
+    int wanted = objective <= s->monitor->target;
+    if (!wanted && !(objective < s->told - TELL * fabs(objective))) return;
+    s->told = objective;
+    kg_offer(s->monitor, objective, point, s->nodes);
+}
+
 int mq_offer_point(mq_search *s, const double *point) {
     const mq_request *q = s->request;
     if (!feasible(q, point)) return 0;
@@ -93,7 +104,7 @@ int mq_offer_point(mq_search *s, const double *point) {
         s->best = scaled;
         s->best_size = size * s->scale.objective;
         memcpy(s->best_point, point, (size_t)q->n * sizeof(double));
-        if (s->monitor) kg_offer(s->monitor, objective, point, s->nodes);
+        tell(s, objective, point);
     }
     return 1;
 }

@@ -23,8 +23,8 @@ void mq_release(mq_arena *arena);
 typedef struct {
     int n, m, rows;                  /* m: the caller's rows; rows: with turnover cuts */
     size_t ld;
-    double *Q, *Qt;                  /* n x ld; Qt = Q - diag(d), still positive semidefinite */
-    double *d;
+    double *Qt;                      /* n x ld: Q - diag(d), still positive semidefinite */
+    double *q, *d;                   /* the diagonals of Q and of what Qt lacks */
     double *c, *A, *row_lower, *row_upper;
     double *lower, *upper, *position_min, *lot, *book, *buy, *sell;
     unsigned char *allowed;          /* of the root */
@@ -83,6 +83,7 @@ typedef struct {
     int *where, *at;                 /* place in free (-1: rests on kink `at`), else piece `at` */
     int nf, *free;
     double *L, *V, *u, *dx, *S, *rhs;
+    double *cosine, *sine;           /* of the rotations that take a name out of L */
     double *w, *y, *shift, *dw, *dy; /* rows, the last one counts names */
     double *ray;                     /* how multipliers last grew: for rows in conflict, a proof of it */
     signed char *state;              /* 0 idle, 1 at lower, 2 at upper, 3 equation */
@@ -97,7 +98,8 @@ typedef struct {
 int mq_relax_new(mq_relax *r, const mq_problem *p, mq_arena *arena); /* 0, or -1 without memory */
 /* Make the pieces for a node's choices and a price, and bring x into them. */
 void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho, kg_monitor *monitor);
-/* Descend from the present x and y to the optimum; polls the monitor. */
+/* Descend from the present x and y to the optimum. Told to stop, this and mq_relax_prepare leave gamma unfinished: ask
+ * mq_stopped before anything is made of it. */
 void mq_relax_run(mq_relax *r, kg_monitor *monitor);
 double mq_relax_names(const mq_relax *r);  /* sum of z at the present point */
 
@@ -115,8 +117,9 @@ typedef struct {
 double mq_bound(const mq_problem *p, const mq_choice *c, const mq_relax *r, mq_selection *s);
 /* Narrow the choices by the last bound; returns how many names changed, -1 if a name has nothing left. */
 int mq_fix(mq_choice *c, const mq_selection *s, double cutoff);
-/* 1 if no point of the node can satisfy the rows: each row alone, and the combination y if not NULL. */
-int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y, mq_selection *s);
+/* 1 if no point of the node can satisfy the rows: each row alone, and the combination y if not NULL. 0 if stopped. */
+int mq_rows_impossible(const mq_problem *p, const mq_choice *c, const double *y, mq_selection *s,
+                       kg_monitor *monitor);
 
 /* ---- diagonal of the perspective bound ---- */
 

@@ -110,7 +110,7 @@ static int point_cut_off(const mq_search *s) {
 
 int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
     const mq_problem *p = &s->p;
-    if (mq_rows_impossible(p, &s->now, NULL, &s->s)) {
+    if (mq_rows_impossible(p, &s->now, NULL, &s->s, s->monitor)) {
         *bound = INFINITY;
         return 1;
     }
@@ -121,7 +121,7 @@ int mq_evaluate(mq_search *s, double *bound, double *rho, int rounds) {
         if (round == 0 || value > s->level) s->level = value;
         if (value > *bound) *bound = value >= s->ceiling ? INFINITY : value;
         if (*bound >= mq_cutoff(s)) return 1;
-        if (s->r.swollen && mq_rows_impossible(p, &s->now, s->r.ray, &s->s)) {
+        if (s->r.swollen && mq_rows_impossible(p, &s->now, s->r.ray, &s->s, s->monitor)) {
             *bound = INFINITY;
             return 1;
         }

@@ -14,6 +14,11 @@ static const double GRADIENT_TOLERANCE = 1e-13, PRICE_TOLERANCE = 1e-11, ROW_TOL
  * descends, dependent rows share a multiplier, and rows that cannot hold show as a violation that stays. */
 static const double SOFTNESS = 1e-6;
 enum { SHIFTS = 12 };
+/* Names let in at once: a share of the free ones, as a large relaxation would else take a pivot of n^2 for each. At
+ * least one of them moves, so none waits for ever. */
+enum { ENTER_SHARE = 16 };
+
+static int stopped(kg_monitor *monitor) { return monitor && kg_should_stop(monitor); }
 
 static int counting(const mq_relax *r) { return r->p->m + MQ_CUTS; }
 
@@ -21,7 +26,7 @@ int mq_relax_new(mq_relax *r, const mq_problem *p, mq_arena *arena) {
     memset(r, 0, sizeof *r);
     r->p = p;
     size_t n = (size_t)p->n + 1, rows = (size_t)counting(r) + 1;
-    double **vectors[] = {&r->x, &r->gamma, &r->left, &r->right, &r->u, &r->dx};
+    double **vectors[] = {&r->x, &r->gamma, &r->left, &r->right, &r->u, &r->dx, &r->cosine, &r->sine};
     for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++)
         if (!(*vectors[k] = mq_take(arena, n * sizeof(double)))) return -1;
     double **by_row[] = {&r->w, &r->y, &r->shift, &r->ray, &r->dw, &r->dy, &r->rhs};
@@ -91,11 +96,11 @@ static void measure(mq_relax *r) {
     r->w[counting(r)] = mq_relax_names(r);
 }
 
-static void evaluate(mq_relax *r) {
+static void evaluate(mq_relax *r, kg_monitor *monitor) {
     const mq_problem *p = r->p;
     memcpy(r->gamma, p->c, (size_t)p->n * sizeof(double));
     for (int i = 0; i < p->n; i++)
-        if (r->x[i] != 0) p->vec->axpy(p->n, r->x[i], p->Qt + (size_t)i * p->ld, r->gamma);
+        if (r->x[i] != 0 && !stopped(monitor)) p->vec->axpy(p->n, r->x[i], p->Qt + (size_t)i * p->ld, r->gamma);
     for (int k = 0; k < p->rows; k++)
         if (r->y[k] != 0) p->vec->axpy(p->n, -r->y[k], p->A + (size_t)k * p->ld, r->gamma);
     measure(r);
@@ -140,7 +145,7 @@ void mq_relax_prepare(mq_relax *r, const mq_choice *c, double rho, kg_monitor *m
     measure(r);
     for (int k = 0; k < p->rows; k++) classify_row(r, k);
     if (r->count_row) classify_row(r, top);
-    evaluate(r);
+    evaluate(r, monitor);
     mq_factor_all(r, monitor);
     r->converged = r->swollen = 0;
 }
@@ -200,11 +205,13 @@ static void solve_rows(mq_relax *r) {
     }
 }
 
-static void direction(mq_relax *r) {
+/* Whether it was found before a stop. */
+static int direction(mq_relax *r, kg_monitor *monitor) {
     const mq_vector *vec = r->p->vec;
     int n = r->p->n, nf = r->nf, na = r->na;
     mq_factor_forward(r, r->u);
     for (int k = 0; k < na; k++) {
+        if (stopped(monitor)) return 0;
         double *v = r->V + (size_t)k * n;
         for (int f = 0; f < nf; f++) v[f] = row_entry(r, r->active[k], r->free[f]);
         mq_factor_forward(r, v);
@@ -224,10 +231,11 @@ static void direction(mq_relax *r) {
         for (int f = 0; f < nf; f++) sum += row_entry(r, k, r->free[f]) * r->dx[f];
         r->dw[k] = sum;
     }
-    if (!r->count_row) return;
+    if (!r->count_row) return 1;
     double sum = 0;
     for (int f = 0; f < nf; f++) sum += row_entry(r, counting(r), r->free[f]) * r->dx[f];
     r->dw[counting(r)] = sum;
+    return 1;
 }
 
 typedef struct { double t; int name, active, idle; } mq_stop; /* indices, -1: not this */
@@ -264,11 +272,12 @@ static mq_stop first_stop(const mq_relax *r) {
     return stop;
 }
 
-static void walk(mq_relax *r, double t) {
+static void walk(mq_relax *r, double t, kg_monitor *monitor) {
     const mq_problem *p = r->p;
     for (int f = 0; f < r->nf; f++) {
         double step = t * r->dx[f];
         if (step == 0) continue;
+        if (stopped(monitor)) return;
         r->x[r->free[f]] += step;
         p->vec->axpy(p->n, step, p->Qt + (size_t)r->free[f] * p->ld, r->gamma);
     }
@@ -328,17 +337,20 @@ static int wake_row(mq_relax *r) {
     return 0;
 }
 
-static int enter_name(mq_relax *r, double size) {
+static int enter_names(mq_relax *r, double size, kg_monitor *monitor) {
     const mq_problem *p = r->p;
     if (r->count_row)
         for (int i = 0; i < p->n; i++)
             if (r->where[i] < 0) rest_on(r, i, r->at[i]); /* their slopes hang on the price of a name */
-    int i = p->vec->price(p->n, r->gamma, r->left, r->right, PRICE_TOLERANCE * size);
-    if (i < 0) return 0;
-    int kink = r->at[i], up = -(r->gamma[i] + r->right[i]) > r->gamma[i] + r->left[i];
-    set_free(r, i, up ? kink : kink - 1);
-    mq_factor_append(r, i);
-    return 1;
+    int entered = 0, most = 1 + r->nf / ENTER_SHARE;
+    for (; entered < most && !stopped(monitor); entered++) {
+        int i = p->vec->price(p->n, r->gamma, r->left, r->right, PRICE_TOLERANCE * size);
+        if (i < 0) break;
+        int kink = r->at[i], up = -(r->gamma[i] + r->right[i]) > r->gamma[i] + r->left[i];
+        set_free(r, i, up ? kink : kink - 1);
+        mq_factor_append(r, i);
+    }
+    return entered;
 }
 
 static double multiplier_size(const mq_relax *r) {
@@ -368,20 +380,20 @@ void mq_relax_run(mq_relax *r, kg_monitor *monitor) {
     double before = INFINITY;
     double largest = r->scale;
     for (int64_t it = 0; it < limit; it++) {
-        if (monitor && kg_should_stop(monitor)) return;
+        if (stopped(monitor)) return;
         list_active(r);
         double far = residual(r), size = multiplier_size(r);
         largest = fmax(largest, size);
         if (far <= 1 || full_steps >= 3) {
             if (largest > 1e3 * size) { /* huge multipliers came and went and left rounding behind */
-                evaluate(r);
+                evaluate(r, monitor);
                 largest = size;
                 full_steps = 0;
                 continue;
             }
             full_steps = 0;
             if (wake_row(r)) continue;
-            if (enter_name(r, size)) continue;
+            if (enter_names(r, size, monitor)) continue;
             double off = shift_rows(r);
             if (off > 10 * ROW_TOLERANCE && shifts++ < SHIFTS && !(shifts > 2 && off > 0.5 * before)) {
                 before = off;
@@ -391,9 +403,9 @@ void mq_relax_run(mq_relax *r, kg_monitor *monitor) {
             r->converged = far <= 1e4;
             return;
         }
-        direction(r);
+        if (!direction(r, monitor)) return;
         mq_stop stop = first_stop(r);
-        walk(r, stop.t);
+        walk(r, stop.t, monitor);
         r->pivots++;
         if (stop.t < 1) {
             take_stop(r, &stop);

@@ -38,6 +38,7 @@ typedef struct {
     double *point, *best_point;   /* the caller's n, the caller's units */
     double ceiling;               /* no point of the box is worth more, in p's units: a bound above proves infeasible */
     double best;                  /* scaled, with constant */
+    double told;                  /* the last value that the monitor heard, in the caller's units */
     double best_size;             /* sum of the sizes of the objective's parts at best, scaled */
     double proven;                /* scaled, with constant: what was proven of all that was closed */
     double reported;              /* scaled: the highest bound told */
@@ -63,8 +64,10 @@ int mq_offer_point(mq_search *s, const double *point); /* of the caller's proble
 double mq_try(mq_search *s, const mq_choice *c);
 /* Hold the names that the caller's point holds, with its signs, and offer what is best then. */
 void mq_follow(mq_search *s, const double *point);
-/* From the relaxation's point: hold the largest names, then exchange names while it helps. */
-void mq_round(mq_search *s, int exchange);
+/* A first point without a relaxation of the whole: names join while it helps. */
+void mq_start(mq_search *s);
+/* From the relaxation's point: hold the largest names, then exchange names while it helps and the bound is below. */
+void mq_round(mq_search *s, int exchange, double bound);
 
 /* Relax, adding turnover rows until they hold. */
 void mq_relax_with_cuts(mq_search *s, mq_relax *r, const mq_choice *c, double rho);

@@ -1,9 +1,13 @@
+#define _GNU_SOURCE
 /* From the caller's numbers to the scaled problem, and to smaller problems when names are ruled out. */
 #include "miqp_setup.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, LARGE = 8 << 20 };
 
 struct mq_block { mq_block *before; };
 
@@ -11,6 +15,10 @@ struct mq_block { mq_block *before; };
 void *mq_take(mq_arena *arena, size_t bytes) {
     mq_block *block = calloc(1, sizeof *block + 64 + (bytes ? bytes : 1));
     if (!block) return NULL;
+    if (bytes >= LARGE) { /* or the kernel spends longer on its pages, first and last, than we on a copy */
+        uintptr_t from = ((uintptr_t)block + PAGE - 1) / PAGE * PAGE, to = ((uintptr_t)block + bytes) / PAGE * PAGE;
+        madvise((void *)from, to - from, MADV_HUGEPAGE);
+    }
     block->before = arena->last;
     arena->last = block;
     uintptr_t first = (uintptr_t)(block + 1);
@@ -31,18 +39,17 @@ static int take_problem(mq_problem *p, mq_arena *arena, int n, int m) {
     p->ld = ((size_t)n + 7) / 8 * 8;
     if (p->ld == 0) p->ld = 8;
     size_t bytes = p->ld * sizeof(double), rows = (size_t)m + MQ_CUTS;
-    double **vectors[] = {&p->d, &p->c, &p->lower, &p->upper, &p->position_min, &p->lot, &p->book, &p->buy, &p->sell,
+    double **vectors[] = {&p->q, &p->d, &p->c, &p->lower, &p->upper, &p->position_min, &p->lot, &p->book, &p->buy, &p->sell,
                           &p->low_positive, &p->up_positive, &p->low_negative, &p->up_negative};
     for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++)
         if (!(*vectors[k] = mq_take(arena, bytes))) return -1;
-    p->Q = mq_take(arena, (size_t)n * bytes);
     p->Qt = mq_take(arena, (size_t)n * bytes);
     p->A = mq_take(arena, rows * bytes);
     p->row_lower = mq_take(arena, rows * sizeof(double));
     p->row_upper = mq_take(arena, rows * sizeof(double));
     p->origin = mq_take(arena, p->ld * sizeof(int));
     p->allowed = mq_take(arena, p->ld);
-    return p->Q && p->Qt && p->A && p->row_lower && p->row_upper && p->origin && p->allowed ? 0 : -1;
+    return p->Qt && p->A && p->row_lower && p->row_upper && p->origin && p->allowed ? 0 : -1;
 }
 
 static double power_of_two(double size) {
@@ -102,7 +109,8 @@ static void scale_rows(mq_problem *p, const mq_request *q, double unit) {
     }
 }
 
-int mq_setup(mq_problem *p, mq_scale *scale, const mq_request *q, const mq_vector *vec, mq_arena *arena) {
+int mq_setup(mq_problem *p, mq_scale *scale, const mq_request *q, const mq_vector *vec, mq_arena *arena,
+             kg_monitor *monitor) {
     memset(p, 0, sizeof *p);
     if (take_problem(p, arena, q->n, q->m)) return -1;
     int n = q->n;
@@ -115,7 +123,7 @@ int mq_setup(mq_problem *p, mq_scale *scale, const mq_request *q, const mq_vecto
     scale->x = x;
     scale->objective = objective;
     for (int i = 0; i < n; i++) {
-        for (int j = 0; j < n; j++) p->Q[(size_t)i * p->ld + j] = q->Q[(size_t)i * n + j] * (x * x * objective);
+        p->q[i] = q->Q[(size_t)i * n + i] * (x * x * objective);
         p->c[i] = q->c[i] * (x * objective);
         p->buy[i] = q->buy[i] * (x * objective);
         p->sell[i] = q->sell[i] * (x * objective);
@@ -135,13 +143,28 @@ int mq_setup(mq_problem *p, mq_scale *scale, const mq_request *q, const mq_vecto
     p->names_max = q->names_max < n ? q->names_max : n;
     p->counts = p->names_min > 0 || p->names_max < n;
     p->vec = vec;
-    memcpy(p->Qt, p->Q, (size_t)n * p->ld * sizeof(double));
     for (int i = 0; i < n && q->diagonal; i++) p->d[i] = (1 - 1e-12) * q->diagonal[i] * (x * x * objective);
+    for (int i = 0; i < n && !(monitor && kg_should_stop(monitor)); i++)
+        for (int j = 0; j < n; j++) p->Qt[(size_t)i * p->ld + j] = q->Q[(size_t)i * n + j] * (x * x * objective);
     mq_set_diagonal(p);
     return 0;
 }
 
-int mq_compact(mq_problem *to, const mq_problem *from, const unsigned char *allowed, mq_arena *arena) {
+/* The rows and columns of Qt that stay; its diagonal is set afterwards. */
+static void compact_matrix(mq_problem *to, const mq_problem *from, const unsigned char *allowed, kg_monitor *monitor) {
+    double *into = to->Qt;
+    for (int i = 0; i < from->n && !(monitor && kg_should_stop(monitor)); i++) {
+        if (allowed[i] == MQ_ZERO) continue;
+        const double *row = from->Qt + (size_t)i * from->ld;
+        int column = 0;
+        for (int j = 0; j < from->n; j++)
+            if (allowed[j] != MQ_ZERO) into[column++] = row[j];
+        into += to->ld;
+    }
+}
+
+int mq_compact(mq_problem *to, const mq_problem *from, const unsigned char *allowed, mq_arena *arena,
+               kg_monitor *monitor) {
     int n = 0;
     for (int i = 0; i < from->n; i++) n += allowed[i] != MQ_ZERO;
     *to = *from;
@@ -153,11 +176,8 @@ int mq_compact(mq_problem *to, const mq_problem *from, const unsigned char *allo
             to->turnover -= fabs(from->book[i]);
             continue;
         }
-        int column = 0;
-        for (int j = 0; j < from->n; j++)
-            if (allowed[j] != MQ_ZERO) to->Q[(size_t)k * to->ld + column++] = from->Q[(size_t)i * from->ld + j];
         for (int row = 0; row < from->m; row++) to->A[(size_t)row * to->ld + k] = from->A[(size_t)row * from->ld + i];
-        to->d[k] = from->d[i], to->c[k] = from->c[i];
+        to->q[k] = from->q[i], to->d[k] = from->d[i], to->c[k] = from->c[i];
         to->lower[k] = from->lower[i], to->upper[k] = from->upper[i];
         to->position_min[k] = from->position_min[i], to->lot[k] = from->lot[i];
         to->book[k] = from->book[i], to->buy[k] = from->buy[i], to->sell[k] = from->sell[i];
@@ -170,7 +190,7 @@ int mq_compact(mq_problem *to, const mq_problem *from, const unsigned char *allo
     memcpy(to->row_lower, from->row_lower, (size_t)from->m * sizeof(double));
     memcpy(to->row_upper, from->row_upper, (size_t)from->m * sizeof(double));
     if (to->names_max > n) to->names_max = n; /* names_min stays: fewer names than it asks is infeasible */
-    memcpy(to->Qt, to->Q, (size_t)n * to->ld * sizeof(double));
+    compact_matrix(to, from, allowed, monitor);
     mq_set_diagonal(to);
     return 0;
 }

@@ -131,7 +131,7 @@ typedef struct { branch_kind kind; int name; double value; } branch;
 static double rise_without(mq_search *s, int i) {
     mq_relax *r = &s->r;
     int k = r->where[i];
-    if (k < 0) return 0.5 * s->p.Q[(size_t)i * s->p.ld + i] * r->x[i] * r->x[i];
+    if (k < 0) return 0.5 * s->p.q[i] * r->x[i] * r->x[i];
     double *e = s->spare;
     memset(e, 0, (size_t)r->nf * sizeof(double));
     e[k] = 1;
@@ -177,7 +177,7 @@ static branch choose(mq_search *s) {
             if (best.kind != SIGN || score > top) best = (branch){SIGN, i, x}, top = score;
         } else if (best.kind != SIGN && p->lot[i] > 0 && off_lot(p, i, x)) {
             double part = x / p->lot[i] - floor(x / p->lot[i]);
-            double score = fmin(part, 1 - part) * p->lot[i] * sqrt(p->Q[(size_t)i * p->ld + i] + 1e-12);
+            double score = fmin(part, 1 - part) * p->lot[i] * sqrt(p->q[i] + 1e-12);
             if (best.kind != LOT || score > top) best = (branch){LOT, i, x}, top = score;
         }
     }
@@ -360,7 +360,7 @@ int mq_tree(mq_search *s, double bound, double rho) {
             if (is_whole(s, &b))
                 mq_offer(s, s->r.x);
             else if (s->nodes % 64 == 0)
-                mq_round(s, 0);
+                mq_round(s, 0, bound);
             closed = bound >= mq_cutoff(s);
             if (!closed && b.kind == DECIDED) b = any_undecided(s);
             closed |= b.kind == DECIDED;
