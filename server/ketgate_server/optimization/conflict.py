@@ -17,7 +17,12 @@ from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.interruption import stop_when
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.rows import Rows
-from ketgate_server.optimization.solvers.highs_model import LinearForm, build
+from ketgate_server.optimization.solvers.highs_model import (
+    LinearForm,
+    build,
+    entries_left_out,
+    row_scales,
+)
 from ketgate_server.parts import part_version
 
 SEARCH_S_MAX = 5.0
@@ -48,6 +53,8 @@ def irreducible(problem: Problem, task: Task) -> Sequence[Conflict]:
     if impossible is not None:
         elements = [Element("lower", impossible), Element("upper", impossible)]
         return [_describe(problem, element) for element in elements]
+    if entries_left_out(problem.rows):
+        return ()
     oracle = _Oracle(problem, task)
     try:
         kept = _reduce(elements, oracle)
@@ -164,7 +171,7 @@ class _Oracle:
         values = next((part for part in reversed(found) if hasattr(part, "__len__")), None)
         if values is None or len(values) != self._rows.count:
             return None
-        return np.array(values, dtype=np.float64)
+        return np.array(values, dtype=np.float64) * row_scales(self._rows)
 
     def _all_bounds(self) -> list[Element]:
         size = len(self._lower)

@@ -1,5 +1,7 @@
-"""HiGHS told to stop: it asks between steps of simplex, interior point and branch-and-cut, every few
-milliseconds to half a second; not within presolve, nor in its quadratic solver."""
+"""HiGHS told to stop: it asks between steps of simplex, interior point and branch-and-cut, mostly
+every few milliseconds. Not within presolve, in the first relaxation of branch-and-cut, nor in its
+quadratic solver: there it goes on for up to seconds, and the race leaves it behind after 50 ms. These
+three callbacks are the only ones that can end a run; those that log were tried and change nothing."""
 
 from collections.abc import Callable
 from typing import Any

@@ -16,6 +16,8 @@ from ketgate_server.optimization.base import Sense
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.rows import Rows
 from ketgate_server.optimization.service import OptimizationServicer
+from ketgate_server.optimization.solvers import highs
+from ketgate_server.optimization.solvers.highs_model import entries_left_out, row_scales
 from ketgate_server.optimization.tensors import Sparse
 from scipy.optimize import LinearConstraint, linprog, milp
 
@@ -262,3 +264,68 @@ def test_highs_refuses_what_it_takes_for_infinite(solve: Solve) -> None:
     with pytest.raises(KetgateError) as refusal:
         solve(spec)
     assert refusal.value.reason is Reason.SOLVER_UNSUITABLE
+
+
+@pytest.mark.parametrize(
+    ("row", "least", "expected"), [([1e-13, 1e-13], 5e-13, 5.0), ([1e-13, 2e-13], 1e-3, 5e9)]
+)
+def test_rows_of_tiny_coefficients_count(
+    solve: Solve, row: list[float], least: float, expected: float
+) -> None:
+    """HiGHS drops coefficients up to 1e-12: the first was OPTIMAL at 0, the second INFEASIBLE."""
+    result = solve(linear([1.0, 1.0], [row], [least], [math.inf]))
+    assert result.status == OPTIMAL
+    assert result.objective == pytest.approx(expected)
+    assert not result.warnings
+
+
+@pytest.mark.parametrize("whole", [0, 1])
+def test_where_a_coefficient_is_left_out_nothing_is_proven(solve: Solve, whole: int) -> None:
+    """1 and 1e-13 in one row: no scale shows HiGHS both."""
+    row, flags = [[1.0, 1e-13]], [whole, 0]
+    possible = linear([1.0, 0.0], row, [1.0], [math.inf], x_upper=[0.0, 1e14], integrality=flags)
+    result = solve(possible)  # x = (0, 1e13), which it does not see
+    assert result.status == result_pb2.SOLVE_STATUS_NO_SOLUTION
+    assert not result.conflict
+    assert any("left 1 out" in warning for warning in result.warnings)
+    result = solve(linear([-1.0, 0.0], row, [-math.inf], [1.0], x_upper=[9.0], integrality=flags))
+    assert (result.status, result.objective) == (FEASIBLE, -1.0)
+    assert not result.HasField("bound")
+    assert any("left 1 out" in warning for warning in result.warnings)
+
+
+def test_rows_are_scaled_by_powers_of_two_and_keep_their_ends() -> None:
+    value = np.array([1e-14, 3e-13, 5.0, 1e-13, 1e-13])
+    row, column = np.array([0, 0, 1, 2, 3]), np.array([0, 1, 0, 0, 0])
+    upper = np.array([1e-13, 7.0, 1e12, math.inf])
+    rows = Rows(Sparse(row, column, value), np.full(4, -math.inf), upper)
+    scales = row_scales(rows)
+    assert (np.frexp(scales)[0] == 0.5).all()
+    assert 1.0 <= 3e-13 * scales[0] < 2.0
+    assert scales[1] == 1.0
+    assert 1e18 < 1e12 * scales[2] < 1e19
+    assert entries_left_out(rows) == 0
+
+
+def test_time_that_building_took_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS counts from the start of its run: its limit is what is left by then."""
+    limits: list[float] = []
+    built = highs.build
+
+    def slow(form: object, options: dict[str, object]) -> object:
+        model = built(form, options)
+        set_option = model.setOptionValue
+
+        def watched(name: str, value: float) -> object:
+            limits.append(value)
+            return set_option(name, value)
+
+        model.setOptionValue = watched
+        return model
+
+    monkeypatch.setattr(highs, "build", slow)
+    spec = linear(np.ones(600), np.eye(600), np.ones(600), np.full(600, math.inf))
+    spec.time_limit.seconds = 20
+    assert solve_now(spec).status == OPTIMAL
+    assert len(limits) == 1
+    assert 0.0 < limits[0] < 20.0

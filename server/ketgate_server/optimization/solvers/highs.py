@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,13 @@ from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.interruption import stop_when
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.linear import LinearProblem
-from ketgate_server.optimization.solvers.highs_model import LinearForm, build, linear_form
+from ketgate_server.optimization.solvers.highs_model import (
+    COEFFICIENT_LEAST,
+    LinearForm,
+    build,
+    entries_left_out,
+    linear_form,
+)
 
 PRODUCTS_MAX = 100_000
 COUNT_MAX = 2**31 - 1
@@ -103,13 +110,31 @@ class _Run:
         self.form = form
         self.task = task
         self.mixed = bool(form.integer.any())
+        self.left_out = entries_left_out(form.rows)
 
     def solve(self) -> Outcome:
+        outcome = self._solve()
+        if not self.left_out:
+            return outcome
+        proven = outcome.status in (Status.INFEASIBLE, Status.UNBOUNDED)
+        found = Status.FEASIBLE if outcome.solutions and not proven else Status.NO_SOLUTION
+        warning = (
+            f"highs takes no coefficients up to {COEFFICIENT_LEAST:g} beside ones of 1 or more, and "
+            f"left {self.left_out} out: what it finds is checked, but it proves nothing"
+        )
+        return replace(outcome, status=found, bound=None, conflict=(), warnings=[warning])
+
+    def _solve(self) -> Outcome:
         import highspy
 
         highs = build(self.form, self._options())
         self._subscribe(highs)
         self._start_from(highs)
+        self.task.prepared()
+        if self.task.should_stop:
+            return Outcome(Status.NO_SOLUTION, self.task.stop_reason)
+        # Only now: building the model took time too, and HiGHS counts from the start of its run.
+        highs.setOptionValue("time_limit", max(0.0, self.task.remaining_s))
         if highs.run() == highspy.HighsStatus.kError:
             raise RuntimeError(f"HiGHS failed: {highs.getModelStatus()}")
         status = highs.getModelStatus()
@@ -132,7 +157,6 @@ class _Run:
         task = self.task
         tolerance = min(max(FEASIBILITY_LEAST, 0.1 * task.feasibility_tolerance), 1e-7)
         options = {
-            "time_limit": max(0.0, task.remaining_s),
             "random_seed": task.seed & COUNT_MAX,
             "primal_feasibility_tolerance": tolerance,
             "dual_feasibility_tolerance": 1e-9,
@@ -155,7 +179,7 @@ class _Run:
 
         def tell_bound(event: Any) -> None:
             bound = float(event.data_out.mip_dual_bound)
-            if math.isfinite(bound):
+            if math.isfinite(bound) and not self.left_out:
                 self.task.offer_bound(bound, work=max(0, int(event.data_out.mip_node_count)))
 
         def improve(event: Any) -> None:

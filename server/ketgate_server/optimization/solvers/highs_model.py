@@ -14,6 +14,11 @@ from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.rows import NO_ROWS, Rows
 from ketgate_server.optimization.tensors import Sparse
 
+COEFFICIENT_LEAST = 1e-12
+"""HiGHS leaves out what is not larger; it takes no smaller number for this option."""
+END_MAX = 2.0**63
+"""Well below 10^20, which HiGHS takes for infinite."""
+
 
 @dataclass(frozen=True)
 class LinearForm:
@@ -89,9 +94,38 @@ def _linearized(problem: IsingProblem | BinaryProblem) -> LinearForm:
     )
 
 
+def row_scales(rows: Rows) -> NDArray[np.float64]:
+    """(m,) powers of two to multiply the rows by, so that HiGHS leaves out no small coefficient:
+    the largest of such a row comes to lie from 1 to 2, unless its ends grow too large."""
+    matrix, scales = rows.matrix, np.ones(rows.count)
+    magnitudes = np.abs(matrix.value)
+    small = magnitudes <= COEFFICIENT_LEAST
+    if not small.any():
+        return scales
+    affected = np.unique(matrix.row[small])
+    largest = np.zeros(rows.count)
+    np.maximum.at(largest, matrix.row, magnitudes)
+    ends = np.zeros(rows.count)
+    for side in (rows.lower, rows.upper):
+        ends = np.maximum(ends, np.where(np.isfinite(side), np.abs(side), 0.0))
+    by_largest = 1 - np.frexp(largest[affected])[1]
+    by_ends = np.frexp(END_MAX)[1] - 1 - np.frexp(ends[affected])[1]
+    by_ends = np.where(ends[affected] > 0.0, by_ends, 1000)
+    exponents = np.clip(np.minimum(by_largest, by_ends), 0, 1000)
+    scales[affected] = np.ldexp(1.0, exponents)
+    return scales
+
+
+def entries_left_out(rows: Rows) -> int:
+    """Coefficients, other than zero, that HiGHS does not see: then it proves nothing."""
+    matrix = rows.matrix
+    scaled = np.abs(matrix.value * row_scales(rows)[matrix.row])
+    return int(((scaled <= COEFFICIENT_LEAST) & (matrix.value != 0.0)).sum())
+
+
 def build(form: LinearForm, options: dict[str, Any]) -> Any:
-    """A highspy.Highs that holds the form. One thread: its scheduler is one a thread of ours, and
-    refuses another number there."""
+    """A highspy.Highs that holds the form, its rows scaled. One thread: its scheduler is one a
+    thread of ours, and refuses another number there."""
     import highspy
 
     lp = highspy.HighsLp()
@@ -99,7 +133,8 @@ def build(form: LinearForm, options: dict[str, Any]) -> Any:
     lp.num_col_, lp.num_row_ = count, rows
     lp.col_cost_, lp.offset_ = form.cost, form.offset
     lp.col_lower_, lp.col_upper_ = form.lower, form.upper
-    lp.row_lower_, lp.row_upper_ = form.rows.lower, form.rows.upper
+    scales = row_scales(form.rows)
+    lp.row_lower_, lp.row_upper_ = form.rows.lower * scales, form.rows.upper * scales
     matrix = form.rows.matrix
     order = np.lexsort((matrix.row, matrix.column))
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
@@ -108,13 +143,13 @@ def build(form: LinearForm, options: dict[str, Any]) -> Any:
         np.int32
     )
     lp.a_matrix_.index_ = matrix.row[order].astype(np.int32)
-    lp.a_matrix_.value_ = matrix.value[order]
+    lp.a_matrix_.value_ = (matrix.value * scales[matrix.row])[order]
     if form.integer.any():
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[flag] for flag in form.integer.astype(np.int8)]
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
-    chosen = {"threads": 1, "parallel": "off", "small_matrix_value": 1e-12, **options}
+    chosen = {"threads": 1, "parallel": "off", "small_matrix_value": COEFFICIENT_LEAST, **options}
     for name, value in chosen.items():
         if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise RuntimeError(f"HiGHS refused the option {name} = {value}")
