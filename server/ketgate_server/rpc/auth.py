@@ -13,7 +13,6 @@ from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.rpc.call import Identity
 from ketgate_server.store.tokens import TokenStore
 
-ADMIN_ROLE = "admin"
 CHECK_INTERVAL_S = 0.25
 TOKENS_CACHED_MAX = 4096
 HEADER_CHARACTERS_MAX = 1024
@@ -73,14 +72,3 @@ class Authenticator:
             if revision != self._revision:
                 self._revision = revision
                 self._known.clear()
-
-
-def require_role(identity: Identity, role: str, method: str) -> None:
-    """Raises KetgateError ROLE_MISSING, naming the role. An empty role: any identity will do."""
-    if role and role not in identity.roles and ADMIN_ROLE not in identity.roles:
-        raise KetgateError(
-            Reason.ROLE_MISSING,
-            f"{method} needs the role {role!r}; the token {identity.subject!r} has "
-            f"{', '.join(sorted(identity.roles))}",
-            metadata={"role": role},
-        )

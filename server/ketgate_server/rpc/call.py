@@ -6,6 +6,10 @@ from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
+from ketgate_server.errors import KetgateError, Reason
+
+ADMIN_ROLE = "admin"
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -38,6 +42,9 @@ class Call(Protocol):
     def on_cancel(self, callback: Callable[[], None]) -> None:
         """Run callback once when the call is cancelled or its deadline passes, at once if it was;
         from any thread."""
+
+    def abandon(self) -> None:
+        """Break the call off: nobody reads what it sends."""
 
     def set_trailer(self, key: str, value: str) -> None:
         """Send a trailer with the status."""
@@ -75,3 +82,14 @@ class Service:
     name: str
     """Full name, for example ``ketgate.optimization.v1.OptimizationService``."""
     methods: dict[str, Method] = field(default_factory=dict)
+
+
+def require_role(identity: Identity, role: str, method: str) -> None:
+    """Raises KetgateError ROLE_MISSING, naming the role. An empty role: any identity will do."""
+    if role and role not in identity.roles and ADMIN_ROLE not in identity.roles:
+        raise KetgateError(
+            Reason.ROLE_MISSING,
+            f"{method} needs the role {role!r}; the token {identity.subject!r} has "
+            f"{', '.join(sorted(identity.roles))}",
+            metadata={"role": role},
+        )

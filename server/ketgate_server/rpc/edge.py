@@ -16,8 +16,8 @@ import grpc
 from ketgate_server import __version__
 from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.rpc.admission import Lane, RequestBytes
-from ketgate_server.rpc.auth import Authenticator, require_role
-from ketgate_server.rpc.call import Call, Service
+from ketgate_server.rpc.auth import Authenticator
+from ketgate_server.rpc.call import Call, Service, require_role
 from ketgate_server.rpc.endpoint import Endpoint, Route
 from ketgate_server.rpc.errors import DETAILS_KEY, as_ketgate_error, wire_status
 from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall

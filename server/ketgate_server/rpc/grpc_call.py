@@ -97,7 +97,7 @@ class GrpcCall:
             callback()
 
     def abandon(self) -> None:
-        """Break the call off: its caller sent no message for too long."""
+        """Break the call off: its caller sends no message, or reads none, for too long."""
         self._context.cancel()
 
     def finish(self) -> None:

@@ -7,7 +7,8 @@ import time
 import pytest
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.rpc import auth
-from ketgate_server.rpc.auth import Authenticator, require_role
+from ketgate_server.rpc.auth import Authenticator
+from ketgate_server.rpc.call import require_role
 from ketgate_server.store.errors import StoreError, TokenError
 from ketgate_server.store.tokens import ROLES, TokenStore
 
