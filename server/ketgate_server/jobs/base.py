@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.errors import KetgateError
+from ketgate_server.limits import Limit
 
 Job = pb.Job
 Event = pb.JobEvent
@@ -118,6 +119,8 @@ class RunContext(Protocol):
     tenant: str
     threads: int
     """Threads it may use."""
+    limits: Mapping[str, Limit]
+    """The server's."""
 
     @property
     def stopped(self) -> bool:
@@ -142,9 +145,18 @@ class JobKind(Protocol):
     role: str
     """What a caller needs beside "jobs.user"."""
     entry: str
-    """ "module:function" of `run(spec: Message, context: RunContext) -> Message`, which an executor
-    can import in another process; the messages are those of the fields of JobSpec and JobResult.
-    It raises KetgateError for what is the caller's fault, ProviderError for a provider's."""
+    """ "module:function" of a function like run, which an executor can import in another process."""
+    isolated: bool
+    """Whether it computes in Python, and so never in a thread of the server."""
+
+    def run(self, spec: Message, context: RunContext) -> Message:
+        """Do the work, in this process. The messages are those of the fields of JobSpec and
+        JobResult. Raises KetgateError for what is the caller's fault, faults.ProviderError for a
+        provider's, and faults.Stopped with the best so far where it was told to stop. The thread is
+        used again: its priority must stay."""
+
+    def digest(self, spec: Message) -> bytes:
+        """SHA-256 of the spec's canonical bytes, as results of the unary method tell it."""
 
     def check(self, spec: Message) -> None:
         """Raises KetgateError as the unary method would, with paths that begin with "spec"."""

@@ -1,0 +1,1 @@
+"""Where attempts run: threads and processes of this server, or a Ray cluster."""

@@ -1,0 +1,121 @@
+"""One attempt of a job, wherever it runs: what it is given, what it sees, how it ends."""
+
+import importlib
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+from ketgate.jobs.v1 import job_pb2 as pb
+
+from ketgate_server.jobs.base import Ending, Outcome
+from ketgate_server.jobs.faults import Stopped, failed
+from ketgate_server.limits import LIMITS, Limit
+
+Entry = Callable[[Any, Any], Message]
+"""``run(spec, context) -> result``."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a server gives to all of its attempts."""
+
+    threads: int = 1
+    """Threads that an attempt may use."""
+    limits: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is given."""
+
+    reference: str
+    """Names the attempt in the log and in errors: jobs/ID/attempts/N."""
+    kind: str
+    entry: str
+    """ "module:function"."""
+    tenant: str
+    spec: bytes
+    """Of a JobSpec."""
+    remaining_s: float = math.inf
+    """Until the job's deadline, when it was handed over."""
+
+
+class Attempt:
+    """Implements base.RunContext for the run, and base.Running for the dispatcher. Every method may
+    be called from any thread."""
+
+    def __init__(
+        self,
+        work: Work,
+        surroundings: Surroundings,
+        progress: Callable[[pb.JobProgress], None],
+    ) -> None:
+        self.work = work
+        self.tenant = work.tenant
+        self.threads = surroundings.threads
+        self.limits = surroundings.limits
+        self._progress = progress
+        self._deadline_s = time.monotonic() + work.remaining_s
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            if not self._stopped:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def forget(self) -> None:
+        """It is over: let go of what its callbacks hold."""
+        with self._lock:
+            self._callbacks = []
+
+    def remaining_s(self) -> float:
+        return self._deadline_s - time.monotonic()
+
+    def progress(self, progress: pb.JobProgress) -> None:
+        self._progress(progress)
+
+
+def perform(run: Entry, attempt: Attempt) -> Ending:
+    """Run it in the calling thread; never raises."""
+    work = attempt.work
+    try:
+        spec = getattr(pb.JobSpec.FromString(work.spec), work.kind)
+        return Ending(Outcome.SUCCEEDED, result=_written(work.kind, run(spec, attempt)))
+    except Stopped as stop:
+        best = None if stop.best is None else _written(work.kind, stop.best)
+        return Ending(Outcome.STOPPED, result=best)
+    except BaseException as error:  # a library that calls sys.exit() must not end a worker
+        return failed(error, work.reference)
+    finally:
+        attempt.forget()
+
+
+def resolve(entry: str) -> Entry:
+    """The function of "module:function"; imports the module."""
+    module, _, name = entry.partition(":")
+    found: Entry = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _written(kind: str, result: Message) -> bytes:
+    """Bytes of the JobResult."""
+    return pb.JobResult(**{kind: result}).SerializeToString()  # type: ignore[arg-type]

@@ -1,0 +1,151 @@
+"""The program of a worker process: ``python -m ketgate_server.jobs.executors.worker DESCRIPTOR``.
+
+It runs one attempt at a time, at the lowest priority, and imports what a kind needs when the first
+job of that kind comes. It ends when the server closes the channel, or is gone.
+"""
+
+import ctypes
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+from ketgate.jobs.v1 import job_pb2 as pb
+
+from ketgate_server.jobs.base import Ending
+from ketgate_server.jobs.executors.attempt import (
+    Attempt,
+    Surroundings,
+    Work,
+    perform,
+    resolve,
+)
+from ketgate_server.jobs.executors.channel import Channel, Closed, pack
+from ketgate_server.jobs.faults import failed
+
+NICE_LOWEST = 19
+PR_SET_PDEATHSIG = 1
+LOG_CHARACTERS_MAX = 8_000
+TRIM_BYTES = 1 << 20
+"""After work on a spec or a result larger than this, memory is given back to the system."""
+
+
+def main(descriptor: int) -> None:
+    """Serve the channel on a socket's descriptor until it closes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Meant for the server, though they may reach its whole group: it lets its work finish.
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICE_LOWEST)
+    channel = Channel(socket.socket(fileno=descriptor))
+    _die_with_server()
+    log = logging.getLogger()
+    log.addHandler(_Log(channel))
+    log.setLevel(logging.INFO)
+    try:
+        (_, threads, limits), _ = channel.receive()
+    except Closed:
+        return
+    server = _Server(channel, Surroundings(threads, limits))
+    threading.Thread(target=server.listen, name="channel", daemon=True).start()
+    server.work()
+
+
+class _Server:
+    """The attempt under way, and those who wait (at most one: the server sends the next after the
+    end)."""
+
+    def __init__(self, channel: Channel, surroundings: Surroundings) -> None:
+        self._channel = channel
+        self._surroundings = surroundings
+        self._orders: queue.SimpleQueue[tuple[int, Attempt]] = queue.SimpleQueue()
+        self._current: tuple[int, Attempt] | None = None
+
+    def listen(self) -> None:
+        """Take orders, and end the process when nobody is there to give them."""
+        while True:
+            try:
+                message, content = self._channel.receive()
+            except Closed:
+                os._exit(0)  # whatever the work's threads are at
+            self._take(message, content or b"")
+
+    def work(self) -> None:
+        while True:
+            number, attempt = self._orders.get()
+            ending = _perform(attempt)
+            large = len(attempt.work.spec) + len(ending.result or b"") > TRIM_BYTES
+            self._current = None
+            del attempt
+            try:
+                self._channel.send(("end", number, pack(ending)), ending.result)
+            except Closed:
+                os._exit(0)
+            del ending
+            if large:
+                _give_back_memory()
+
+    def _take(self, message: tuple[Any, ...], content: bytes) -> None:
+        match message:
+            case ("run", number, reference, kind, entry, tenant, remaining_s):
+                work = Work(reference, kind, entry, tenant, content, remaining_s)
+
+                def progress(told: pb.JobProgress) -> None:
+                    self._channel.send(("progress", number, told.SerializeToString()))
+
+                attempt = Attempt(work, self._surroundings, progress)
+                self._current = number, attempt
+                self._orders.put((number, attempt))
+            case ("stop", number):
+                current = self._current
+                if current is not None and current[0] == number:  # else it is over already
+                    current[1].stop()
+
+
+def _perform(attempt: Attempt) -> Ending:
+    try:
+        run = resolve(attempt.work.entry)
+    except Exception as error:
+        return failed(error, attempt.work.reference)
+    return perform(run, attempt)
+
+
+class _Log(logging.Handler):
+    """What is logged here is written by the server, as its own."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)[:LOG_CHARACTERS_MAX]
+        try:
+            self._channel.send(("log", record.name, record.levelno, text))
+        except Closed:
+            pass
+
+
+def _die_with_server() -> None:
+    """Where the system can: for the case that a library never lets the channel's thread run."""
+    parent = os.getppid()
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        return
+    if os.getppid() != parent:  # it died just before
+        os._exit(0)
+
+
+def _give_back_memory() -> None:
+    """glibc keeps what was freed, to use it again; a worker may have no such work for days."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
