@@ -1,0 +1,184 @@
+"""Rows to messages of the contract, and what is stored as bytes of them."""
+
+import json
+from collections.abc import Mapping
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.status_pb2 import Status
+from ketgate.jobs.v1 import job_pb2 as pb
+
+from ketgate_server.jobs.ids import job_name
+from ketgate_server.jobs.record import QUEUED, JobRow
+
+SUCCEEDED = pb.ATTEMPT_OUTCOME_SUCCEEDED
+CALLER_ERROR = pb.ATTEMPT_OUTCOME_CALLER_ERROR
+PROVIDER_ERROR = pb.ATTEMPT_OUTCOME_PROVIDER_ERROR
+SERVER_ERROR = pb.ATTEMPT_OUTCOME_SERVER_ERROR
+WORKER_LOST = pb.ATTEMPT_OUTCOME_WORKER_LOST
+STOPPED = pb.ATTEMPT_OUTCOME_STOPPED
+GIVEN_BACK = pb.ATTEMPT_OUTCOME_GIVEN_BACK
+
+_SPEC = pb.Job.DESCRIPTOR.fields_by_name["spec"].number
+_RESULT = pb.Job.DESCRIPTOR.fields_by_name["result"].number
+_JOB = 1
+"""Number of the field `job` in the responses."""
+_LENGTH_DELIMITED = 2
+
+
+def timestamp(time_us: int) -> Timestamp:
+    return Timestamp(seconds=time_us // 1_000_000, nanos=time_us % 1_000_000 * 1000)
+
+
+def etag(revision: int) -> str:
+    return f"{revision:x}"
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Labels as they are stored."""
+    return json.dumps(dict(sorted(labels.items())), separators=(",", ":")) if labels else ""
+
+
+def labels_of(text: str) -> dict[str, str]:
+    labels: dict[str, str] = json.loads(text) if text else {}
+    return labels
+
+
+def job(row: JobRow) -> pb.Job:
+    """The BASIC view."""
+    message = pb.Job(
+        name=job_name(row.id),
+        uid=row.id,
+        etag=etag(row.revision),
+        kind=row.kind,
+        state=row.state,  # type: ignore[arg-type]
+        priority=row.priority,
+        create_time=timestamp(row.create_time_us),
+        update_time=timestamp(row.update_time_us),
+        revision=row.revision,
+        attempt_count=row.attempts,
+        creator=row.creator,
+        spec_digest=row.spec_digest.hex(),
+    )
+    if row.labels:
+        message.labels.update(labels_of(row.labels))
+    if row.not_before_us is not None:
+        message.not_before_time.CopyFrom(timestamp(row.not_before_us))
+    if row.deadline_us is not None:
+        message.deadline_time.CopyFrom(timestamp(row.deadline_us))
+    if row.start_time_us is not None:
+        message.start_time.CopyFrom(timestamp(row.start_time_us))
+    if row.end_time_us is not None:
+        message.end_time.CopyFrom(timestamp(row.end_time_us))
+    if row.progress is not None:
+        message.progress.ParseFromString(row.progress)
+    if row.error is not None and row.is_over:  # before, it is kept for when it will be
+        message.error.ParseFromString(row.error)
+    return message
+
+
+def created_event(job_id: str, *, actor: str, kind: str, labels: Mapping[str, str]) -> bytes:
+    """An event as it is stored: without revision and time, which are columns."""
+    return pb.JobEvent(
+        job=job_name(job_id),
+        type=pb.JOB_EVENT_TYPE_CREATED,
+        state=QUEUED,  # type: ignore[arg-type]
+        actor=actor,
+        labels=labels,
+        kind=kind,
+    ).SerializeToString()
+
+
+def state_event(row: JobRow, *, actor: str, reason: str) -> bytes:
+    """The event of a change of state, row being the job after it."""
+    message = pb.JobEvent(
+        job=job_name(row.id),
+        type=pb.JOB_EVENT_TYPE_STATE_CHANGED,
+        state=row.state,  # type: ignore[arg-type]
+        reason=reason,
+        actor=actor,
+        attempt=row.attempts,
+        labels=labels_of(row.labels),
+        kind=row.kind,
+    )
+    if row.error is not None and row.is_over:
+        message.error.ParseFromString(row.error)
+    return message.SerializeToString()
+
+
+def progress_event(row: JobRow, *, actor: str, progress: pb.JobProgress) -> bytes:
+    return pb.JobEvent(
+        job=job_name(row.id),
+        type=pb.JOB_EVENT_TYPE_PROGRESS,
+        state=row.state,  # type: ignore[arg-type]
+        actor=actor,
+        progress=progress,
+        attempt=row.attempts,
+        labels=labels_of(row.labels),
+        kind=row.kind,
+    ).SerializeToString()
+
+
+def deleted_event(row: JobRow, *, actor: str, reason: str) -> bytes:
+    return pb.JobEvent(
+        job=job_name(row.id),
+        type=pb.JOB_EVENT_TYPE_DELETED,
+        state=row.state,  # type: ignore[arg-type]
+        reason=reason,
+        actor=actor,
+        labels=labels_of(row.labels),
+        kind=row.kind,
+    ).SerializeToString()
+
+
+def event(revision: int, time_us: int, stored: bytes) -> pb.JobEvent:
+    """A stored event, whole."""
+    message = pb.JobEvent.FromString(stored)
+    message.revision = revision
+    message.time.CopyFrom(timestamp(time_us))
+    return message
+
+
+def attempt_began(number: int, fence: int, worker: str, start_us: int) -> bytes:
+    """A JobAttempt; what attempt_ended gives is appended when it is over."""
+    return pb.JobAttempt(
+        number=number, fence=fence, worker=worker, start_time=timestamp(start_us)
+    ).SerializeToString()
+
+
+def attempt_ended(end_us: int, outcome: int, error: Status | None) -> bytes:
+    return pb.JobAttempt(
+        end_time=timestamp(end_us),
+        outcome=outcome,  # type: ignore[arg-type]
+        error=error,
+    ).SerializeToString()
+
+
+def attempt(stored: bytes) -> pb.JobAttempt:
+    return pb.JobAttempt.FromString(stored)
+
+
+def with_bodies(message: pb.Job, spec: bytes, result: bytes | None) -> bytes:
+    """Bytes of a Job in the FULL view. Spec and result, which may be large, are appended as they
+    are stored: a message is the concatenation of its fields."""
+    parts = [message.SerializeToString(), _tag(_SPEC, len(spec)), spec]
+    if result is not None:
+        parts += [_tag(_RESULT, len(result)), result]
+    return b"".join(parts)
+
+
+def in_response(job: bytes) -> bytes:
+    """Bytes of the response that holds a Job, of GetJob and of WaitJob."""
+    return _tag(_JOB, len(job)) + job
+
+
+def _tag(field: int, length: int) -> bytes:
+    return _varint(field << 3 | _LENGTH_DELIMITED) + _varint(length)
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

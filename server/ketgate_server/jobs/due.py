@@ -1,0 +1,74 @@
+"""What time does to jobs: leases run out, waits end, deadlines pass."""
+
+import random
+
+from ketgate_server.jobs import changes, record, transitions
+from ketgate_server.jobs.base import Ending, Outcome
+from ketgate_server.jobs.changes import Notify
+from ketgate_server.jobs.policy import Policy
+from ketgate_server.store.base import Reader, Transaction
+
+_NEXT = (
+    "SELECT lease_time_us FROM jobs WHERE lease_time_us IS NOT NULL ORDER BY lease_time_us LIMIT 1",
+    "SELECT wake_time_us FROM jobs WHERE wake_time_us IS NOT NULL ORDER BY wake_time_us LIMIT 1",
+    """SELECT deadline_us FROM jobs
+    WHERE deadline_us IS NOT NULL AND end_time_us IS NULL AND state = 1
+    ORDER BY deadline_us LIMIT 1""",
+)
+_LEASES = f"""{record.SELECT} WHERE lease_time_us IS NOT NULL AND lease_time_us <= ?
+    ORDER BY lease_time_us LIMIT ?"""
+_DEADLINES = f"""{record.SELECT}
+    WHERE deadline_us IS NOT NULL AND end_time_us IS NULL AND state = 1 AND deadline_us <= ?
+    ORDER BY deadline_us LIMIT ?"""
+_WAITS = """SELECT seq FROM jobs WHERE wake_time_us IS NOT NULL AND wake_time_us <= ?
+    ORDER BY wake_time_us LIMIT ?"""
+_WAKE = "UPDATE jobs SET wake_time_us = NULL WHERE seq = ?"
+_LEASED = f"{record.SELECT} WHERE lease_time_us IS NOT NULL"
+
+
+def next_time_us(reader: Reader) -> int | None:
+    """When time next does something; None: never, as things are."""
+    found = [row[0] for row in (reader.row(sql) for sql in _NEXT) if row]
+    return min(found) if found else None
+
+
+def pass_time(tx: Transaction, policy: Policy, seed: int, limit: int, notify: Notify) -> None:
+    """Do what is due, at most limit jobs of each sort. seed: of the jitter."""
+    now_us = tx.now_us
+    late = [record.as_job(row) for row in tx.rows(_DEADLINES, (now_us, limit))]
+    lost = [record.as_job(row) for row in tx.rows(_LEASES, (now_us, limit))]
+    jitter = random.Random(seed)  # noqa: S311 - spreads load, hides nothing
+    ending = Ending(Outcome.LOST)
+    changes.write(
+        tx,
+        [transitions.expire(job, now_us=now_us) for job in late]
+        + [
+            transitions.end(job, ending, policy=policy, jitter=jitter.random(), now_us=now_us)
+            for job in lost
+        ],
+        notify,
+    )
+    woken = [(row[0],) for row in tx.rows(_WAITS, (now_us, limit))]
+    tx.execute_many(_WAKE, woken)
+    if woken:
+        notify(tx)
+
+
+def lose(
+    tx: Transaction, worker_prefix: str, policy: Policy, seed: int, limit: int, notify: Notify
+) -> int:
+    """End the attempts of workers that are known to be dead, at most limit; returns how many."""
+    jitter = random.Random(seed)  # noqa: S311 - spreads load, hides nothing
+    ending = Ending(Outcome.LOST)
+    held = [
+        job for job in map(record.as_job, tx.rows(_LEASED)) if job.worker.startswith(worker_prefix)
+    ]
+    changes.write(
+        tx,
+        [
+            transitions.end(job, ending, policy=policy, jitter=jitter.random(), now_us=tx.now_us)
+            for job in held[:limit]
+        ],
+        notify,
+    )
+    return min(len(held), limit)

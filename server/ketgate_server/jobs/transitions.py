@@ -1,0 +1,207 @@
+"""The state machine of a job: from a row and what happened to the row after it. Pure.
+
+Every way a job may change its state is here, and TABLE is the list of them; what is terminal never
+changes again.
+"""
+
+from dataclasses import dataclass
+
+from google.rpc.status_pb2 import Status
+
+from ketgate_server.jobs import convert, convert_status
+from ketgate_server.jobs.base import Ending, Fault, Outcome
+from ketgate_server.jobs.policy import Policy
+from ketgate_server.jobs.record import (
+    CANCELLED,
+    CANCELLING,
+    EXPIRED,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    SUBMITTED,
+    SUCCEEDED,
+    TERMINAL,
+    JobRow,
+)
+
+TABLE: dict[int, frozenset[int]] = {
+    QUEUED: frozenset({RUNNING, CANCELLED, EXPIRED, FAILED}),
+    RUNNING: frozenset({QUEUED, SUBMITTED, CANCELLING, SUCCEEDED, FAILED, CANCELLED, EXPIRED}),
+    SUBMITTED: frozenset({QUEUED, RUNNING, CANCELLING, SUCCEEDED, FAILED, CANCELLED, EXPIRED}),
+    CANCELLING: frozenset({SUCCEEDED, CANCELLED}),
+}
+
+SERVER = "server"
+"""Actor of what nobody asked for."""
+
+DEADLINE_TOLERANCE_US = 250_000
+"""An attempt that stops this close before the deadline was stopped by it: the clock of a server
+that stops its work is not quite the database's."""
+
+
+@dataclass(slots=True)
+class Change:
+    """A job before and after, and what the event says."""
+
+    before: JobRow
+    after: JobRow
+    reason: str
+    actor: str = SERVER
+    outcome: int | None = None
+    """AttemptOutcome of the attempt that ended with it."""
+    error: Status | None = None
+    """What was wrong with that attempt."""
+    result: bytes | None = None
+    """Bytes of a JobResult, to be kept."""
+    claims: bool = False
+    """An attempt begins: its fence is the revision of this change."""
+
+
+def claim(job: JobRow, *, worker: str, lease_us: int, now_us: int) -> Change:
+    """QUEUED -> RUNNING, held by worker for lease_us."""
+    after = job._replace(
+        state=RUNNING,
+        start_time_us=now_us if job.start_time_us is None else job.start_time_us,
+        attempts=job.attempts + 1,
+        worker=worker,
+        lease_time_us=now_us + lease_us,
+    )
+    return Change(job, after, f"attempt {after.attempts} began", claims=True)
+
+
+def cancel(job: JobRow, *, reason: str, actor: str, now_us: int) -> Change | None:
+    """As asked: over at once while it waits, told to stop while it runs. None: nothing changes."""
+    if job.state == QUEUED:
+        return _over(job, CANCELLED, now_us, reason, actor, status=convert_status.cancelled(reason))
+    if job.state in (RUNNING, SUBMITTED):
+        # Kept with it until it is over: by then nobody remembers why.
+        error = convert_status.cancelled(reason).SerializeToString()
+        return Change(job, job._replace(state=CANCELLING, error=error), reason, actor)
+    return None
+
+
+def expire(job: JobRow, *, now_us: int) -> Change:
+    """QUEUED -> EXPIRED."""
+    reason = "its deadline passed before an attempt could begin"
+    return _over(job, EXPIRED, now_us, reason, SERVER, status=convert_status.expired())
+
+
+def end(job: JobRow, ending: Ending, *, policy: Policy, jitter: float, now_us: int) -> Change:
+    """What the end of the attempt that holds the job makes of it. jitter: 0 to below 1, random."""
+    error = convert_status.status_of(ending.error) if ending.error else None
+    change = _end(job, ending, policy, jitter, now_us, error)
+    change.outcome = _outcome(ending)
+    change.error = error
+    return change
+
+
+def _end(
+    job: JobRow,
+    ending: Ending,
+    policy: Policy,
+    jitter: float,
+    now_us: int,
+    error: Status | None,
+) -> Change:
+    if ending.outcome is Outcome.SUCCEEDED:
+        change = _over(job, SUCCEEDED, now_us, "", SERVER)
+        change.result = ending.result
+        return change
+    if job.state == CANCELLING:
+        change = _over(job, CANCELLED, now_us, "it stopped, as asked", SERVER)
+        change.after = change.after._replace(error=job.error)
+        change.result = ending.result
+        return change
+    if ending.outcome is Outcome.FAILED and ending.fault is Fault.CALLER:
+        return _over(job, FAILED, now_us, "the request is at fault", SERVER, status=error)
+    if job.deadline_us is not None and job.deadline_us <= now_us + DEADLINE_TOLERANCE_US:
+        status = convert_status.expired()
+        change = _over(job, EXPIRED, now_us, "its deadline passed", SERVER, status=status)
+        change.result = ending.result
+        return change
+    if ending.outcome is Outcome.LOST:
+        return _lost(job, policy, jitter, now_us)
+    if ending.outcome is Outcome.FAILED:
+        return _faulty(job, ending, policy, jitter, now_us, error)
+    # Given back; or stopped although nobody asked, which is the same to the job.
+    return _again(job, "its server stops; it is tried elsewhere", None)
+
+
+def _lost(job: JobRow, policy: Policy, jitter: float, now_us: int) -> Change:
+    losses = job.losses + 1
+    job_after = job._replace(losses=losses)
+    if losses >= policy.losses_max:
+        status = convert_status.worker_lost(losses)
+        reason = f"{losses} attempts in a row lost their worker"
+        return _over(job, FAILED, now_us, reason, SERVER, status=status, after=job_after)
+    wake_us = now_us + policy.wait_us(job.faults + losses, jitter)
+    return _again(job, "its worker was lost; it is tried again", wake_us, after=job_after)
+
+
+def _faulty(
+    job: JobRow,
+    ending: Ending,
+    policy: Policy,
+    jitter: float,
+    now_us: int,
+    error: Status | None,
+) -> Change:
+    faults = job.faults + 1
+    job_after = job._replace(faults=faults, losses=0)
+    whose = "a provider" if ending.fault is Fault.PROVIDER else "the server"
+    if faults >= policy.attempts_max:
+        reason = f"{faults} attempts failed by the fault of {whose}"
+        return _over(job, FAILED, now_us, reason, SERVER, status=error, after=job_after)
+    wait_us = policy.wait_us(faults + job.losses, jitter)
+    if ending.error is not None and ending.error.retry_after_s is not None:
+        wait_us = max(wait_us, round(ending.error.retry_after_s * 1e6))
+    reason = f"an attempt failed by the fault of {whose}; it is tried again"
+    return _again(job, reason, now_us + wait_us, after=job_after)
+
+
+def _again(
+    job: JobRow, reason: str, wake_time_us: int | None, after: JobRow | None = None
+) -> Change:
+    after = (after or job)._replace(
+        state=QUEUED, wake_time_us=wake_time_us, fence=0, worker="", lease_time_us=None
+    )
+    return Change(job, after, reason)
+
+
+def _over(
+    job: JobRow,
+    state: int,
+    now_us: int,
+    reason: str,
+    actor: str,
+    *,
+    status: Status | None = None,
+    after: JobRow | None = None,
+) -> Change:
+    assert state in TERMINAL
+    after = (after or job)._replace(
+        state=state,
+        end_time_us=now_us,
+        wake_time_us=None,
+        fence=0,
+        worker="",
+        lease_time_us=None,
+        error=status.SerializeToString() if status is not None else None,
+    )
+    return Change(job, after, reason, actor)
+
+
+def _outcome(ending: Ending) -> int:
+    if ending.outcome is Outcome.FAILED:
+        assert ending.fault is not None
+        return {
+            Fault.CALLER: convert.CALLER_ERROR,
+            Fault.PROVIDER: convert.PROVIDER_ERROR,
+            Fault.SERVER: convert.SERVER_ERROR,
+        }[ending.fault]
+    return {
+        Outcome.SUCCEEDED: convert.SUCCEEDED,
+        Outcome.STOPPED: convert.STOPPED,
+        Outcome.LOST: convert.WORKER_LOST,
+        Outcome.GIVEN_BACK: convert.GIVEN_BACK,
+    }[ending.outcome]
