@@ -1,5 +1,6 @@
 """Requests of the job services to what the engine takes. Every refusal names the field."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -151,12 +152,6 @@ def read_etag(etag: str) -> str:
     return etag
 
 
-def read_page_size(page_size: int) -> int:
-    if page_size < 0:
-        raise FieldError("page_size", expected="0 or more", given=page_size)
-    return page_size
-
-
 def read_start_revision(revision: int) -> int:
     if not 0 <= revision <= REVISION_MAX:
         raise FieldError(
@@ -175,6 +170,11 @@ def read_names(request: pb.WatchJobsRequest) -> frozenset[str]:
         if not name.startswith("jobs/") or not is_id(name.removeprefix("jobs/")):
             raise FieldError(f"names[{index}]", expected='"jobs/ID"', given=name)
     return frozenset(request.names)
+
+
+def plain_digest(request: Message) -> bytes:
+    """Digest of a request of a contract that has no request_id."""
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 def preview(

@@ -1,6 +1,5 @@
 """JobService: messages in, messages out. The work is done by the JobStore and the hub."""
 
-import hashlib
 from collections.abc import Iterator
 
 from google.protobuf.message import Message
@@ -60,7 +59,7 @@ class JobServicer:
                 kind=new.kind,
                 creator=new.actor.subject,
                 spec_digest=new.spec_digest,
-                now_us=self._jobs.now_us(),
+                now_us=self._jobs.store.now_us(),
             )
             return pb.CreateJobResponse(job=job)
         return pb.CreateJobResponse(job=self._jobs.create(new))
@@ -72,7 +71,7 @@ class JobServicer:
         query = ListQuery(
             filter=request.filter,
             order_by=request.order_by,
-            page_size=read.read_page_size(request.page_size),
+            page_size=request.page_size,
             page_token=request.page_token,
         )
         page = self._jobs.list(call.identity.tenant, query)
@@ -133,10 +132,10 @@ class JobServicer:
         return NewJob(
             actor=actor_of(call),
             request=RequestKey(request_id, request_digest(request)),
-            id=new_id(self._jobs.now_us()),
+            id=new_id(self._jobs.store.now_us()),
             kind=kind.name,
             spec=request.spec.SerializeToString(deterministic=True),
-            spec_digest=digest_of(spec),
+            spec_digest=kind.digest(spec),
             priority=priority,
             labels=labels,
             delay_us=delay_us,
@@ -154,10 +153,3 @@ class JobServicer:
 
 def actor_of(call: Call) -> Actor:
     return Actor(call.identity.tenant, call.identity.subject, call.method, call.request_id)
-
-
-def digest_of(spec: Message) -> bytes:
-    """SHA-256 of the canonical bytes of a spec, as the results of its domain name it."""
-    found = hashlib.sha256(f"{spec.DESCRIPTOR.full_name}/1\0".encode())
-    found.update(spec.SerializeToString(deterministic=True))
-    return found.digest()
