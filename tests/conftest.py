@@ -15,6 +15,8 @@ from typing import Any
 import grpc
 import pytest
 from hypothesis import settings
+from ketgate_server.store.base import Store
+from ketgate_server.store.database import open_store
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT_S = 60.0
@@ -115,6 +117,14 @@ def launch(
     return ServerProcess(
         process, data_dir, ready_file, log_file, json.loads(ready_file.read_text())
     )
+
+
+@pytest.fixture(params=["sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, once for each database."""
+    opened = open_store(tmp_path / "data")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

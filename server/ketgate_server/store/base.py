@@ -10,6 +10,8 @@ Rules for operations, as nobody checks them:
   the others of its batch are not touched.
 - Run again, it does the same: a batch that fails as a whole is repeated one by one. What is random
   or taken from a clock other than the transaction's comes from outside.
+- An error of the database is never caught: the transaction may be over. Ask first, or use ON
+  CONFLICT.
 - No waiting inside. All writers, of all servers, wait for the one that runs: transactions are serial.
 """
 
@@ -82,7 +84,10 @@ class Store(Protocol):
         """
 
     def submit(self, operation: Operation[Any]) -> None:
-        """Run an operation soon, and do not wait. An error of it is logged."""
+        """Run an operation soon, and do not wait. An error of it is logged.
+
+        Raises StoreUnavailable when the queue is full.
+        """
 
     @property
     def has_room(self) -> bool:
@@ -109,12 +114,17 @@ class StoreUnavailable(StoreError):  # noqa: N818 - a state of the store
         self.uncertain = uncertain
 
 
+class StoreFull(StoreUnavailable):
+    """There is no room for this operation; there may be for a smaller one."""
+
+
 __all__ = [
     "BatchOperation",
     "Operation",
     "Reader",
     "Row",
     "Store",
+    "StoreFull",
     "StoreUnavailable",
     "Transaction",
 ]

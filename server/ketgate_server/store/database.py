@@ -1,24 +1,39 @@
-"""Opens the one database of a data folder, made or brought to the schema of this version first.
-
-WAL with synchronous=FULL: what was committed survives a power loss, and readers never wait for a
-writer.
-"""
+"""Opens a store, made or brought to the schema of this version first."""
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ketgate_server.files import make_private_folder
+from ketgate_server.store.base import Store
+from ketgate_server.store.clock import Clock
 from ketgate_server.store.errors import StoreError
+from ketgate_server.store.sqlite import SqliteStore, connect
 
 FILE_NAME = "ketgate.db"
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0002"
 """Revision that this version reads and writes; a test holds it equal to the newest migration."""
 
-BUSY_TIMEOUT_S = 5.0
+
+def open_store(
+    data_dir: Path, url: str | None = None, clock: Callable[[], int] | None = None
+) -> Store:
+    """The store of a server: SQLite in its data folder.
+
+    url: of a PostgreSQL database. clock: microseconds since 1970, for tests. Raises StoreError: no
+    such folder, no rights, not a database, or written by a newer version.
+    """
+    if url is not None:
+        raise StoreError("only SQLite")
+    open_database(data_dir).close()
+    path = data_dir / FILE_NAME
+    try:
+        return SqliteStore(path, Clock(clock))
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot use the store {path}: {error}") from error
 
 
 def open_database(data_dir: Path) -> sqlite3.Connection:
@@ -30,7 +45,7 @@ def open_database(data_dir: Path) -> sqlite3.Connection:
     try:
         make_private_folder(data_dir)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = _connect(path)
+        connection = connect(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot open the store {path}: {error}") from error
     try:
@@ -43,15 +58,6 @@ def open_database(data_dir: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    return connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
     return connection
 
 

@@ -49,8 +49,8 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
     PrimaryKeyConstraint("name", name="counters_pk"),
 )
-"""One row a counter; in PostgreSQL every transaction locks "revision" first, which makes them
-serial."""
+"""One row a counter, those of transaction.COUNTERS from the start; in PostgreSQL every transaction
+locks these first, which makes them serial."""
 
 # What a request did, for as long as the store lives; the reply as long as retention says.
 requests = Table(
@@ -90,7 +90,9 @@ jobs = Table(
     Column("end_time_us", BigInteger),
     Column("update_time_us", BigInteger, nullable=False),
     Column("not_before_us", BigInteger),  # as the caller asked
-    Column("wake_time_us", BigInteger),  # while QUEUED: not before, by the caller or back-off; NULL: ready
+    Column(
+        "wake_time_us", BigInteger
+    ),  # while QUEUED: not before, by the caller or back-off; NULL: ready
     Column("deadline_us", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -1,5 +1,5 @@
--- The whole schema at head, for a new store. Upgrades of an older one run the migrations instead; a test holds the two
--- equal. Times are microseconds since 1970, UTC.
+-- The whole schema at head, for a new store; written by ketgate_server.store.migrations.render. Upgrades of an older
+-- store run the migrations instead; a test holds the two equal. Times are microseconds since 1970, UTC.
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -17,4 +17,138 @@ CREATE TABLE tokens (
 	CONSTRAINT tokens_secret_unique UNIQUE (secret_sha256)
 );
 CREATE UNIQUE INDEX tokens_name_live ON tokens (name) WHERE revoke_time_us IS NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+CREATE TABLE counters (
+	name VARCHAR(100) NOT NULL,
+	value BIGINT NOT NULL,
+	CONSTRAINT counters_pk PRIMARY KEY (name)
+);
+CREATE TABLE requests (
+	tenant VARCHAR(63) NOT NULL,
+	method VARCHAR(200) NOT NULL,
+	request_id VARCHAR(128) NOT NULL,
+	digest BLOB NOT NULL,
+	resource VARCHAR(200) NOT NULL,
+	reply BLOB,
+	create_time_us BIGINT NOT NULL,
+	CONSTRAINT requests_pk PRIMARY KEY (tenant, method, request_id)
+)
+ WITHOUT ROWID;
+CREATE INDEX requests_reply_age ON requests (create_time_us) WHERE reply IS NOT NULL;
+CREATE TABLE jobs (
+	seq INTEGER NOT NULL,
+	id VARCHAR(32) NOT NULL,
+	tenant VARCHAR(63) NOT NULL,
+	kind VARCHAR(63) NOT NULL,
+	state SMALLINT NOT NULL,
+	priority SMALLINT NOT NULL,
+	labels TEXT NOT NULL,
+	creator VARCHAR(100) NOT NULL,
+	create_time_us BIGINT NOT NULL,
+	start_time_us BIGINT,
+	end_time_us BIGINT,
+	update_time_us BIGINT NOT NULL,
+	not_before_us BIGINT,
+	wake_time_us BIGINT,
+	deadline_us BIGINT,
+	revision BIGINT NOT NULL,
+	attempts INTEGER NOT NULL,
+	faults INTEGER NOT NULL,
+	losses INTEGER NOT NULL,
+	fence BIGINT NOT NULL,
+	worker VARCHAR(200) NOT NULL,
+	lease_time_us BIGINT,
+	progress BLOB,
+	error BLOB,
+	spec_digest BLOB NOT NULL,
+	CONSTRAINT jobs_pk PRIMARY KEY (seq),
+	CONSTRAINT jobs_id_unique UNIQUE (id)
+);
+CREATE INDEX jobs_by_end ON jobs (tenant, end_time_us, seq) WHERE end_time_us IS NOT NULL;
+CREATE INDEX jobs_by_state ON jobs (tenant, state, seq);
+CREATE INDEX jobs_by_tenant ON jobs (tenant, seq);
+CREATE INDEX jobs_due ON jobs (deadline_us) WHERE deadline_us IS NOT NULL AND end_time_us IS NULL;
+CREATE INDEX jobs_leased ON jobs (lease_time_us) WHERE lease_time_us IS NOT NULL;
+CREATE INDEX jobs_ready ON jobs (tenant, priority DESC, seq) WHERE state = 1 AND wake_time_us IS NULL;
+CREATE INDEX jobs_waking ON jobs (wake_time_us) WHERE wake_time_us IS NOT NULL;
+CREATE TABLE job_bodies (
+	seq INTEGER NOT NULL,
+	spec BLOB NOT NULL,
+	result BLOB,
+	CONSTRAINT job_bodies_pk PRIMARY KEY (seq)
+);
+CREATE TABLE job_labels (
+	tenant VARCHAR(63) NOT NULL,
+	"key" VARCHAR(63) NOT NULL,
+	value VARCHAR(63) NOT NULL,
+	seq BIGINT NOT NULL,
+	CONSTRAINT job_labels_pk PRIMARY KEY (tenant, "key", value, seq)
+)
+ WITHOUT ROWID;
+CREATE TABLE job_attempts (
+	seq BIGINT NOT NULL,
+	number INTEGER NOT NULL,
+	attempt BLOB NOT NULL,
+	CONSTRAINT job_attempts_pk PRIMARY KEY (seq, number)
+)
+ WITHOUT ROWID;
+CREATE TABLE events (
+	revision INTEGER NOT NULL,
+	tenant VARCHAR(63) NOT NULL,
+	seq BIGINT NOT NULL,
+	time_us BIGINT NOT NULL,
+	event BLOB NOT NULL,
+	CONSTRAINT events_pk PRIMARY KEY (revision)
+);
+CREATE INDEX events_by_tenant ON events (tenant, revision);
+CREATE TABLE leases (
+	name VARCHAR(63) NOT NULL,
+	holder VARCHAR(200) NOT NULL,
+	until_us BIGINT NOT NULL,
+	position BIGINT NOT NULL,
+	CONSTRAINT leases_pk PRIMARY KEY (name)
+);
+CREATE TABLE audit_entries (
+	idx INTEGER NOT NULL,
+	tenant VARCHAR(63) NOT NULL,
+	commitment BLOB NOT NULL,
+	salt BLOB,
+	payload BLOB,
+	CONSTRAINT audit_entries_pk PRIMARY KEY (idx)
+);
+CREATE TABLE audit_nodes (
+	level SMALLINT NOT NULL,
+	block BIGINT NOT NULL,
+	hashes BLOB NOT NULL,
+	CONSTRAINT audit_nodes_pk PRIMARY KEY (level, block)
+);
+CREATE TABLE artifacts (
+	tenant VARCHAR(63) NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	size_bytes BIGINT NOT NULL,
+	media_type VARCHAR(100) NOT NULL,
+	create_time_us BIGINT NOT NULL,
+	used_time_us BIGINT NOT NULL,
+	CONSTRAINT artifacts_pk PRIMARY KEY (tenant, sha256)
+);
+CREATE INDEX artifacts_by_time ON artifacts (tenant, create_time_us, sha256);
+CREATE TABLE artifact_references (
+	tenant VARCHAR(63) NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	seq BIGINT NOT NULL,
+	CONSTRAINT artifact_references_pk PRIMARY KEY (tenant, sha256, seq)
+)
+ WITHOUT ROWID;
+CREATE INDEX artifact_references_by_job ON artifact_references (seq);
+CREATE TABLE uploads (
+	id VARCHAR(32) NOT NULL,
+	tenant VARCHAR(63) NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	size_bytes BIGINT NOT NULL,
+	media_type VARCHAR(100) NOT NULL,
+	offset_bytes BIGINT NOT NULL,
+	update_time_us BIGINT NOT NULL,
+	CONSTRAINT uploads_pk PRIMARY KEY (id),
+	CONSTRAINT uploads_content_unique UNIQUE (tenant, sha256)
+);
+INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('clock', 0);
+INSERT INTO alembic_version (version_num) VALUES ('0002');

@@ -1,0 +1,39 @@
+"""The store's clock where the database has none: it never goes back, neither while it runs nor from
+one run to the next."""
+
+import time
+from collections.abc import Callable
+
+_BOOT_CLOCK = getattr(
+    time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC
+)  # counts a suspended machine too
+
+
+def steady_source() -> Callable[[], int]:
+    """Microseconds since 1970: the wall clock as it is now, and from then on what has passed. Steps
+    of the wall clock are not followed, as a step forward would end every lease."""
+    start_ns = time.time_ns() - time.clock_gettime_ns(_BOOT_CLOCK)
+    return lambda: (start_ns + time.clock_gettime_ns(_BOOT_CLOCK)) // 1000
+
+
+class Clock:
+    """A source of microseconds, put forward where it is behind what was already stored.
+
+    >>> readings = iter([5, 5, 7])
+    >>> clock = Clock(lambda: next(readings))
+    >>> clock.put_forward(100)
+    >>> clock.now_us(), clock.now_us()
+    (100, 102)
+    """
+
+    def __init__(self, source: Callable[[], int] | None = None) -> None:
+        self._source = source or steady_source()
+        self._ahead_us = 0
+
+    def now_us(self) -> int:
+        return self._source() + self._ahead_us
+
+    def put_forward(self, stored_us: int) -> None:
+        """Go on from stored_us if the clock is behind it: time passes on from there, and does not
+        stand still until the source has caught up."""
+        self._ahead_us += max(0, stored_us - self.now_us())

@@ -1,0 +1,288 @@
+"""SQLite: one connection that writes, on the writer's thread, and some that read.
+
+WAL with synchronous=FULL: what was committed survives a power loss, and readers never wait for a
+writer.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ketgate_server.store.base import (
+    BatchOperation,
+    Operation,
+    Reader,
+    Row,
+    StoreFull,
+    StoreUnavailable,
+)
+from ketgate_server.store.clock import Clock
+from ketgate_server.store.transaction import CLOCK, COUNTERS, WriteTransaction
+from ketgate_server.store.writer import Writer
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
+
+BUSY_TIMEOUT_S = 5.0
+"""How long to wait for another process that writes, for example `ketgate token create`."""
+
+READERS_MAX = 32
+READER_TIMEOUT_S = 5.0
+
+STATEMENTS_CACHED_MAX = 256
+
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+_STATES = {
+    sqlite3.SQLITE_FULL: "the disk is full, or a quota is reached; make room",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory",
+    sqlite3.SQLITE_READONLY: "the file system or the file is read-only; make it writable",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write; see the system's log",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that it is there, and its rights",
+    sqlite3.SQLITE_BUSY: "another process has been writing for too long",
+    sqlite3.SQLITE_LOCKED: "another connection holds a lock",
+    sqlite3.SQLITE_PERM: "the rights of the file do not allow it",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore a back-up",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database; restore a back-up",
+}
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode that threads may use one after the other. Raises
+    sqlite3.Error."""
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_CACHED_MAX,
+    )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def unavailable(path: Path, error: Exception, *, committing: bool) -> StoreUnavailable | None:
+    """What an error says of the store; None if it is the statement's fault."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if not isinstance(error, sqlite3.Error) or code is None or code & 0xFF not in _STATES:
+        return None
+    message = f"the store {path} cannot be used now: {_STATES[code & 0xFF]} ({error})"
+    if code & 0xFF in _FULL:
+        return StoreFull(message)
+    # A commit whose sync failed is undone here, but may be found whole after a crash.
+    uncertain = committing and code & 0xFF == sqlite3.SQLITE_IOERR
+    return StoreUnavailable(message, uncertain=uncertain)
+
+
+class _Transaction(WriteTransaction):
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Clock) -> None:
+        super().__init__()
+        self._path = path
+        self._connection: sqlite3.Connection | None = connection
+        self._cursor = connection.cursor()
+        self._clock = clock
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self._cursor.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        found: Row | None = self._cursor.execute(sql, parameters).fetchone()
+        return found
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self._cursor.execute(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._cursor.executemany(sql, rows)
+
+    def rollback(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            if connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
+        except sqlite3.Error:  # opened anew by the next transaction
+            self.close()
+
+    @property
+    def intact(self) -> bool:
+        return self._connection is not None and self._connection.in_transaction
+
+    def unavailable(self, error: Exception, *, committing: bool) -> StoreUnavailable | None:
+        cause = unavailable(self._path, error, committing=committing)
+        if cause is not None and not isinstance(cause, StoreFull):
+            self.close()  # a file system that was mounted anew needs new descriptors
+        return cause
+
+    def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    def _begin(self) -> tuple[dict[str, int], int]:
+        if self._connection is None:
+            self._connection = connect(self._path)
+            self._cursor = self._connection.cursor()
+        self._cursor.execute("BEGIN IMMEDIATE")
+        marks = ", ".join("?" * len(COUNTERS))
+        stored: dict[str, int] = dict(
+            self._cursor.execute(
+                f"SELECT name, value FROM counters WHERE name IN ({marks})",  # noqa: S608
+                COUNTERS,
+            ).fetchall()
+        )
+        self._clock.put_forward(stored[CLOCK])
+        return stored, self._clock.now_us()
+
+    def _commit(self) -> None:
+        self._cursor.execute("COMMIT")
+
+    def _changed_rows(self) -> int:
+        return self._connection.total_changes if self._connection is not None else 0
+
+
+class _Reader:
+    """What a read sees."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.cursor = connection.cursor()
+        # One cursor for all: its next statement ends the one before, which would else hold the
+        # snapshot.
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self.cursor.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        found: Row | None = self.cursor.execute(sql, parameters).fetchone()
+        return found
+
+
+class _Readers:
+    """The connections that read; the one used last is used next."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._idle: list[_Reader] = []
+        self._open = 0
+        self._closed = False
+        self._freed = threading.Condition(threading.Lock())
+
+    def take(self) -> _Reader:
+        with self._freed:
+            while not self._closed and not self._idle and self._open >= READERS_MAX:
+                if not self._freed.wait(READER_TIMEOUT_S):
+                    raise StoreUnavailable(
+                        f"all {READERS_MAX} connections that read the store are in use"
+                    )
+            if self._closed:
+                raise StoreUnavailable("the store is closed: the server is stopping")
+            if self._idle:
+                return self._idle.pop()
+            self._open += 1
+        try:
+            connection = connect(self.path)
+            connection.execute("PRAGMA query_only=ON")
+            return _Reader(connection)
+        except sqlite3.Error as error:
+            self.give(None)
+            raise unavailable(self.path, error, committing=False) or error from error
+
+    def give(self, reader: _Reader | None) -> None:
+        """Give back; None stands for one that is of no more use."""
+        with self._freed:
+            if reader is not None and not self._closed:
+                self._idle.append(reader)
+            else:
+                self._open -= 1
+                if reader is not None:
+                    reader.connection.close()
+            self._freed.notify()
+
+    def close(self) -> None:
+        with self._freed:
+            self._closed = True
+            for reader in self._idle:
+                reader.connection.close()
+            self._open -= len(self._idle)
+            self._idle.clear()
+            self._freed.notify_all()
+
+
+class _Read:
+    """One snapshot."""
+
+    __slots__ = ("_reader", "_readers")
+
+    def __init__(self, readers: _Readers) -> None:
+        self._readers = readers
+
+    def __enter__(self) -> _Reader:
+        self._reader = self._readers.take()
+        self._reader.cursor.execute("BEGIN")
+        return self._reader
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        reader: _Reader | None = self._reader
+        try:
+            self._reader.cursor.execute("COMMIT")
+        except sqlite3.Error:
+            self._reader.connection.close()
+            reader = None
+        self._readers.give(reader)
+        if isinstance(error, sqlite3.Error):
+            cause = unavailable(self._readers.path, error, committing=False)
+            if cause is not None:
+                raise cause from error
+
+
+class SqliteStore:
+    """A Store in one file, of one server; commands beside it may write too."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """path: of a database that has the schema of this version. Raises sqlite3.Error."""
+        self.path = path
+        self._clock = clock
+        connection = connect(path)
+        stored = connection.execute("SELECT value FROM counters WHERE name = ?", (CLOCK,))
+        clock.put_forward(stored.fetchone()[0])
+        self._readers = _Readers(path)
+        self._writer = Writer(_Transaction(path, connection, clock), "store-writer")
+
+    def run(self, operation: Operation[T]) -> T:
+        result: T = self._writer.run(operation, None, batched=False)
+        return result
+
+    def run_batched(self, operation: BatchOperation[I, T], item: I) -> T:
+        result: T = self._writer.run(operation, item, batched=True)
+        return result
+
+    def submit(self, operation: Operation[Any]) -> None:
+        self._writer.submit(operation)
+
+    @property
+    def has_room(self) -> bool:
+        return self._writer.has_room
+
+    def read(self) -> AbstractContextManager[Reader]:
+        return _Read(self._readers)
+
+    def now_us(self) -> int:
+        return self._clock.now_us()
+
+    def close(self) -> None:
+        # The writer last: the last connection to close writes the WAL back into the file.
+        self._readers.close()
+        self._writer.close()
