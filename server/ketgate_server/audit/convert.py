@@ -1,12 +1,23 @@
 """Between what the log keeps and the contract's messages."""
 
+import re
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ketgate.audit.v1 import audit_service_pb2 as pb
 
+from ketgate_server.errors import FieldError
+from ketgate_server.store.base import Row
+
 if TYPE_CHECKING:
+    from ketgate_server.audit.heads import Head
     from ketgate_server.audit.log import Fact
+
+PAGE_SIZE = 100
+PAGE_SIZE_MAX = 1_000
+PAGE_TOKEN = re.compile(r"[0-9]{1,18}")
+REASON_CHARACTERS_MAX = 200
+REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 
 
 def timestamp(time_us: int) -> Timestamp:
@@ -36,3 +47,87 @@ def payload(fact: "Fact", when: bytes) -> bytes:
         message.facts.update(fact.facts)
         return when + message.SerializeToString(deterministic=True)
     return when + message.SerializeToString()
+
+
+def tree_head(log_id: str, size: int, root: bytes, time_us: int) -> bytes:
+    """Bytes of a TreeHead."""
+    head = pb.TreeHead(log_id=log_id, size=size, root_hash=root, time=timestamp(time_us))
+    return head.SerializeToString(deterministic=True)
+
+
+def signed_head(head: "Head") -> pb.SignedTreeHead:
+    return pb.SignedTreeHead(
+        tree_head=head.tree_head,
+        algorithm=head.signer.algorithm,
+        signature=head.signature,
+        key_id=head.signer.key_id,
+        public_key=head.signer.public_key,
+    )
+
+
+def entry(row: Row, *, visible: bool) -> pb.AuditEntry:
+    """row: of entries.COLUMNS. visible: whether the caller may see what it says."""
+    index, _, commitment, salt, content = row
+    message = pb.AuditEntry(index=index, commitment=commitment, redacted=salt is None)
+    if visible and salt is not None:
+        message.salt, message.payload = salt, content
+    return message
+
+
+def read_index(index: int, size: int, field: str = "index") -> int:
+    """An entry's index, checked. size: how many there are."""
+    if not 0 <= index < size:
+        expected = f"0 to {size - 1}, as the log has {size} entries" if size else "nothing yet"
+        raise FieldError(field, expected=expected, given=index)
+    return index
+
+
+def read_size(size: int, newest: int, field: str) -> int:
+    """The size of a tree, checked; 0: the newest."""
+    if not 0 <= size <= newest:
+        raise FieldError(field, expected=f"0 to {newest}, the size of the log", given=size)
+    return size or newest
+
+
+def read_page(request: pb.ListEntriesRequest) -> tuple[int, int]:
+    """(first index, size) of a page. A token is the index that the next page starts with."""
+    if request.start_index < 0:
+        raise FieldError("start_index", expected="0 or more", given=request.start_index)
+    if request.page_size < 0:
+        raise FieldError("page_size", expected="0 or more", given=request.page_size)
+    start = request.start_index
+    if request.page_token:
+        if not PAGE_TOKEN.fullmatch(request.page_token):
+            raise FieldError(
+                "page_token", expected="a token from the response before", given=request.page_token
+            )
+        start = int(request.page_token)
+    return start, min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
+
+
+def read_redaction(request: pb.RedactEntryRequest) -> tuple[int, str, str]:
+    """(index, reason, request id), as far as they can be checked without the log."""
+    if request.index < 0:
+        raise FieldError("index", expected="0 or more", given=request.index)
+    reason = request.reason
+    if not 1 <= len(reason) <= REASON_CHARACTERS_MAX or not reason.isprintable():
+        raise FieldError(
+            "reason",
+            expected=f"1 to {REASON_CHARACTERS_MAX} printable characters",
+            given=f"{len(reason)} characters" if len(reason) > REASON_CHARACTERS_MAX else reason,
+            hint="it is kept in the log for good",
+        )
+    if not REQUEST_ID.fullmatch(request.request_id):
+        raise FieldError(
+            "request_id",
+            expected="at most 128 printable ASCII characters",
+            given=request.request_id,
+        )
+    return request.index, reason, request.request_id
+
+
+def read_old_size(size: int, newer: int) -> int:
+    """The size of an earlier tree, checked. newer: that of the later one."""
+    if not 0 <= size <= newer:
+        raise FieldError("old_size", expected=f"0 to {newer}, the later size", given=size)
+    return size

@@ -7,7 +7,7 @@ to is SHA-256(salt || payload); salt and payload may be dropped later, the commi
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ketgate_server.audit import convert
@@ -86,3 +86,14 @@ def record_many(tx: Transaction, entries: Sequence[Fact]) -> int:
 def size(tx: Transaction) -> int:
     """How many entries there are, those of this transaction included."""
     return tx.peek(COUNTER)
+
+
+def create(salt: bytes) -> Callable[[Transaction], None]:
+    """The operation that makes the log, if there is none: its first entry, whose commitment names
+    it."""
+
+    def operation(tx: Transaction) -> None:
+        if size(tx) == 0:
+            record(tx, actor="server", tenant="", action="log.created", salt=salt)
+
+    return operation

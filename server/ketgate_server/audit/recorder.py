@@ -1,0 +1,173 @@
+"""Entries about what has no effect of its own: refusals, failed logins, a server's start and end.
+
+They are not waited for, apart from start and end. Whoever can be refused can be refused without
+end, so what repeats is counted: of each kind the first few in ten seconds are entries, the rest are
+one, with their number.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import Generic, TypeVar
+
+from ketgate_server.audit import log
+from ketgate_server.audit.log import Fact
+from ketgate_server.store.base import Store, Transaction
+
+WINDOW_S = 10.0
+KINDS_MAX = 256
+"""Different refusals told apart in a window; those beyond are counted together."""
+REFUSALS_WRITTEN_MAX = 10
+"""Of one kind in a window, one by one."""
+LOGIN_FAILURES_WRITTEN_MAX = 1
+VALUE_CHARACTERS_MAX = 200
+
+UNKNOWN = "unknown"
+SERVER = "server"
+OTHERS = "others"
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Recorder:
+    """What the edge and the composition root call. Threads may share it. server: its name, for the
+    entries about it."""
+
+    def __init__(
+        self, store: Store, server: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._server = server
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._window_s = clock()
+        self._failures: Thinning[tuple[str, str]] = Thinning(
+            LOGIN_FAILURES_WRITTEN_MAX, lambda key: (OTHERS, key[1])
+        )
+        self._refusals: Thinning[tuple[str, str, str, str]] = Thinning(
+            REFUSALS_WRITTEN_MAX, lambda key: (key[0], OTHERS, OTHERS, key[3])
+        )
+
+    def login_failed(self, peer: str, reason: str, method: str = "", call_id: str = "") -> None:
+        """A stranger was turned away. peer: as gRPC names it, for example ipv4:192.0.2.1:4711."""
+        host = host_of(peer)
+        with self._lock:
+            write = self._failures.offer((host, reason))
+        if write:
+            self._submit(_login_failed(host, reason, 1, method, call_id))
+
+    def refused(
+        self,
+        *,
+        actor: str,
+        tenant: str,
+        method: str,
+        reason: str,
+        request_digest: bytes = b"",
+        call_id: str = "",
+    ) -> None:
+        """A call that would have changed something was refused."""
+        with self._lock:
+            write = self._refusals.offer((tenant, actor, method, reason))
+        if write:
+            self._submit(
+                Fact(
+                    actor,
+                    tenant,
+                    method,
+                    outcome=reason,
+                    request_digest=request_digest,
+                    call_id=call_id,
+                )
+            )
+
+    def tick(self) -> None:
+        """Write down what was counted, when a window is over. To be called about once a second."""
+        now_s = self._clock()
+        with self._lock:
+            if now_s - self._window_s < WINDOW_S:
+                return
+            self._window_s = now_s
+            facts = self._counted()
+        self._submit(*facts)
+
+    def server_started(self, facts: Mapping[str, str], *more: Fact) -> None:
+        """The server starts: durable when this returns. more: entries that go with it."""
+        about = {"server": self._server, **{name: cut(value) for name, value in facts.items()}}
+        self._write(Fact(SERVER, "", "server.started", facts=about), *more)
+
+    def server_stopped(self) -> None:
+        """The server ends; what was counted is written down as well. Durable when this returns."""
+        with self._lock:
+            facts = self._counted()
+        self._write(*facts, Fact(SERVER, "", "server.stopped", facts={"server": self._server}))
+
+    def _counted(self) -> list[Fact]:
+        failures = [
+            _login_failed(host, reason, count)
+            for (host, reason), count in self._failures.drain().items()
+        ]
+        refusals = [
+            Fact(actor, tenant, method, outcome=reason, facts={"count": str(count)})
+            for (tenant, actor, method, reason), count in self._refusals.drain().items()
+        ]
+        return failures + refusals
+
+    def _submit(self, *facts: Fact) -> None:
+        if facts:
+            self._store.submit(_recording(facts))
+
+    def _write(self, *facts: Fact) -> None:
+        self._store.run(_recording(facts))
+
+
+class Thinning(Generic[K]):
+    """Lets the first few of each kind through, and counts the rest. others: the kind that one is
+    counted as when there are KINDS_MAX already."""
+
+    def __init__(self, written_max: int, others: Callable[[K], K]) -> None:
+        self._written_max = written_max
+        self._others = others
+        self._seen: dict[K, int] = {}
+
+    def offer(self, key: K) -> bool:
+        """Whether this one is to be written by itself."""
+        if key not in self._seen and len(self._seen) >= KINDS_MAX:
+            key = self._others(key)
+            self._seen[key] = self._seen.get(key, self._written_max) + 1
+            return False
+        self._seen[key] = self._seen.get(key, 0) + 1
+        return self._seen[key] <= self._written_max
+
+    def drain(self) -> dict[K, int]:
+        """How many of each kind were not let through; from here on, all are new."""
+        seen, self._seen = self._seen, {}
+        return {
+            key: count - self._written_max
+            for key, count in seen.items()
+            if count > self._written_max
+        }
+
+
+def host_of(peer: str) -> str:
+    """A peer without its port, which is another for each connection."""
+    kind, _, rest = peer.partition(":")
+    host, _, port = rest.rpartition(":")
+    host = host if port.isdigit() and host else rest
+    return cut(f"{kind}:{host}" if host else peer)
+
+
+def cut(text: str) -> str:
+    """Text as an entry may hold it."""
+    return text if len(text) <= VALUE_CHARACTERS_MAX else text[: VALUE_CHARACTERS_MAX - 1] + "…"
+
+
+def _login_failed(host: str, reason: str, count: int, method: str = "", call_id: str = "") -> Fact:
+    facts = {"peer": host, "count": str(count)}
+    if method:
+        facts["method"] = cut(method)
+    return Fact(UNKNOWN, "", "login.failed", outcome=reason, call_id=call_id, facts=facts)
+
+
+def _recording(facts: tuple[Fact, ...]) -> Callable[[Transaction], int]:
+    return lambda tx: log.record_many(tx, facts)

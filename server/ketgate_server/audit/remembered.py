@@ -1,0 +1,61 @@
+"""What this server last told the log about itself, so that a change of it is an entry.
+
+It lies in the data folder, as settings are a server's own where several share a store. Losing the
+file costs an entry that says "changed" with nothing before it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ketgate_server.audit.log import Fact
+from ketgate_server.audit.recorder import SERVER, cut
+from ketgate_server.audit.signer import Signer
+from ketgate_server.files import write_whole
+from ketgate_server.settings import flatten
+
+FILE_NAME = "audit-told.json"
+
+
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of settings, secrets masked, as hexadecimal."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+class Remembered:
+    """What was told, and what is to be told now. settings: as JSON, with secrets masked."""
+
+    def __init__(self, data_dir: Path, settings: Mapping[str, Any], signer: Signer) -> None:
+        self._path = data_dir / FILE_NAME
+        self._now = {"settings": dict(flatten(settings)), "key_id": signer.key_id}
+        self._signer = signer
+
+    def changes(self) -> list[Fact]:
+        """Entries about what is not as it was told."""
+        try:
+            told = json.loads(self._path.read_bytes())
+            old, old_key = dict(told["settings"]), str(told["key_id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            old, old_key = None, ""
+        facts = []
+        if old is not None and old != self._now["settings"]:
+            facts.append(
+                Fact(SERVER, "", "settings.changed", facts=_differences(old, self._now["settings"]))
+            )
+        if old_key != self._signer.key_id:
+            about = {"key_id": self._signer.key_id, "algorithm": self._signer.algorithm}
+            about |= {"public_key": self._signer.public_key.hex()}
+            about |= {"previous_key_id": old_key} if old_key else {}
+            facts.append(Fact(SERVER, "", "audit.key_changed", facts=about))
+        return facts
+
+    def told(self) -> None:
+        """Remember; to be called once the entries are durable. Raises OSError."""
+        write_whole(self._path, json.dumps(self._now, sort_keys=True).encode())
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return {name: cut(f"{old.get(name)} -> {new.get(name)}") for name in names}

@@ -1,0 +1,105 @@
+"""The audit, put together: what the composition root starts and ends."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ketgate_server.audit import log, nodes
+from ketgate_server.audit.recorder import Recorder
+from ketgate_server.audit.remembered import Remembered, settings_digest
+from ketgate_server.audit.sequencer import Sequencer
+from ketgate_server.audit.service import create_service
+from ketgate_server.audit.signer import KEY_FILE, open_signer
+from ketgate_server.rpc.call import Service
+from ketgate_server.store.base import Store, StoreUnavailable
+
+INTERVAL_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Audit:
+    """A running audit."""
+
+    recorder: Recorder
+    sequencer: Sequencer
+    service: Service
+    background: "Background"
+
+    def close(self) -> None:
+        """Record the end of the server. To be called when no more calls are taken, and before the
+        store is closed. Raises StoreUnavailable when that could not be written."""
+        self.background.close()
+        self.recorder.server_stopped()
+
+
+def start(
+    store: Store,
+    data_dir: Path,
+    *,
+    server: str,
+    version: str,
+    settings: Mapping[str, Any],
+    key_file: Path | None = None,
+) -> Audit:
+    """Start the audit of a server, and record its start before anything else is recorded.
+
+    server: its name, as workers' names begin. settings: as JSON, with secrets masked. key_file: of
+    the key that signs; None: one in the data folder, made when it is not there. Raises SignerError,
+    StoreUnavailable, and OSError for the data folder.
+    """
+    signer = open_signer(key_file or data_dir / KEY_FILE)
+    store.run(log.create(log.new_salt()))
+    recorder = Recorder(store, server)
+    remembered = Remembered(data_dir, settings, signer)
+    recorder.server_started(
+        {"version": version, "settings_sha256": settings_digest(settings)}, *remembered.changes()
+    )
+    remembered.told()
+    # A name that no other process has, not even one of the same server that was started again.
+    sequencer = Sequencer(store, f"{server}/{os.getpid()}/{os.urandom(4).hex()}")
+    background = Background(recorder, sequencer)
+    background.start()
+    return Audit(recorder, sequencer, create_service(store, sequencer, signer), background)
+
+
+class Background:
+    """What happens once a second: what was counted is recorded, what is durable goes into the
+    tree."""
+
+    def __init__(self, recorder: Recorder, sequencer: Sequencer) -> None:
+        self._recorder = recorder
+        self._sequencer = sequencer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._last_fault = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; entries that wait go into the tree when a server next runs."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_S):
+            self.run_once()
+
+    def run_once(self) -> None:
+        """Whatever is wrong, the next time may do: it is logged when it is new."""
+        fault: Exception | None = None
+        try:
+            self._recorder.tick()
+            self._sequencer.add_all(self._stop.is_set)
+        except Exception as error:
+            fault = error
+        if fault is not None and str(fault) != self._last_fault:
+            known = isinstance(fault, (nodes.LogIncomplete, StoreUnavailable))
+            _log.error("the audit cannot go on: %s", fault, exc_info=None if known else fault)
+        self._last_fault = "" if fault is None else str(fault)
