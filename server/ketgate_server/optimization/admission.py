@@ -39,16 +39,24 @@ class Admission:
         self._running = 0
         self._quick = 0
         self._line: list[object] = []
+        self._patient = 0
+        """Those in the line that are not counted."""
 
     @property
     def running(self) -> int:
         return self._running
 
     def enter(
-        self, deadline_s: float, is_cancelled: Callable[[], bool], *, quick: bool = False
+        self,
+        deadline_s: float,
+        is_cancelled: Callable[[], bool],
+        *,
+        quick: bool = False,
+        patient: bool = False,
     ) -> Slot:
         """Wait for a slot until deadline_s (time.monotonic()); SERVER_BUSY if none comes free or
-        the line is full."""
+        the line is full. patient: one of a number that is bounded elsewhere, so it may wait even if
+        the line is full, and does not make it so."""
         started = time.monotonic()
         with self._changed:
             if quick and self._quick < QUICK_LANES:
@@ -57,15 +65,18 @@ class Admission:
             if self._running < self._running_max and not self._line:
                 self._running += 1
                 return Slot(self._leave, 0.0)
-            if len(self._line) >= self._queued_max:
-                raise busy(f"{self._running} solves are running and {len(self._line)} are waiting")
+            waiting = len(self._line) - self._patient
+            if not patient and waiting >= self._queued_max:
+                raise busy(f"{self._running} solves are running and {waiting} are waiting")
             place = object()
             self._line.append(place)
+            self._patient += patient
             try:
                 self._wait(place, deadline_s, is_cancelled)
                 self._running += 1
             finally:
                 self._line.remove(place)
+                self._patient -= patient
                 self._changed.notify_all()
         return Slot(self._leave, time.monotonic() - started)
 
@@ -81,7 +92,7 @@ class Admission:
                 raise KetgateError(Reason.CANCELLED, "cancelled while waiting for a free slot")
             if remaining <= 0.0:
                 raise busy("no slot came free within the time limit")
-            self._changed.wait(remaining)
+            self._changed.wait(min(remaining, threading.TIMEOUT_MAX))
 
     def _leave(self) -> None:
         with self._changed:

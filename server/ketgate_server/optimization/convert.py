@@ -39,7 +39,7 @@ Request = optimization_service_pb2.SolveRequest | optimization_service_pb2.Solve
 Limits = Mapping[str, Limit]
 
 
-def read_spec(
+def read_request(
     request: Request,
     limits: Limits,
     threads_max: int,
@@ -51,7 +51,18 @@ def read_spec(
     where the checks outlast the limit from arrival_s or deadline_s (time.monotonic())."""
     if not request.HasField("spec"):
         raise FieldError("spec", expected="what to solve", given="nothing")
-    spec = request.spec
+    return read_spec(request.spec, limits, threads_max, arrival_s=arrival_s, deadline_s=deadline_s)
+
+
+def read_spec(
+    spec: SolveSpec,
+    limits: Limits,
+    threads_max: int,
+    *,
+    arrival_s: float = math.inf,
+    deadline_s: float = math.inf,
+) -> tuple[Problem, SolveOptions]:
+    """As read_request, of its spec."""
     options = _read_options(spec, limits, threads_max)
     until_s = min(arrival_s + options.time_limit_s, deadline_s)
     problem = _read_problem(spec, limits, options.feasibility_tolerance, until_s)

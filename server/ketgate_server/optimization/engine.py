@@ -56,6 +56,15 @@ class Caller:
     """Until the caller's deadline; infinite without one."""
     is_cancelled: Callable[[], bool]
     on_cancel: Callable[[Callable[[], None]], None]
+    patient: bool = False
+    """Whether nobody waits at the other end: it is not refused when many do, and the time until its
+    slot comes free does not count against its limit."""
+
+    def after(self, waited_s: float) -> "Caller":
+        """As if it had come so much later."""
+        return replace(
+            self, arrival_s=self.arrival_s + waited_s, remaining_s=self.remaining_s - waited_s
+        )
 
 
 class Engine:
@@ -118,8 +127,13 @@ class Engine:
             known = work_seconds(problem, options, choice[0])
             quick = known is not None and known <= QUICK_S
         caller.on_cancel(self.admission.wake)
-        slot = self.admission.enter(clock.deadline_s, caller.is_cancelled, quick=quick)
+        patience_s = time.monotonic() + caller.remaining_s if caller.patient else clock.deadline_s
+        slot = self.admission.enter(
+            patience_s, caller.is_cancelled, quick=quick, patient=caller.patient
+        )
         try:
+            if caller.patient:
+                clock = make_clock(options, caller.after(slot.queued_s))
             chosen, threads, _ = choice or self._choose(problem, options)
             race = Race(
                 problem,

@@ -27,9 +27,12 @@ PAGE_SIZE_MAX = 100
 R = TypeVar("R", pb.SolveResponse, pb.SolveStreamResponse)
 
 
-def create_service(limits: Mapping[str, Limit], threads: int) -> Service:
-    """The service as the edge serves it. threads: processors that solves may use; 0: all."""
-    servicer = OptimizationServicer(limits, threads)
+def create_service(
+    limits: Mapping[str, Limit], threads: int, engine: Engine | None = None
+) -> Service:
+    """The service as the edge serves it. threads: processors that solves may use; 0: all. engine:
+    to share its slots with others; threads is then the engine's."""
+    servicer = OptimizationServicer(limits, threads, engine)
     return Service(
         NAME,
         {
@@ -43,9 +46,11 @@ def create_service(limits: Mapping[str, Limit], threads: int) -> Service:
 class OptimizationServicer:
     """Parse, call the domain, build the answer."""
 
-    def __init__(self, limits: Mapping[str, Limit], threads: int) -> None:
+    def __init__(
+        self, limits: Mapping[str, Limit], threads: int, engine: Engine | None = None
+    ) -> None:
         self._limits = limits
-        self._engine = Engine(limits, threads)
+        self._engine = engine or Engine(limits, threads)
         # Importing the solvers takes a second: not before the server is ready, nor in a first call.
         threading.Thread(target=registry.solvers, name="solvers", daemon=True).start()
 
@@ -110,7 +115,7 @@ class OptimizationServicer:
     ) -> tuple[Problem, SolveOptions, str, float]:
         """The problem, its options, the digest of the spec, and how long reading them took."""
         started = time.monotonic()
-        problem, options = convert.read_spec(
+        problem, options = convert.read_request(
             request,
             self._limits,
             self._engine.threads,

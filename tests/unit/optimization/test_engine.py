@@ -12,7 +12,7 @@ from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import LIMITS, Limit
 from ketgate_server.optimization import registry
 from ketgate_server.optimization.base import Estimating, SolveOptions, StopReason
-from ketgate_server.optimization.convert import read_spec
+from ketgate_server.optimization.convert import read_request
 from ketgate_server.optimization.engine import MARGIN_S, QUICK_S, Caller, Engine, make_clock
 from ketgate_server.optimization.service import OptimizationServicer
 from ketgate_server.optimization.solvers import elimination
@@ -29,7 +29,7 @@ def caller(remaining_s: float) -> Caller:
 def clock_of(limit_s: float, remaining_s: float) -> tuple[float, StopReason]:
     spec = ising(np.zeros((2, 2)))
     spec.time_limit.FromNanoseconds(int(limit_s * 1e9))
-    _, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    _, options = read_request(pb.SolveRequest(spec=spec), LIMITS, 2)
     clock = make_clock(options, caller(remaining_s))
     return clock.limit_s, clock.deadline_reason
 
@@ -205,7 +205,7 @@ def limited(**values: int) -> dict[str, Limit]:
 def test_an_order_of_elimination_is_sought_in_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes up to a tenth of a second of Python, which nothing bounded before admission."""
     spec = ising(random_couplings(60, 0.5, 1))
-    problem, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    problem, options = read_request(pb.SolveRequest(spec=spec), LIMITS, 2)
     sought: list[int] = []
     engine = Engine(LIMITS, 2)
 
@@ -223,7 +223,7 @@ def test_an_order_that_takes_long_is_not_sought_to_its_end(monkeypatch: pytest.M
     spec = ising(np.diag(np.ones(49), 1))
     for work, narrow in ((49, True), (40, False)):
         monkeypatch.setattr(elimination, "ORDER_WORK_MAX", work)
-        problem, _ = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+        problem, _ = read_request(pb.SolveRequest(spec=spec), LIMITS, 2)
         why = registry.solvers()["elimination"].unsuitable(problem)
         assert (why is None) == narrow
         assert narrow or "too long" in str(why)
@@ -233,7 +233,7 @@ def test_each_thread_takes_memory() -> None:
     spec = pb.SolveSpec()
     spec.ising.num_spins = 100_000
     spec.solvers.add(name="annealing")
-    problem, _ = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    problem, _ = read_request(pb.SolveRequest(spec=spec), LIMITS, 2)
     named = [("annealing", {})]
     known = {
         threads: Engine(LIMITS, 8)
@@ -256,7 +256,7 @@ def test_each_thread_takes_memory() -> None:
 def test_a_limit_that_ends_set_up_still_has_an_answer(name: str) -> None:
     spec = qubo(np.diag([1.0] * 9, 1), np.arange(10.0) - 4.0)
     spec.solvers.add(name=name)
-    problem, options = read_spec(pb.SolveRequest(spec=spec), LIMITS, 2)
+    problem, options = read_request(pb.SolveRequest(spec=spec), LIMITS, 2)
     race, _ = Engine(LIMITS, 2).race(problem, options, caller(60.0))
     race.cancel()
     race.run()

@@ -25,7 +25,7 @@ THREADS = 2
 
 
 def read(spec: pb.SolveSpec) -> tuple[Any, Any]:
-    return convert.read_spec(pb.SolveRequest(spec=spec), LIMITS, THREADS)
+    return convert.read_request(pb.SolveRequest(spec=spec), LIMITS, THREADS)
 
 
 def path_exists(path: str) -> bool:
@@ -189,7 +189,7 @@ def test_a_bad_program_is_refused_by_its_path(
 
 def test_nothing_to_solve_is_refused() -> None:
     with pytest.raises(FieldError) as refusal:
-        convert.read_spec(pb.SolveRequest(), LIMITS, THREADS)
+        convert.read_request(pb.SolveRequest(), LIMITS, THREADS)
     assert refusal.value.field == "spec"
 
 
