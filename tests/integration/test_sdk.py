@@ -9,7 +9,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ketgate
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from ketgate.demo import nikkei, sp500_prices
+from ketgate_server.rpc import tls
 
 PRICES = sp500_prices().tail(750)
 HARD_SPINS = 400
@@ -269,10 +270,55 @@ def test_wrong_token_and_wrong_certificate(server: Any, tmp_path: Path) -> None:
         anonymous.info()
     with (
         ketgate.connect(server.address, token="kg_x", retry=quick) as stranger,
-        pytest.raises(ketgate.Unavailable, match="no secure connection") as caught,
+        pytest.raises(ketgate.Unavailable, match="not trusted by the authorities") as caught,
     ):
         stranger.info()
     assert "ca_file" in caught.value.remedy
+
+
+@pytest.fixture
+def other_ca(tmp_path: Path) -> Path:
+    """The authority of another server."""
+    made = tls.development(tmp_path / "other", "127.0.0.1")
+    assert made.ca_file is not None
+    return made.ca_file
+
+
+def attempts_of(retry: Any) -> list[int]:
+    """The numbers of the attempts that retry is asked about, from now on."""
+    seen: list[int] = []
+    decide = type(retry).delay_s
+
+    def delay_s(error: Any, attempt: int, elapsed_s: float) -> float | None:
+        seen.append(attempt)
+        return cast("float | None", decide(retry, error, attempt, elapsed_s))
+
+    object.__setattr__(retry, "delay_s", delay_s)
+    return seen
+
+
+def test_a_wrong_authority_is_told_at_the_first_attempt(server: Any, other_ca: Path) -> None:
+    retry = ketgate.Retry(5, delay_s_initial=100.0)
+    seen = attempts_of(retry)
+    with (
+        ketgate.connect(server.address, ca_file=other_ca, token="kg_x", retry=retry) as client,
+        pytest.raises(ketgate.Unavailable, match="is not trusted by ca_file") as caught,
+    ):
+        client.info()
+    assert str(other_ca) in caught.value.message
+    assert "ready file" in caught.value.remedy
+    assert not caught.value.passes
+    assert seen == [1]
+
+
+def test_tls_is_not_spoken_to_a_plaintext_server(start_server: Any, other_ca: Path) -> None:
+    plain = start_server("--insecure")
+    with (
+        ketgate.connect(plain.address, ca_file=other_ca, token="kg_x") as client,
+        pytest.raises(ketgate.Unavailable, match="does not speak TLS") as caught,
+    ):
+        client.info()
+    assert "insecure=True" in caught.value.remedy
 
 
 INTERRUPTED = """

@@ -9,19 +9,18 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from ketgate import _portfolio, _programs, _wire
+from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
-from ketgate._errors import KetgateError, from_rpc
+from ketgate._errors import KetgateError
 from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, job_of_spec
-from ketgate._options import Job, Progress, spec_time_limit_s
+from ketgate._options import Job, Progress
 from ketgate._result import Result
 from ketgate._retry import Retry
 from ketgate._server import (
     Estimate,
     ServerInfo,
     SolverDescription,
-    problem_kind,
     server_info,
-    solver_descriptions,
 )
 from ketgate._server import estimate as read_estimate
 from ketgate._signature import describe_as, job_result
@@ -67,25 +66,19 @@ def connect(
     return Client(endpoint, timeout_s=timeout_s, retry=retry)
 
 
-class Client:
+class Client(Caller):
     """A connection to a server. Threads may share it. Made by `connect`."""
 
     def __init__(
         self, endpoint: Endpoint, *, timeout_s: float = 10.0, retry: Retry | None = None
     ) -> None:
-        self.address = endpoint.address
-        self._endpoint = endpoint
-        self._timeout_s = timeout_s
-        self._retry = retry or Retry()
         secure = _wire.credentials(endpoint)
-        self.channel: Any = (
+        channel = (
             grpc.insecure_channel(endpoint.address, _wire.CHANNEL_OPTIONS)
             if secure is None
             else grpc.secure_channel(endpoint.address, secure, _wire.CHANNEL_OPTIONS)
         )
-        """The gRPC channel, for generated stubs; calls over it need the metadata of
-        `metadata()`.
-        """
+        super().__init__(endpoint, channel, timeout_s, retry)
         self.optimize = Optimize(self)
 
     def info(self) -> ServerInfo:
@@ -98,18 +91,10 @@ class Client:
         """The solvers; problem: only those that take this kind, for example
         "portfolio_discrete".
         """
-        request = service_pb2.ListSolversRequest(problem=problem_kind(problem))
-        found: list[SolverDescription] = []
-        while True:
-            page = self._call(_wire.LIST_SOLVERS, request)
-            found += solver_descriptions(page.solvers)
-            if not page.next_page_token:
-                return found
-            request.page_token = page.next_page_token
-
-    def metadata(self) -> list[tuple[str, str]]:
-        """Metadata for a call over `channel`: the token, and a new request id."""
-        return _wire.call_metadata(self._endpoint)[1]
+        pages = SolverPages(problem)
+        while not pages.add(self._call(_wire.LIST_SOLVERS, pages.request)):
+            pass
+        return pages.found
 
     def close(self) -> None:
         """End the connection; calls in progress are cancelled."""
@@ -139,27 +124,19 @@ class Client:
             try:
                 return call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
             except grpc.RpcError as error:
-                raise from_rpc(error, address=self.address, request_id=request_id) from None
+                raise self._failed(error, request_id) from None
 
         return self._repeat(attempt)
 
     def _repeat(self, attempt: Callable[[], R]) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""
-        begin = time.monotonic()
-        count = 1
+        attempts = self._attempts()
         while True:
             try:
                 return attempt()
             except KetgateError as error:
-                delay = (
-                    None
-                    if error.best
-                    else self._retry.delay_s(error, count, time.monotonic() - begin)
-                )
-                if delay is None:
-                    raise
-            time.sleep(delay)
-            count += 1
+                delay_s = attempts.after(error)
+            time.sleep(delay_s)
 
 
 def _solving(build: Callable[P, Job[R]]) -> "Callable[Concatenate[Optimize, P], R]":
@@ -179,7 +156,7 @@ class Optimize:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._stream = _wire.SOLVE_STREAM.callable(client.channel, stream=True)
+        self._solves = Solves(client)
 
     portfolio = _solving(_portfolio.portfolio)
     frontier = _solving(_portfolio.frontier)
@@ -218,7 +195,7 @@ class Optimize:
         """
         job = job_of_spec(as_spec(spec))
         gathering = Gathering(job.spec)
-        request_id, call = self._open(job.spec)
+        request_id, call = self._solves.open(job.spec)
         try:
             for event in call:
                 progress = gathering.add(event)
@@ -226,7 +203,7 @@ class Optimize:
                     yield progress
             yield job.decode(gathering.outcome())
         except grpc.RpcError as error:
-            yield job.decode(self._after(error, gathering, request_id))
+            yield job.decode(self._solves.after(error, gathering, request_id))
         finally:
             call.cancel()
 
@@ -240,7 +217,7 @@ class Optimize:
 
     def _attempt(self, job: Job[Any], watcher: Watcher) -> Outcome:
         gathering = Gathering(job.spec)
-        request_id, call = self._open(job.spec)
+        request_id, call = self._solves.open(job.spec)
         try:
             for event in call:
                 if watcher.wants_stop(gathering.add(event)):
@@ -255,17 +232,6 @@ class Optimize:
                 raise
             return stopped
         except grpc.RpcError as error:
-            return self._after(error, gathering, request_id)
+            return self._solves.after(error, gathering, request_id)
         finally:
             call.cancel()
-
-    def _open(self, spec: service_pb2.SolveSpec) -> tuple[str, Any]:
-        request_id, metadata = _wire.call_metadata(self._client._endpoint)
-        timeout = spec_time_limit_s(spec) + _wire.SOLVE_GRACE_S
-        return request_id, self._stream(
-            service_pb2.SolveStreamRequest(spec=spec), timeout=timeout, metadata=metadata
-        )
-
-    def _after(self, error: Any, gathering: Gathering, request_id: str) -> Outcome:
-        """The best so far of a stream that was cut short, or the error that cut it."""
-        return _wire.salvage(error, gathering, address=self._client.address, request_id=request_id)

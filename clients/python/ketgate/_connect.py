@@ -33,6 +33,8 @@ class Endpoint:
     token: str | None = field(default=None, repr=False)
     insecure: bool = False
     """Plaintext."""
+    ca_file: str | None = field(default=None, compare=False)
+    """Where ca_certificates were read, for messages."""
 
 
 def resolve(
@@ -61,7 +63,7 @@ def resolve(
     }
     sources = [_set(given), _from_environment(variables), _from_config(variables)]
     settings = _merge(sources)
-    _add_ready_file(settings, variables)
+    _add_ready_file(settings, variables, wants_plaintext=bool(insecure))
     return _endpoint(settings)
 
 
@@ -143,6 +145,10 @@ def _merge(sources: list[dict[str, Any]]) -> dict[str, Any]:
     for source in sources:
         if "token" in source and "token_file" in source:
             raise InvalidArgument("token: expected token or token_file, given both", field="token")
+        if "ca_file" in source and source.get("insecure"):
+            raise InvalidArgument(
+                "insecure: expected insecure or ca_file, given both", field="insecure"
+            )
         if "ready_file" in settings and "address" not in settings:
             source = {name: source[name] for name in ("insecure",) if name in source}
         if "token_file" in source and "token" not in settings:
@@ -171,11 +177,14 @@ def _read(path: Any, name: str, limit: int = _FILE_BYTES_MAX) -> bytes:
     return content
 
 
-def _add_ready_file(settings: dict[str, Any], variables: Mapping[str, str]) -> None:
+def _add_ready_file(
+    settings: dict[str, Any], variables: Mapping[str, str], *, wants_plaintext: bool
+) -> None:
     """Fill in what is missing from the ready file of a local server.
 
     One that was named is always used. The default one is, when no address is known or it tells of
-    the same address.
+    the same address. wants_plaintext: the caller asked for it in so many words; a setting that is
+    meant for other servers gives way to TLS.
     """
     named = settings.get("ready_file")
     if named is None:
@@ -203,8 +212,14 @@ def _add_ready_file(settings: dict[str, Any], variables: Mapping[str, str]) -> N
         _check_running(path, ready)
     settings.setdefault("address", ready["address"])
     if ready.get("ca_file"):
+        if wants_plaintext:
+            raise InvalidArgument(
+                f"insecure: expected none, as the server of {path} speaks TLS, given insecure; "
+                "leave it out: the ready file names the certificate to trust",
+                field="insecure",
+            )
         settings.setdefault("ca_file", ready["ca_file"])
-        settings.pop("insecure", None)  # this server speaks TLS, whatever is set for others
+        settings.pop("insecure", None)
     if "token" not in settings and ready.get("token_file"):
         settings["token"] = _read_token(ready["token_file"])
     if not ready.get("ca_file") and "insecure" not in settings:
@@ -273,4 +288,5 @@ def _endpoint(settings: dict[str, Any]) -> Endpoint:
             raise InvalidArgument(
                 f"ca_file: {settings['ca_file']} holds no certificate in PEM", field="ca_file"
             )
-    return Endpoint(address, certificates, token, insecure)
+    ca_file = None if certificates is None else str(settings["ca_file"])
+    return Endpoint(address, certificates, token, insecure, ca_file)

@@ -7,9 +7,14 @@ Branch on the class or on `reason`, which is stable; never on the text.
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.rpc import error_details_pb2, status_pb2
+
+from ketgate._transport import explain
+
+if TYPE_CHECKING:
+    from ketgate._connect import Endpoint
 
 _ERROR_DOMAIN = "ketgate.dev"
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -59,12 +64,15 @@ class KetgateError(Exception):
         self.reason = reason
         self.field = field
         self.remedy = remedy or REMEDIES.get(reason, "")
+        self._remedy_adds = bool(remedy) or reason != "FIELD_INVALID"
         self.request_id = request_id
         self.code = code
         self.best: Any = None
 
     def __str__(self) -> str:
-        text = f"{self.message}\n  what to do: {self.remedy}" if self.remedy else self.message
+        text = self.message
+        if self.remedy and self._remedy_adds:  # "change the field" follows from any such message
+            text = f"{text}\n  what to do: {self.remedy}"
         return f"{text}\n  request id: {self.request_id}" if self.request_id else text
 
 
@@ -120,9 +128,12 @@ class SolverUnsuitable(KetgateError):
 
 
 class Unavailable(KetgateError):
-    """The server cannot be reached, or is stopping."""
+    """The server cannot be reached, or is stopping. `passes`: False where trying again cannot
+    help, as with a certificate that is not trusted.
+    """
 
     retry_after_s: float | None = None
+    passes: bool = True
 
 
 class ServerNotFound(Unavailable):
@@ -178,8 +189,12 @@ _BY_CODE: dict[str, tuple[type[KetgateError], str]] = {
 }
 
 
-def from_rpc(error: Any, *, address: str = "", request_id: str = "") -> KetgateError:
-    """The exception that a failed call stands for; error is a grpc.RpcError that is also a call."""
+def from_rpc(
+    error: Any, *, endpoint: "Endpoint | None" = None, request_id: str = ""
+) -> KetgateError:
+    """The exception that a failed call to endpoint stands for; error is a grpc.RpcError that is
+    also a call.
+    """
     code = error.code().name
     status = _status(error.trailing_metadata() or ())
     message = (status.message if status else "") or error.details() or code
@@ -188,9 +203,10 @@ def from_rpc(error: Any, *, address: str = "", request_id: str = "") -> KetgateE
     if details.reason:
         kind, reason = _BY_REASON.get(details.reason, kind), details.reason
     if kind is Unavailable and not details.reason:
-        message, remedy = _unreachable(message, address)
+        failure = explain(message, endpoint)
+        message, remedy, passes = failure.message, failure.remedy, failure.passes
     else:
-        remedy = ""
+        remedy, passes = "", True
     made = kind(
         message,
         reason=reason,
@@ -203,6 +219,8 @@ def from_rpc(error: Any, *, address: str = "", request_id: str = "") -> KetgateE
         made.violations = tuple(details.violations)
     if isinstance(made, (ServerBusy, Unavailable)):
         made.retry_after_s = details.retry_after_s
+    if isinstance(made, Unavailable):
+        made.passes = passes
     if isinstance(made, LimitExceeded):
         made.limit = details.limit
     if isinstance(made, PartNotInstalled):
@@ -253,23 +271,3 @@ def _status(trailers: Iterable[Any]) -> Any:
             except DecodeError:
                 return None
     return None
-
-
-def _unreachable(message: str, address: str) -> tuple[str, str]:
-    where = f" at {address}" if address else ""
-    lowered = message.lower()
-    if "certificate" in lowered or "ssl" in lowered or "handshake" in lowered or "tsi" in lowered:
-        return (
-            f"no secure connection to the server{where}: {message}",
-            "Check that ca_file is the server's (its ready file names it), and that the server speaks TLS.",
-        )
-    if "socket closed" in lowered or "connection reset" in lowered:
-        return (
-            f"the connection to the server{where} was closed: {message}",
-            "Check that the server still runs. One that speaks TLS also closes a plaintext connection: "
-            "then leave out insecure.",
-        )
-    return (
-        f"the server{where} cannot be reached: {message}",
-        "Check the address, and that the server runs: `ketgate serve` starts one.",
-    )

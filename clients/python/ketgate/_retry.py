@@ -3,6 +3,7 @@ reached.
 """
 
 import random
+import time
 from dataclasses import dataclass
 
 from ketgate._errors import KetgateError, ServerBusy, Unavailable
@@ -40,11 +41,46 @@ class Retry:
         """
         if not isinstance(error, (ServerBusy, Unavailable)) or attempt >= self.attempts_max:
             return None
-        if "secure connection" in error.message:
-            return None  # a wrong certificate stays wrong
+        if isinstance(error, Unavailable) and not error.passes:
+            return None
         wait = min(self.delay_s_max, self.delay_s_initial * 2.0 ** (attempt - 1))
         wait = max(wait * random.uniform(0.5, 1.0), error.retry_after_s or 0.0)  # noqa: S311 - spreads load only
         return wait if elapsed_s + wait <= self.total_s_max else None
 
 
 NEVER = Retry(attempts_max=1)
+
+
+class Attempts:
+    """The attempts of one call, as both clients count them."""
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+        self._begin_s = time.monotonic()
+        self._count = 0
+        self._drain: Unavailable | None = None
+
+    def after(self, error: KetgateError) -> float:
+        """Seconds to wait before the next attempt. Raises what the call is to end with when there
+        is none: that nothing helps, enough was tried, or something has come of it already.
+        """
+        self._count += 1
+        if isinstance(error, Unavailable) and error.reason == "DRAINING":
+            self._drain = error
+        elapsed_s = time.monotonic() - self._begin_s
+        delay_s = None if error.best else self._retry.delay_s(error, self._count, elapsed_s)
+        if delay_s is None:
+            raise self._last(error)
+        return delay_s
+
+    def _last(self, error: KetgateError) -> KetgateError:
+        """The error itself; where a drain was told of and the server is gone since, the drain."""
+        if self._drain is None or error.best or not isinstance(error, Unavailable) or error.reason:
+            return error
+        drain = self._drain
+        return Unavailable(
+            f"{drain.message}, and it has not come back: {error.message}",
+            reason=drain.reason,
+            request_id=drain.request_id,
+            code=drain.code,
+        )

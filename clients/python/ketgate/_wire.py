@@ -94,13 +94,13 @@ def call_metadata(endpoint: Endpoint) -> tuple[str, list[tuple[str, str]]]:
     return request_id, metadata
 
 
-def salvage(error: Any, gathering: Gathering, *, address: str, request_id: str) -> Outcome:
+def salvage(error: Any, gathering: Gathering, endpoint: Endpoint, request_id: str) -> Outcome:
     """The best so far of a stream that ended early on purpose or by its deadline; raises what else
     the error means.
 
     What was found before any other failure goes with the exception, as its `best`.
     """
-    made = from_rpc(error, address=address, request_id=request_id)
+    made = from_rpc(error, endpoint=endpoint, request_id=request_id)
     if isinstance(made, Cancelled):
         best = gathering.best_so_far(result_pb2.STOP_REASON_CANCELLED)
     elif isinstance(made, DeadlineExceeded):

@@ -112,6 +112,24 @@ def test_tokens_stay_off_plaintext(home: dict[str, str], tmp_path: Path) -> None
     assert resolve(ready_file=plain, environment=home | {"KETGATE_INSECURE": "true"}).insecure
 
 
+def test_plaintext_is_not_asked_of_a_server_that_speaks_tls(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    ready = write_ready(tmp_path / "tls")
+    with pytest.raises(ketgate.InvalidArgument, match="speaks TLS") as caught:
+        resolve(ready_file=ready, insecure=True, environment=home)
+    assert caught.value.field == "insecure"
+    with pytest.raises(ketgate.InvalidArgument, match="given both"):
+        resolve("127.0.0.1:1", ca_file=tmp_path / "ca.pem", insecure=True, environment=home)
+    # What is set for other servers gives way to TLS, without a word.
+    assert not resolve(ready_file=ready, environment=home | {"KETGATE_INSECURE": "1"}).insecure
+
+
+def test_the_file_of_the_authorities_is_remembered(home: dict[str, str], tmp_path: Path) -> None:
+    ready = write_ready(tmp_path / "tls")
+    assert resolve(ready_file=ready, environment=home).ca_file == str(tmp_path / "tls" / "ca.pem")
+
+
 @pytest.mark.parametrize(
     ("address", "loopback"),
     [

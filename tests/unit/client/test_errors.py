@@ -1,6 +1,7 @@
 """Every refusal becomes the exception that says what, where and what to do; some are tried again."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import grpc
 import ketgate
 import pytest
+from ketgate._connect import Endpoint
 from ketgate._errors import _BY_REASON, REMEDIES
-from ketgate._retry import Retry
+from ketgate._retry import Attempts, Retry
+from ketgate._transport import explain
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
@@ -78,7 +81,8 @@ def test_each_refusal_has_its_exception(
         assert "r-1" in str(error)
     if reason in REMEDIES:
         assert error.remedy == REMEDIES[reason]
-        assert error.remedy in str(error)
+        # "Change that field" follows from the message itself, and is not printed.
+        assert (error.remedy in str(error)) is (reason != "FIELD_INVALID")
 
 
 def test_every_reason_of_the_contract_is_known() -> None:
@@ -157,6 +161,57 @@ def test_busy_is_tried_again_as_often_as_told(fake: FakeServer) -> None:
         fake.behave(busy, answering(incumbent(-1.0), RESULT))
         assert client.optimize.qubo([[-1.0]]).proven
         assert len(fake.calls) == 2
+
+
+def test_attempts_end_with_the_drain_that_was_told_of() -> None:
+    gone = ketgate.Unavailable("the server cannot be reached")
+    drain = ketgate.Unavailable("the server is stopping", reason="DRAINING", request_id="r-1")
+    attempts = Attempts(QUICK)
+    attempts.after(drain)
+    attempts.after(gone)
+    with pytest.raises(ketgate.Unavailable, match="stopping, and it has not come back") as caught:
+        attempts.after(gone)
+    assert (caught.value.reason, caught.value.request_id) == ("DRAINING", "r-1")
+    with pytest.raises(ketgate.Unavailable, match=r"^the server cannot") as plain:
+        Attempts(Retry(1)).after(gone)
+    assert plain.value is gone
+
+
+def test_what_has_brought_something_is_not_tried_again() -> None:
+    cut = ketgate.Unavailable("the connection was closed")
+    cut.best = object()
+    with pytest.raises(ketgate.Unavailable):
+        Attempts(QUICK).after(cut)
+
+
+VERIFY = (
+    "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Tls handshake "
+    "failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:SSL "
+    "routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: self signed certificate: OK"
+)
+VERSION = VERIFY.replace("CERTIFICATE_VERIFY_FAILED: self signed", "WRONG_VERSION_NUMBER: Invalid")
+
+
+@pytest.mark.parametrize(
+    ("message", "told", "passes"),
+    [
+        (VERIFY, r"not trusted by ca_file mine\.pem \(self signed certificate\)", False),
+        (VERSION, "does not speak TLS", False),
+        ("x: Hostname Verification Check failed.", "is for another name", False),
+        ("Handshake failed: deadline", "no secure connection", True),
+        ("last error: Socket closed", "was closed", True),
+        ("Connection refused", "cannot be reached", True),
+    ],
+)
+def test_failures_of_the_connection_are_told_apart(message: str, told: str, passes: bool) -> None:
+    failure = explain(message, Endpoint("here:1", b"PEM", ca_file="mine.pem"))
+    assert re.search(told, failure.message)
+    assert "here:1" in failure.message
+    assert failure.passes is passes
+    assert failure.remedy
+    error = ketgate.Unavailable(failure.message)
+    error.passes = failure.passes
+    assert (QUICK.delay_s(error, 1, 0.0) is not None) is passes
 
 
 def test_waits_grow_and_heed_the_server() -> None:

@@ -263,5 +263,5 @@ def server_version(endpoint: Endpoint) -> str:
                 method.request_type(), timeout=10.0, metadata=metadata
             )
         except grpc.RpcError as error:
-            raise from_rpc(error, address=endpoint.address) from None
+            raise from_rpc(error, endpoint=endpoint) from None
         return str(answer.version)

@@ -1,0 +1,74 @@
+"""What the synchronous and the asynchronous client do alike: all but the waiting."""
+
+from typing import Any
+
+from ketgate import _wire
+from ketgate._connect import Endpoint
+from ketgate._errors import KetgateError, from_rpc
+from ketgate._events import Gathering, Outcome
+from ketgate._options import spec_time_limit_s
+from ketgate._retry import Attempts, Retry
+from ketgate._server import SolverDescription, problem_kind, solver_descriptions
+from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
+
+
+class Caller:
+    """A channel to an endpoint, and how calls over it are made and tried again."""
+
+    def __init__(
+        self, endpoint: Endpoint, channel: Any, timeout_s: float, retry: Retry | None
+    ) -> None:
+        self.address = endpoint.address
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._retry = retry or Retry()
+        self.channel: Any = channel
+        """The gRPC channel, for generated stubs; calls over it need the metadata of
+        `metadata()`.
+        """
+
+    def metadata(self) -> list[tuple[str, str]]:
+        """Metadata for a call over `channel`: the token, and a new request id."""
+        return _wire.call_metadata(self._endpoint)[1]
+
+    def _attempts(self) -> Attempts:
+        return Attempts(self._retry)
+
+    def _failed(self, error: Any, request_id: str) -> KetgateError:
+        return from_rpc(error, endpoint=self._endpoint, request_id=request_id)
+
+
+class SolverPages:
+    """ListSolvers, page by page: ask with `request` until `add` says that all is there."""
+
+    def __init__(self, problem: str | None) -> None:
+        self.request = service_pb2.ListSolversRequest(problem=problem_kind(problem))
+        self.found: list[SolverDescription] = []
+
+    def add(self, page: service_pb2.ListSolversResponse) -> bool:
+        """Whether it was the last one."""
+        self.found += solver_descriptions(page.solvers)
+        self.request.page_token = page.next_page_token
+        return not page.next_page_token
+
+
+class Solves:
+    """The streams of solves on a client's channel."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._stream = _wire.SOLVE_STREAM.callable(caller.channel, stream=True)
+
+    def open(self, spec: service_pb2.SolveSpec) -> tuple[str, Any]:
+        """The request id and the call of a solve that begins now; its deadline is its time limit
+        and a grace.
+        """
+        request_id, metadata = _wire.call_metadata(self._caller._endpoint)
+        timeout = spec_time_limit_s(spec) + _wire.SOLVE_GRACE_S
+        return request_id, self._stream(
+            service_pb2.SolveStreamRequest(spec=spec), timeout=timeout, metadata=metadata
+        )
+
+    def after(self, error: Any, gathering: Gathering, request_id: str) -> Outcome:
+        """The best so far of a stream that was cut short, or the error that cut it."""
+        return _wire.salvage(error, gathering, self._caller._endpoint, request_id)
