@@ -10,6 +10,7 @@ from typing import Any
 
 import ketgate
 import numpy as np
+import pandas as pd
 import pytest
 from ketgate._cli.app import build
 from ketgate.demo import sp500_prices
@@ -63,7 +64,10 @@ def test_info(server: Any) -> None:
 
 
 def test_solvers(server: Any) -> None:
-    assert "branch-and-bound" in succeeded(ketgate_command(server, "solvers", "--parameters"))
+    table = succeeded(ketgate_command(server, "solvers", "--parameters", COLUMNS="250"))
+    assert "branch-and-bound" in table
+    assert "work unit" in table
+    assert any("branch-and-bound" in line and "nodes" in line for line in table.splitlines())
     found = json.loads(
         succeeded(ketgate_command(server, "solvers", "--problem", "linear", "--json"))
     )
@@ -108,6 +112,31 @@ def test_optimize_to_json(server: Any, prices_file: Path) -> None:
     assert run.stderr == ""
 
 
+def test_the_covariance_is_estimated_as_everywhere(server: Any, prices_file: Path) -> None:
+    """The contract's own default, the sample covariance, is the command's and the SDK's."""
+    command = ("optimize", prices_file, "--json")
+    told = json.loads(succeeded(ketgate_command(server, *command)))["weights"]
+    with ketgate.connect(ready_file=server.ready_file) as client:
+        prices = pd.read_csv(prices_file, index_col=0)
+        assert told == pytest.approx(client.optimize.portfolio(prices).by_name)
+        assert told == pytest.approx(client.optimize.portfolio(prices, estimator="sample").by_name)
+    shrunk = succeeded(ketgate_command(server, *command, "--estimator", "ledoit_wolf"))
+    assert json.loads(shrunk)["weights"] != pytest.approx(told)
+
+
+def test_insecure_beside_a_server_with_tls_is_refused(server: Any) -> None:
+    run = ketgate_command(server, "info", "--insecure")
+    assert run.returncode == 1
+    assert "speaks TLS" in run.stderr
+    assert "leave it out" in run.stderr
+
+
+def test_a_refused_handshake_is_told_once(server: Any) -> None:
+    run = ketgate_command(None, "info", "--address", server.address)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: the certificate of the server"), "no log of gRPC before it"
+
+
 def test_frontier(server: Any, prices_file: Path) -> None:
     document = json.loads(
         succeeded(ketgate_command(server, "optimize", prices_file, "--frontier", 5, "--json"))
@@ -145,7 +174,7 @@ def test_errors_are_status_1_with_what_to_do(
     run = ketgate_command(server, "optimize", prices_file, "--solver", "astrology")
     assert run.returncode == 1
     assert "spec.solvers[0].name" in run.stderr
-    assert "what to do" in run.stderr
+    assert "what to do" not in run.stderr, "the message says it all"
     as_json = ketgate_command(server, "optimize", prices_file, "--solver", "astrology", "--json")
     assert as_json.returncode == 1
     assert json.loads(as_json.stdout)["error"]["reason"] == "FIELD_INVALID"

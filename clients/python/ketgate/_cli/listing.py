@@ -40,12 +40,13 @@ def solvers(
         return
     print_table(
         "Solvers",
-        ["name", "takes", "proves", "version", "what it does"],
+        ["name", "takes", "proves", "work unit", "version", "what it does"],
         [
             [
                 s.name,
                 ", ".join(s.problems),
                 ", ".join(s.proofs) or "nothing",
+                s.work_unit or "none",
                 s.version if s.available else "not installed",
                 s.description,
             ]

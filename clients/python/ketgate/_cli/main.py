@@ -5,6 +5,7 @@ found), 130 Ctrl-C.
 """
 
 import json
+import os
 import sys
 from importlib.util import find_spec
 
@@ -21,6 +22,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_ERROR)
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # what its log says of handshakes, errors say
     from ketgate._cli.app import build
     from ketgate._errors import KetgateError
 

@@ -65,8 +65,11 @@ def optimize(
         int | None, typer.Option(metavar="POINTS", help="The efficient frontier instead.")
     ] = None,
     estimator: Annotated[
-        str, typer.Option(help="sample, ledoit_wolf or exponentially_weighted.")
-    ] = "ledoit_wolf",
+        str | None,
+        typer.Option(
+            help="Of the covariance: sample (default), ledoit_wolf or exponentially_weighted."
+        ),
+    ] = None,
     half_life: Annotated[
         float | None, typer.Option(help="Of the exponential weights, in periods.")
     ] = None,
@@ -113,6 +116,7 @@ def optimize(
         risk_aversion=risk_aversion,
         target_return=target_return,
         risk_free_rate=risk_free_rate,
+        estimator=estimator,
         half_life=half_life,
         points=frontier,
     )
@@ -135,7 +139,7 @@ def optimize(
         else:
             assert prices is not None
             solve = client.optimize.portfolio if frontier is None else client.optimize.frontier
-            result = solve(read_prices(prices), estimator=estimator, **model, **options)  # type: ignore[arg-type]
+            result = solve(read_prices(prices), **model, **options)
     _show(result, plot, as_json)
     if not result.solved:
         raise typer.Exit(EXIT_NO_SOLUTION)
