@@ -7,6 +7,8 @@
  * point that is reached is not moved by it. */
 static const double RIDGE = 1e-7;
 
+enum { BAND = 16 };
+
 static double *row(const mq_relax *r, int k) { return r->L + (size_t)k * r->p->n; }
 
 static void append(mq_relax *r, int k, int name) {
@@ -30,7 +32,7 @@ void mq_factor_append(mq_relax *r, int name) {
 
 void mq_factor_all(mq_relax *r, kg_monitor *monitor) {
     for (int k = 0; k < r->nf; k++) {
-        if (monitor && kg_should_stop(monitor)) {
+        if ((k % 32 == 31 || k > 256) && monitor && kg_should_stop(monitor)) {
             for (int j = k; j < r->nf; j++) r->where[r->free[j]] = -1;
             r->nf = k;
             return;
@@ -48,19 +50,23 @@ void mq_factor_remove(mq_relax *r, int k) {
         memcpy(row(r, j), row(r, j + 1), (size_t)(j + 2) * sizeof(double));
     }
     r->nf--;
-    /* Rotate away the entry right of the diagonal. A row meets all rotations before it at once: column by column would
-     * be a cache line an element. */
-    for (int i = k; i < r->nf; i++) {
-        double *z = row(r, i);
-        for (int j = k; j < i; j++) {
-            double left = z[j], right = z[j + 1];
-            z[j] = r->cosine[j] * left + r->sine[j] * right;
-            z[j + 1] = r->cosine[j] * right - r->sine[j] * left;
+    /* Rotate away the entry right of the diagonal, in bands of rows: column by column over all rows would be a cache
+     * line an element, and row by row each step would wait for the last. */
+    for (int top = k; top < r->nf; top += BAND) {
+        int end = top + BAND < r->nf ? top + BAND : r->nf;
+        for (int j = k; j < end; j++) {
+            if (j >= top) {
+                double *z = row(r, j), length = hypot(z[j], z[j + 1]);
+                r->cosine[j] = z[j] / length;
+                r->sine[j] = z[j + 1] / length;
+                z[j] = length;
+            }
+            for (int i = j < top ? top : j + 1; i < end; i++) {
+                double *z = row(r, i), left = z[j], right = z[j + 1];
+                z[j] = r->cosine[j] * left + r->sine[j] * right;
+                z[j + 1] = r->cosine[j] * right - r->sine[j] * left;
+            }
         }
-        double length = hypot(z[i], z[i + 1]);
-        r->cosine[i] = z[i] / length;
-        r->sine[i] = z[i + 1] / length;
-        z[i] = length;
     }
 }
 

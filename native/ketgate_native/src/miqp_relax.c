@@ -16,9 +16,12 @@ static const double SOFTNESS = 1e-6;
 enum { SHIFTS = 12 };
 /* Names let in at once: a share of the free ones, as a large relaxation would else take a pivot of n^2 for each. At
  * least one of them moves, so none waits for ever. */
-enum { ENTER_SHARE = 16 };
+enum { ENTER_SHARE = 16, SMALL = 256 };
 
 static int stopped(kg_monitor *monitor) { return monitor && kg_should_stop(monitor); }
+
+/* Within a pivot: a clock is read in the time of a short row, so not for each of them. */
+static int stopped_at(kg_monitor *monitor, int row) { return row % 64 == 63 && stopped(monitor); }
 
 static int counting(const mq_relax *r) { return r->p->m + MQ_CUTS; }
 
@@ -98,9 +101,11 @@ static void measure(mq_relax *r) {
 
 static void evaluate(mq_relax *r, kg_monitor *monitor) {
     const mq_problem *p = r->p;
+    int rows = 0;
     memcpy(r->gamma, p->c, (size_t)p->n * sizeof(double));
     for (int i = 0; i < p->n; i++)
-        if (r->x[i] != 0 && !stopped(monitor)) p->vec->axpy(p->n, r->x[i], p->Qt + (size_t)i * p->ld, r->gamma);
+        if (r->x[i] != 0 && !stopped_at(monitor, rows++))
+            p->vec->axpy(p->n, r->x[i], p->Qt + (size_t)i * p->ld, r->gamma);
     for (int k = 0; k < p->rows; k++)
         if (r->y[k] != 0) p->vec->axpy(p->n, -r->y[k], p->A + (size_t)k * p->ld, r->gamma);
     measure(r);
@@ -211,7 +216,7 @@ static int direction(mq_relax *r, kg_monitor *monitor) {
     int n = r->p->n, nf = r->nf, na = r->na;
     mq_factor_forward(r, r->u);
     for (int k = 0; k < na; k++) {
-        if (stopped(monitor)) return 0;
+        if (nf > SMALL && stopped(monitor)) return 0;
         double *v = r->V + (size_t)k * n;
         for (int f = 0; f < nf; f++) v[f] = row_entry(r, r->active[k], r->free[f]);
         mq_factor_forward(r, v);
@@ -277,7 +282,7 @@ static void walk(mq_relax *r, double t, kg_monitor *monitor) {
     for (int f = 0; f < r->nf; f++) {
         double step = t * r->dx[f];
         if (step == 0) continue;
-        if (stopped(monitor)) return;
+        if (stopped_at(monitor, f)) return;
         r->x[r->free[f]] += step;
         p->vec->axpy(p->n, step, p->Qt + (size_t)r->free[f] * p->ld, r->gamma);
     }
@@ -343,7 +348,7 @@ static int enter_names(mq_relax *r, double size, kg_monitor *monitor) {
         for (int i = 0; i < p->n; i++)
             if (r->where[i] < 0) rest_on(r, i, r->at[i]); /* their slopes hang on the price of a name */
     int entered = 0, most = 1 + r->nf / ENTER_SHARE;
-    for (; entered < most && !stopped(monitor); entered++) {
+    for (; entered < most && !(r->nf > SMALL && stopped(monitor)); entered++) {
         int i = p->vec->price(p->n, r->gamma, r->left, r->right, PRICE_TOLERANCE * size);
         if (i < 0) break;
         int kink = r->at[i], up = -(r->gamma[i] + r->right[i]) > r->gamma[i] + r->left[i];
