@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from ketgate_server.job_settings import JobSettings
 from ketgate_server.limits import LIMITS
 from ketgate_server.settings import (
     ENVIRONMENT_PREFIX,
@@ -27,6 +28,9 @@ CLIENT_VARIABLES = {
 }
 """What the client reads and the server does not. The two share the rest by meaning."""
 
+TABLES = ("limits", "jobs")
+"""Settings that are tables, whose values come from several places one by one."""
+
 FILE_NAME = "ketgate.toml"
 """Read from the data folder when no other file is named."""
 
@@ -40,8 +44,8 @@ def load(
 ) -> tuple[Settings, list[str]]:
     """The settings, and warnings about the environment.
 
-    overrides: the flags that were given, by setting; "limits.NAME" for one limit. Raises
-    ConfigError.
+    overrides: the flags that were given, by setting; "limits.NAME" for one limit, "jobs.NAME" for a
+    setting of jobs. Raises ConfigError.
     """
     environment = _from_environment()
     flags = _nest(overrides)
@@ -49,10 +53,10 @@ def load(
         folder = flags.get("data_dir") or environment.get("data_dir") or default_data_dir()
         beside = Path(folder).expanduser() / FILE_NAME
         config_file = beside if beside.exists() else None
-    merged: dict[str, Any] = {"limits": {}}
+    merged: dict[str, Any] = {name: {} for name in TABLES}
     for source in (_from_file(config_file), environment, flags):
-        limits = merged["limits"] | _limits_of(source)
-        merged |= source | {"limits": limits}
+        tables = {name: merged[name] | _table_of(source, name) for name in TABLES}
+        merged |= source | tables
     _check_names(merged)
     try:
         settings = Settings(**merged)
@@ -78,29 +82,31 @@ def _from_environment() -> dict[str, Any]:
         raise ConfigError(f"environment: {error}") from error
 
 
-def _limits_of(source: Mapping[str, Any]) -> dict[str, Any]:
-    limits = source.get("limits", {})
-    if not isinstance(limits, Mapping):
+def _table_of(source: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = source.get(name, {})
+    if not isinstance(table, Mapping):
         raise ConfigError(
-            f"limits: expected a table of names and values, given {str(limits)[:100]!r}"
+            f"{name}: expected a table of names and values, given {str(table)[:100]!r}"
         )
-    return dict(flatten(limits))
+    return dict(flatten(table))
 
 
 def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for name, value in overrides.items():
-        if name.startswith("limits."):
-            nested.setdefault("limits", {})[name.removeprefix("limits.")] = value
+        table, _, rest = name.partition(".")
+        if rest and table in TABLES:
+            nested.setdefault(table, {})[rest] = value
         elif value is not None:
             nested[name] = value
     return nested
 
 
 def _check_names(merged: Mapping[str, Any]) -> None:
-    for name in merged:
-        if name not in Settings.model_fields:
-            raise ConfigError(f"there is no setting {name!r}{nearest(name, Settings.model_fields)}")
+    known = {**Settings.model_fields, **{f"jobs.{name}": None for name in JobSettings.model_fields}}
+    for name in (*merged, *(f"jobs.{name}" for name in merged["jobs"])):
+        if name not in known:
+            raise ConfigError(f"there is no setting {name!r}{nearest(name, known)}")
     for name, value in merged["limits"].items():
         if name not in LIMITS:
             near = nearest(name, LIMITS, "GetServerInfo and docs/limits.md list them")

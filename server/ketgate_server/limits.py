@@ -18,7 +18,9 @@ LIMITS: dict[str, Limit] = {
         64 * MIB, "bytes", "Largest request message; larger arrays are to be uploaded."
     ),
     "rpc.calls_max": Limit(
-        256, "count", "Calls in progress at once, streams included; waits and watches have their own."
+        256,
+        "count",
+        "Calls in progress at once, streams included; waits and watches have their own.",
     ),
     "rpc.streams_max": Limit(128, "count", "Streams in progress at once, watches left out."),
     "rpc.waits_max": Limit(1_024, "count", "Long polls in progress at once."),
@@ -58,5 +60,19 @@ LIMITS: dict[str, Limit] = {
     "optimization.solvers_max": Limit(8, "count", "Solvers racing in one solve."),
     "optimization.memory_bytes_max": Limit(
         4096 * MIB, "bytes", "Memory that one solve may be estimated to need."
+    ),
+    "jobs.unfinished_max": Limit(
+        100_000, "count", "Jobs of one tenant that are not over; one more is refused."
+    ),
+    "jobs.attempts_max": Limit(
+        5,
+        "count",
+        "Attempts that may end by a fault of a provider or of a server; then a job fails.",
+    ),
+    "jobs.losses_max": Limit(
+        3, "count", "Attempts in a row whose worker may die; then a job fails."
+    ),
+    "jobs.events_max": Limit(
+        10_000_000, "count", "Changes of jobs that are kept, whatever their age."
     ),
 }

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ketgate_server.address import is_loopback, split_address
+from ketgate_server.job_settings import JobSettings
 from ketgate_server.limits import LIMITS, Limit
 
 ENVIRONMENT_PREFIX = "KETGATE_"
@@ -71,6 +72,17 @@ class Settings(BaseSettings):
     threads: int = 0
     """Threads that kernels use together; 0: one for each processor that this process may use."""
 
+    store_url: SecretStr | None = None
+    """URL of a PostgreSQL database that servers share, postgresql://...; without one, the store is a
+    file in data_dir."""
+
+    audit_key_file: Path | None = None
+    """PEM private key (Ed25519) that signs the audit's tree heads; without one, a key is made in
+    data_dir. Servers that share a store share the key: name the same file, or a copy."""
+
+    jobs: JobSettings = JobSettings()
+    """Where jobs run, and how long what they leave is kept."""
+
     limits: dict[str, int] = {}
     """Values for limits by name, for example "rpc.calls_max"; GetServerInfo lists all of them."""
 
@@ -86,7 +98,12 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @field_validator(
-        "data_dir", "ready_file", "tls_certificate_file", "tls_key_file", "tls_ca_file"
+        "data_dir",
+        "ready_file",
+        "tls_certificate_file",
+        "tls_key_file",
+        "tls_ca_file",
+        "audit_key_file",
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -104,6 +121,16 @@ class Settings(BaseSettings):
         if address != "off":
             split_address(address)
         return address
+
+    @field_validator("store_url")
+    @classmethod
+    def _database(cls, url: SecretStr | None) -> SecretStr | None:
+        scheme = "" if url is None else url.get_secret_value().partition("://")[0]
+        if url is not None and scheme not in ("postgresql", "postgres"):
+            raise ValueError(
+                f"expected postgresql://USER:PASSWORD@HOST/DATABASE, given {scheme[:20]}://..."
+            )
+        return url
 
     @field_validator("drain_limit_s")
     @classmethod

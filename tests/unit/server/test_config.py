@@ -148,3 +148,35 @@ def test_a_long_list_of_limits_is_not_an_error_message():
 def test_a_file_that_is_not_there_is_said_in_words(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
         load({}, tmp_path / "none.toml")
+
+
+def test_settings_of_jobs_come_one_by_one_from_several_places(monkeypatch, tmp_path):
+    file = tmp_path / "any.toml"
+    file.write_text('[jobs]\nworkers = 3\nisolation = "process"\n')
+    monkeypatch.setenv("KETGATE_JOBS", '{"lease_s": 20}')
+    jobs = load({"jobs.workers": "5"}, file)[0].jobs
+    assert (jobs.workers, jobs.isolation, jobs.lease_s) == (5, "process", 20)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"jobs.wrokers": "1"}, "there is no setting 'jobs.wrokers'; did you mean 'jobs.workers'?"),
+        ({"jobs.lease_s": "0"}, "jobs.lease_s: "),
+        ({"jobs.executor": "celery"}, "jobs.executor: "),
+        ({"jobs.ray_address": "ray://h:1"}, 'needs the executor "ray"'),
+        ({"jobs": "3"}, "jobs: expected a table"),
+        ({"store_url": "mysql://u:secret@h/d"}, "expected postgresql://"),
+    ],
+)
+def test_what_is_refused_about_jobs_and_the_store(overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        load(overrides)
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_password_of_the_store_is_not_shown():
+    settings, _ = load({"store_url": "postgresql://u:secret@h/d"})
+    assert "secret" not in str(settings.model_dump(mode="json"))
+    assert settings.store_url.get_secret_value() == "postgresql://u:secret@h/d"
