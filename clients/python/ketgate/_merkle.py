@@ -94,8 +94,12 @@ def verify_consistency(
     begins with the empty one and with itself, which takes no proof."""
     if not 0 <= old_size <= new_size:
         return False
+    if old_size == 0 and old_root != EMPTY_ROOT:
+        return False
+    if old_size == new_size and old_root != new_root:
+        return False
     if old_size in (0, new_size):
-        return not proof and old_root == (new_root if old_size else EMPTY_ROOT)
+        return not proof
     path = list(proof)
     if old_size & (old_size - 1) == 0:
         path.insert(0, old_root)  # a complete subtree of the later tree, and known to the verifier

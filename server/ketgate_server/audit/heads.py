@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ketgate._merkle import HASH_BYTES
@@ -30,8 +31,11 @@ class Head:
 class Heads:
     """Makes heads. Threads may share it."""
 
-    def __init__(self, store: Store, signer: Signer) -> None:
+    def __init__(
+        self, store: Store, signer: Signer, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._signer = signer
         self._lock = threading.Lock()
         self._last: tuple[Head, float] | None = None
@@ -41,10 +45,10 @@ class Heads:
         with self._lock:
             if self._last is not None:
                 head, made_s = self._last
-                if head.size == size and time.monotonic() - made_s < KEPT_S:
+                if head.size == size and self._clock() - made_s < KEPT_S:
                     return head
             head = self._make(size)
-            self._last = head, time.monotonic()
+            self._last = head, self._clock()
             return head
 
     def _make(self, size: int) -> Head:

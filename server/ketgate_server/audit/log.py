@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from ketgate_server.audit import convert
 from ketgate_server.store.base import Transaction
+from ketgate_server.store.insertion import insert
 
 COUNTER = "audit"
 SALT_BYTES = 32
 OK = "OK"
 
-_INSERT = """INSERT INTO audit_entries (idx, tenant, commitment, salt, payload)
-    VALUES (?, ?, ?, ?, ?)"""
+_ENTRIES = "audit_entries (idx, tenant, commitment, salt, payload)"
 
 
 def new_salt() -> bytes:
@@ -79,7 +79,7 @@ def record_many(tx: Transaction, entries: Sequence[Fact]) -> int:
         commitment = hashlib.sha256(fact.salt + payload).digest()
         rows.append((fact.tenant, commitment, fact.salt, payload))
     first = tx.take(COUNTER, len(rows)) - 1
-    tx.execute_many(_INSERT, [(first + i, *row) for i, row in enumerate(rows)])
+    insert(tx, _ENTRIES, [(first + i, *row) for i, row in enumerate(rows)])
     return first
 
 

@@ -75,7 +75,7 @@ def grow(size: int, leaves: Iterable[bytes], edge: Callable[[int, int], bytes]) 
     while hashes:
         if first & 1:
             first -= 1
-            hashes.insert(0, edge(level, first))
+            hashes = [edge(level, first), *hashes]
         level, first = level + 1, first >> 1
         pairs = iter(hashes)
         hashes = [node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)]

@@ -29,7 +29,7 @@ class Remembered:
 
     def __init__(self, data_dir: Path, settings: Mapping[str, Any], signer: Signer) -> None:
         self._path = data_dir / FILE_NAME
-        self._now = {"settings": dict(flatten(settings)), "key_id": signer.key_id}
+        self._settings = dict(flatten(settings))
         self._signer = signer
 
     def changes(self) -> list[Fact]:
@@ -40,9 +40,9 @@ class Remembered:
         except (OSError, ValueError, KeyError, TypeError):
             old, old_key = None, ""
         facts = []
-        if old is not None and old != self._now["settings"]:
+        if old is not None and old != self._settings:
             facts.append(
-                Fact(SERVER, "", "settings.changed", facts=_differences(old, self._now["settings"]))
+                Fact(SERVER, "", "settings.changed", facts=_differences(old, self._settings))
             )
         if old_key != self._signer.key_id:
             about = {"key_id": self._signer.key_id, "algorithm": self._signer.algorithm}
@@ -53,7 +53,8 @@ class Remembered:
 
     def told(self) -> None:
         """Remember; to be called once the entries are durable. Raises OSError."""
-        write_whole(self._path, json.dumps(self._now, sort_keys=True).encode())
+        now = {"settings": self._settings, "key_id": self._signer.key_id}
+        write_whole(self._path, json.dumps(now, sort_keys=True).encode())
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
