@@ -146,7 +146,7 @@ def search(
     """The default solver: stages of doubling length. Sparse: annealing, then seven times as long replica exchange from
     what it found. Dense: an elite of annealed states, then tabu search that recombines it.
 
-    The order of stages depends on the problem and the seed alone, never on a time limit or on threads: after w units
+    First of all it offers a greedy state, unless there are warm starts. The order of stages depends on the problem and the seed alone, never on a time limit or on threads: after w units
     the result is a pure function of (problem, seed, initial, w), and more work is never worse. One unit is one move
     evaluated (a sweep over n spins in one replica: n units). work None: until the monitor stops it; with neither a
     work limit nor a monitor ValueError is raised. initial: (m, n) or (n,) warm starts; the result is never worse.

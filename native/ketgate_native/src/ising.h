@@ -90,6 +90,7 @@ typedef struct kg_run {
 
 /* Offer a state that ended a search. energy: in search units when p->integer (exact), else ignored and evaluated. */
 void kg_run_offer(kg_run *run, int8_t *spins, double search_energy);
+void kg_run_offer_evaluated(kg_run *run, const int8_t *spins); /* the energy is evaluated, the spins are left alone */
 int kg_run_stopped(kg_run *run);
 void kg_run_begin(kg_run *run); /* offers the all-up state or the warm starts: there is always a solution */
 

@@ -51,6 +51,8 @@ void kg_run_offer(kg_run *run, int8_t *spins, double search_energy) {
     keep(run, energy, spins);
 }
 
+void kg_run_offer_evaluated(kg_run *run, const int8_t *spins) { keep(run, kg_ising_energy(run->p, spins), spins); }
+
 void kg_run_begin(kg_run *run) {
     const kg_ising *p = run->p;
     if (run->initial_count == 0) {

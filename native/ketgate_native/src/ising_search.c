@@ -144,7 +144,26 @@ static void run_stage(void *context, int stage) {
     else sparse_stage(job->run, stage, job->work_max - before);
 }
 
+/* One spin after another as those before it like it best: two passes over the couplings, where the first stage takes a
+ * second at a million spins. Offered, not searched from. */
+static void offer_greedy(kg_run *run) {
+    const kg_ising *p = run->p;
+    double *field = malloc(((size_t)p->n + 1) * sizeof *field);
+    int8_t *spins = malloc((size_t)p->n + 1);
+    int going = field && spins;
+    if (!going) atomic_store(&run->no_memory, 1);
+    else memcpy(field, p->linear, (size_t)p->n * sizeof *field);
+    for (int i = 0; going && i < p->n; i++) {
+        spins[i] = field[i] > 0.0 ? -1 : 1;
+        for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) field[p->col[e]] += p->weight[e] * spins[i];
+        if (i % 1024 == 1023) going = !kg_run_stopped(run);
+    }
+    if (going) kg_run_offer_evaluated(run, spins);
+    free(field), free(spins);
+}
+
 void kg_search(kg_run *run, int64_t work_max) {
     search_job job = {run, work_max};
+    if (!run->initial_count) offer_greedy(run);
     kg_parallel_for(run->threads, STAGES, run_stage, &job);
 }

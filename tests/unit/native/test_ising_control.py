@@ -114,3 +114,11 @@ def test_a_thousand_runs_leave_memory_as_it_was(density: float) -> None:
         once(seed)
     gc.collect()
     assert psutil.Process().memory_info().rss - before < 4 * 2**20
+
+
+def test_a_search_cut_short_at_once_has_a_greedy_answer() -> None:
+    """A million spins under 2 s once gave the all-up state: the first stage had not come to its end."""
+    n = 3000
+    chain = Ising(np.zeros(n), np.arange(n - 1), np.arange(1, n), np.ones(n - 1))
+    assert search(chain, work=0).energies[0] == 1.0 - n
+    assert search(chain, work=0, initial=np.ones(n)).energies[0] == n - 1.0
