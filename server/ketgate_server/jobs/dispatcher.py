@@ -113,8 +113,8 @@ class Dispatcher:
         """Do what there is to do. Returns when to be called next, if wake is not called before:
         infinity for never. now_s: seconds of any clock that does not go back."""
         self._collect()
-        if now_s < self._paused_until_s and not self._is_last(now_s):
-            return self._paused_until_s
+        if not self._stop_by_clock(now_s) and now_s < self._paused_until_s:
+            return min(self._paused_until_s, self._stop_s(now_s))
         if self._changed:  # what sets it did so after its commit, so what follows sees that
             self._changed = False
             self._may_be_ready = self._may_be_due = True
@@ -187,7 +187,7 @@ class Dispatcher:
                 raise
             except Exception:
                 log.exception("%s: its end cannot be written; its lease runs out", held.reference)
-                del self._held[held.claim.fence]
+                self._held.pop(held.claim.fence, None)
 
     def _claim(self, now_s: float) -> None:
         while self._may_be_ready and self._drain_s is None and (room := self._executor.room) > 0:
@@ -224,7 +224,7 @@ class Dispatcher:
             end(failed(error, held.reference))
 
     def _keep(self, now_s: float) -> None:
-        """Renew leases, do what is due, and stop what is to stop."""
+        """Renew leases, hear of what is to stop, and do what is due."""
         look = self._may_be_due and now_s >= self._looked_s + self._settings.look_s
         if self._held and (look or now_s >= self._renewed_s + self._settings.lease_s / 3):
             fences = [f for f, held in self._held.items() if held.stopped_for is not Stop.LOST]
@@ -239,25 +239,32 @@ class Dispatcher:
                 self._due_s = now_s + max(0.0, (due_us - self._queue.now_us()) / SECOND_US)
         if look:
             self._looked_s, self._may_be_due = now_s, False
+
+    def _stop_by_clock(self, now_s: float) -> bool:
+        """Stop what is too late, whether or not the store can be reached, and what a drain ends.
+        Whether it just gave back the last."""
         for held in self._held.values():
             if now_s >= held.deadline_s:
                 held.stop(Stop.ASKED)
-        self._give_back(now_s)
+        if self._drain_s is None or now_s < self._drain_s[0]:
+            return False
+        for held in self._held.values():
+            held.stop(Stop.DRAIN)
+        if now_s < self._drain_s[1] or not self._held:
+            return False
+        waiting = {held.claim.fence for held, _ in self._to_store}
+        for fence, held in self._held.items():
+            if fence not in waiting and held.stopped_for is not Stop.LOST:
+                self._to_store.append((held, Ending(Outcome.GIVEN_BACK)))
+        self._held.clear()  # it is over, even if the store cannot hear of it: the leases run out
+        return True
 
-    def _give_back(self, now_s: float) -> None:
-        if self._drain_s is None:
-            return
-        stop_s, end_s = self._drain_s
-        if now_s >= stop_s:
-            for held in self._held.values():
-                held.stop(Stop.DRAIN)
-        if now_s >= end_s and self._held:
-            mine = [held for held in self._held.values() if held.stopped_for is not Stop.LOST]
-            self._held.clear()  # now, so that it is over even if the store cannot hear of it
-            self._finish([(held, Ending(Outcome.GIVEN_BACK)) for held in mine])
-
-    def _is_last(self, now_s: float) -> bool:
-        return self._drain_s is not None and now_s >= self._drain_s[1] and bool(self._held)
+    def _stop_s(self, now_s: float) -> float:
+        """When _stop_by_clock next has something to do."""
+        times = [held.deadline_s for held in self._held.values() if held.stopped_for < Stop.ASKED]
+        if self._drain_s is not None and self._held:
+            times.append(self._drain_s[0] if now_s < self._drain_s[0] else self._drain_s[1])
+        return min(times, default=math.inf)
 
     def _tell_progress(self, now_s: float) -> None:
         for held in self._held.values():
@@ -282,22 +289,16 @@ class Dispatcher:
         self._may_be_ready = self._may_be_due = True
         if first:
             log.error("the store is unavailable; jobs wait: %s", error)
-        return self._paused_until_s
+        return min(self._paused_until_s, self._stop_s(now_s))
 
     def _next_s(self, now_s: float) -> float:
         if self._ended or self._changed:
             return now_s
-        times = [self._due_s, self._polled_s + self._settings.poll_s]
+        times = [self._stop_s(now_s), self._due_s, self._polled_s + self._settings.poll_s]
         if self._may_be_due:
             times.append(self._looked_s + self._settings.look_s)
         if self._held:
             times.append(self._renewed_s + self._settings.lease_s / 3)
-        for held in self._held.values():
-            if held.stopped_for < Stop.ASKED:
-                times.append(held.deadline_s)
-            if held.news:
-                times.append(held.told_s + self._settings.progress_s)
-        if self._drain_s is not None and self._held:
-            stop_s, end_s = self._drain_s
-            times.append(stop_s if now_s < stop_s else end_s)
+        newsworthy = (held for held in self._held.values() if held.news)
+        times += [held.told_s + self._settings.progress_s for held in newsworthy]
         return max(now_s, min(times))
