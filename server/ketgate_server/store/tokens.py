@@ -20,10 +20,16 @@ from ketgate_server.store.errors import TokenError
 
 ROLES = {
     "admin": "Everything.",
+    "artifacts.user": "Upload, read and delete artifacts.",
+    "audit.reader": "Read the audit log: payloads of the own tenant, proofs of all.",
+    "jobs.user": "Create, read, watch, cancel and delete jobs; a job also needs the role of its work.",
     "optimization.user": "Solve problems and list the solvers.",
     "server.reader": "Read what the server is and can do.",
 }
 """Every role, and what it allows."""
+
+DEFAULT_ROLES = ("optimization.user", "jobs.user", "artifacts.user")
+"""Of a token that is made without naming any: ordinary work."""
 
 SECRET_PREFIX = "kg_"  # noqa: S105
 TOKENS_MAX = 10_000
@@ -86,7 +92,7 @@ class TokenStore:
         name: str,
         *,
         tenant: str = "default",
-        roles: Sequence[str] = ("optimization.user",),
+        roles: Sequence[str] = DEFAULT_ROLES,
         expires_in_s: float | None = None,
         secret: str | None = None,
     ) -> tuple[str, TokenRecord]:

@@ -30,7 +30,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def create(
     name: Annotated[str, typer.Argument(help="Name of the token, for logs and for revoking it.")],
     role: Annotated[
-        list[str] | None, typer.Option(help="Role; may be repeated. Default optimization.user.")
+        list[str] | None, typer.Option(help="Role; may be repeated. Default: those for ordinary work.")
     ] = None,
     tenant: Annotated[str, typer.Option(help="Tenant.")] = "default",
     expires: Annotated[
@@ -45,8 +45,8 @@ def create(
         secret, record = tokens.create(
             name,
             tenant=tenant,
-            roles=tuple(role or ("optimization.user",)),
             expires_in_s=expires_in_s,
+            **({"roles": tuple(role)} if role else {}),
         )
     if as_json:
         typer.echo(json.dumps({"secret": secret} | _record(record), indent=2))
