@@ -7,8 +7,12 @@ from ketgate_server.jobs import convert
 from ketgate_server.jobs.record import JobRow
 from ketgate_server.jobs.transitions import TABLE, Change
 from ketgate_server.store.base import Reader, Transaction
+from ketgate_server.store.insertion import insert
 
 ATTEMPTS_KEPT = 20
+
+EVENTS = "events (revision, tenant, seq, time_us, event)"
+"""The table of events, to insert into."""
 
 Notify = Callable[[Transaction], None]
 """Told, in the operation, that it wrote something that others wait for."""
@@ -16,9 +20,8 @@ Notify = Callable[[Transaction], None]
 _UPDATE = """UPDATE jobs SET state = ?, start_time_us = ?, end_time_us = ?, update_time_us = ?,
     wake_time_us = ?, revision = ?, attempts = ?, faults = ?, losses = ?, fence = ?, worker = ?,
     lease_time_us = ?, error = ? WHERE seq = ?"""
-_EVENT = "INSERT INTO events (revision, tenant, seq, time_us, event) VALUES (?, ?, ?, ?, ?)"
 _RESULT = "UPDATE job_bodies SET result = ? WHERE seq = ?"
-_ATTEMPT = "INSERT INTO job_attempts (seq, number, attempt) VALUES (?, ?, ?)"
+_ATTEMPTS = "job_attempts (seq, number, attempt)"
 _ATTEMPT_OF = "SELECT attempt FROM job_attempts WHERE seq = ? AND number = ?"
 _ATTEMPT_ENDED = "UPDATE job_attempts SET attempt = ? WHERE seq = ? AND number = ?"
 _ATTEMPTS_OLD = "DELETE FROM job_attempts WHERE seq = ? AND number <= ?"
@@ -66,9 +69,8 @@ def write(tx: Transaction, changes: Sequence[Change], notify: Notify) -> list[Jo
 def write_events(tx: Transaction, events: Iterable[tuple[JobRow, bytes]]) -> None:
     """Write an event for each row, whose revision is the change's."""
     now_us = tx.now_us
-    tx.execute_many(
-        _EVENT, [(row.revision, row.tenant, row.seq, now_us, event) for row, event in events]
-    )
+    rows = [(row.revision, row.tenant, row.seq, now_us, event) for row, event in events]
+    insert(tx, EVENTS, rows)
 
 
 def count_unfinished(tx: Transaction, tenants: Iterable[str], sign: int) -> None:
@@ -120,7 +122,7 @@ def _begin_attempts(tx: Transaction, rows: Sequence[JobRow]) -> None:
         )
         for row in rows
     ]
-    tx.execute_many(_ATTEMPT, began)
+    insert(tx, _ATTEMPTS, began)
     for row in rows:
         if row.attempts > ATTEMPTS_KEPT:
             tx.execute(_ATTEMPTS_OLD, (row.seq, row.attempts - ATTEMPTS_KEPT))

@@ -11,24 +11,25 @@ from ketgate_server.jobs.base import NewJob
 from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.ids import job_id_of, job_name
 from ketgate_server.jobs.policy import Policy
-from ketgate_server.jobs.record import QUEUED, JobRow
+from ketgate_server.jobs.record import QUEUED
 from ketgate_server.store import requests
 from ketgate_server.store.base import Row, Transaction
+from ketgate_server.store.insertion import insert
 from ketgate_server.store.requests import Known
 
 RETRY_AFTER_S = 1.0
 """When to come back to a full queue."""
 
-_INSERT = (
-    f"INSERT INTO jobs ({record.COLUMNS}) "  # noqa: S608 - no value is in the text
-    f"VALUES ({', '.join('?' * len(JobRow._fields))})"
-)
-_BODY = "INSERT INTO job_bodies (seq, spec, result) VALUES (?, ?, NULL)"
-_EVENT = "INSERT INTO events (revision, tenant, seq, time_us, event) VALUES (?, ?, ?, ?, ?)"
-_LABEL = "INSERT INTO job_labels (tenant, key, value, seq) VALUES (?, ?, ?, ?)"
+BODIES_TOGETHER_BYTES_MAX = 1 << 20
+"""Specs that one statement may hold: each that it does is copied for as long as it runs."""
+
+_JOBS = f"jobs ({record.COLUMNS})"
+_BODIES = "job_bodies (seq, spec)"
+_BODY = "INSERT INTO job_bodies (seq, spec) VALUES (?, ?)"
+_LABELS = "job_labels (tenant, key, value, seq)"
 _ARTIFACT = "SELECT 1 FROM artifacts WHERE tenant = ? AND sha256 = ?"
-_REFERENCE = """INSERT INTO artifact_references (tenant, sha256, seq) VALUES (?, ?, ?)
-    ON CONFLICT (tenant, sha256, seq) DO NOTHING"""
+_REFERENCES = "artifact_references (tenant, sha256, seq)"
+_ALREADY = "ON CONFLICT (tenant, sha256, seq) DO NOTHING"
 
 
 @dataclass(slots=True)
@@ -146,25 +147,25 @@ def _insert(tx: Transaction, items: Sequence[Prepared], notify: Notify) -> list[
     first = tx.take("revision", len(items))
     rows = [_row(item, seq, now_us) for seq, item in enumerate(items, first)]
     numbered = list(enumerate(items, first))
-    tx.execute_many(_INSERT, rows)
-    tx.execute_many(_BODY, [(seq, item.new.spec) for seq, item in numbered])
-    tx.execute_many(
-        _EVENT, [(seq, item.new.actor.tenant, seq, now_us, item.event) for seq, item in numbered]
+    insert(tx, _JOBS, rows)
+    _insert_bodies(tx, [(seq, item.new.spec) for seq, item in numbered])
+    insert(
+        tx,
+        changes.EVENTS,
+        [(seq, item.new.actor.tenant, seq, now_us, item.event) for seq, item in numbered],
     )
     labels = [
         (item.new.actor.tenant, key, value, seq)
         for seq, item in numbered
         for key, value in item.new.labels.items()
     ]
-    if labels:
-        tx.execute_many(_LABEL, labels)
+    insert(tx, _LABELS, labels)
     references = [
         (item.new.actor.tenant, sha256, seq)
         for seq, item in numbered
         for sha256 in item.new.artifacts
     ]
-    if references:
-        tx.execute_many(_REFERENCE, references)
+    insert(tx, _REFERENCES, references, _ALREADY)
     done = [
         (
             item.new.actor.tenant,
@@ -177,12 +178,18 @@ def _insert(tx: Transaction, items: Sequence[Prepared], notify: Notify) -> list[
         for item in items
         if item.new.request.request_id
     ]
-    if done:
-        requests.remember_many(tx, done)
+    requests.remember_many(tx, done)
     changes.count_unfinished(tx, (item.new.actor.tenant for item in items), 1)
     record_many(tx, [item.fact for item in items])
     notify(tx)
     return rows
+
+
+def _insert_bodies(tx: Transaction, rows: Sequence[tuple[int, bytes]]) -> None:
+    if sum(len(spec) for _, spec in rows) <= BODIES_TOGETHER_BYTES_MAX:
+        insert(tx, _BODIES, rows)
+    else:
+        tx.execute_many(_BODY, rows)
 
 
 def _row(item: Prepared, seq: int, now_us: int) -> Row:

@@ -4,12 +4,12 @@ lower case. They sort by time, so that new ones go to one end of an index, and c
 
 import os
 import re
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 _ID = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
 _PREFIX = "jobs/"
-_TIME_MASK = (1 << 48) - 1
 RANDOM_BYTES = 16
 """Of each, five bits are used."""
 
@@ -17,15 +17,18 @@ RANDOM_BYTES = 16
 def new_id(now_us: int, random_bytes: bytes | None = None) -> str:
     """An id for something made now.
 
-    now_us: microseconds since 1970. random_bytes: RANDOM_BYTES of them; drawn here when absent.
+    now_us: microseconds since 1970, before the year 10000. random_bytes: RANDOM_BYTES of them; drawn here when absent.
 
     >>> new_id(1_700_000_000_000_000, bytes(16))
     '01hf7yat000000000000000000'
     """
     random_bytes = os.urandom(RANDOM_BYTES) if random_bytes is None else random_bytes
-    ms = (now_us // 1000) & _TIME_MASK
-    time_bytes = bytes([ms >> shift & 31 for shift in range(45, -1, -5)])
-    return (time_bytes + random_bytes).translate(_DIGITS).decode("ascii")
+    return _time_digits(now_us // 1000) + random_bytes.translate(_DIGITS).decode("ascii")
+
+
+@lru_cache(maxsize=4)  # many are made within a millisecond
+def _time_digits(ms: int) -> str:
+    return "".join([_ALPHABET[ms >> shift & 31] for shift in range(45, -1, -5)])
 
 
 def is_id(text: str) -> bool:

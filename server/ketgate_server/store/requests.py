@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.store.base import Reader, Transaction
+from ketgate_server.store.insertion import insert
 
 DIGEST_VERSION = b"\x01"
 """Of the canonical form: the deterministic bytes of the message with request_id left out."""
@@ -19,8 +20,7 @@ _QUESTION_MARKS = 64
 _FIND = "SELECT digest, resource, reply FROM requests WHERE tenant = ? AND method = ? AND request_id = ?"
 _FIND_MANY = f"""SELECT request_id, digest, resource, reply FROM requests
     WHERE tenant = ? AND method = ? AND request_id IN ({", ".join("?" * _QUESTION_MARKS)})"""  # noqa: S608 - no value is in the text
-_INSERT = """INSERT INTO requests (tenant, method, request_id, digest, resource, reply, create_time_us)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+_INTO = "requests (tenant, method, request_id, digest, resource, reply, create_time_us)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def remember_many(
     tx: Transaction, rows: Iterable[tuple[str, str, str, bytes, str, bytes | None]]
 ) -> None:
     """Store what requests did: tenant, method, request id, digest, resource, reply."""
-    tx.execute_many(_INSERT, [(*row, tx.now_us) for row in rows])
+    insert(tx, _INTO, [(*row, tx.now_us) for row in rows])
 
 
 def reused(request_id: str, resource: str) -> KetgateError:
