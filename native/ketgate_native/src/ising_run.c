@@ -45,7 +45,7 @@ void kg_run_offer(kg_run *run, int8_t *spins, double search_energy) {
     if (run->p->integer) {
         energy = run->p->offset + run->p->unit * search_energy;
     } else {
-        polish(run->p, spins);
+        if (!atomic_load(&run->interrupted)) polish(run->p, spins); /* after a stop, several passes are too many */
         energy = kg_ising_energy(run->p, spins);
     }
     keep(run, energy, spins);

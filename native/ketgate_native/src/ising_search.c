@@ -13,6 +13,7 @@ enum {
     SPARSE_FIRST_SWEEPS = 4,
     TEMPERING_FROM = 64,    /* sparse: stages with as many sweeps go on with replica exchange, for so many times more */
     TEMPERING_SHARE = 7,
+    MEASURED_MAX = 1 << 20, /* sparse: spins and couplings up to which a stop leaves time to measure all lanes */
     DENSE_FIRST_SWEEPS = 32,
     DENSE_ANNEALS = KG_ELITE,
     ITERATIONS_PER_SPIN = 64, /* dense: spins for one tabu iteration a sweep, so that both take about as long */
@@ -83,6 +84,18 @@ static void offer_champion(kg_run *run, kg_block *b) {
     free(donor), free(champion);
 }
 
+/* After a stop, not at the end of the work: what there is, is better than nothing. Where measuring every lane would take
+ * tens of milliseconds, one lane has to do. */
+static void offer_interrupted(kg_block *b) {
+    const kg_ising *p = b->run->p;
+    if (p->n + p->start[p->n] <= MEASURED_MAX) {
+        kg_block_offer_lowest(b);
+        return;
+    }
+    kg_block_read(b, 0, b->spins);
+    kg_run_offer_evaluated(b->run, b->spins);
+}
+
 static void sparse_stage(kg_run *run, int stage, int64_t work) {
     kg_block b;
     stage_plan s = plan(run, stage);
@@ -99,7 +112,7 @@ static void sparse_stage(kg_run *run, int stage, int64_t work) {
             kg_schedule ladder = {s.tempering, HOTTEST * run->p->beta_hot, COLDEST * run->p->beta_cold};
             if (s.tempering) kg_block_temper(&b, ladder, sweeps_max - s.sweeps);
         } else if (atomic_load(&run->interrupted)) {
-            kg_block_offer_lowest(&b); /* a stop, not the end of the work: what there is, is better than nothing */
+            offer_interrupted(&b);
         }
     }
     kg_block_free(&b);
