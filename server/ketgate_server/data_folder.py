@@ -3,6 +3,8 @@ administrator's token."""
 
 import fcntl
 import os
+import re
+import socket
 from pathlib import Path
 
 from ketgate_server.files import make_private_folder, write_whole
@@ -10,6 +12,8 @@ from ketgate_server.store.tokens import TokenStore, new_secret
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 LOCK_FILE = "server.lock"
+SERVER_ID_FILE = "server.id"
+_SERVER_ID = re.compile("[0-9a-f]{16}")
 
 
 class FolderInUse(Exception):  # noqa: N818 - a state of the folder
@@ -65,3 +69,18 @@ def admin_token(data_dir: Path, store: TokenStore) -> Path | None:
         write_whole(path, f"{secret}\n".encode())
         store.create("admin", roles=("admin",), secret=secret)
     return path if path.exists() else None
+
+
+def server_name(data_dir: Path) -> str:
+    """Name of the server of this folder among those that share a store: the host's, for people, and
+    a random part that is kept in the folder, so that no two are alike."""
+    path = data_dir / SERVER_ID_FILE
+    try:
+        identity = path.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        identity = ""
+    if not _SERVER_ID.fullmatch(identity):
+        identity = os.urandom(8).hex()
+        write_whole(path, f"{identity}\n".encode())
+    host = "".join(c if c.isalnum() else "-" for c in socket.gethostname().partition(".")[0])
+    return f"{host[:40]}-{identity}"

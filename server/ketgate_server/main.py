@@ -11,16 +11,17 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ketgate_server import __version__
+from ketgate_server import __version__, durable
 from ketgate_server.address import reachable, split_address
 from ketgate_server.config import ConfigError, load
 from ketgate_server.data_folder import FolderInUse, FolderUnusable, admin_token, lock_folder
-from ketgate_server.limits import Limit
+from ketgate_server.errors import PartMissing
+from ketgate_server.jobs.base import JobKind
 from ketgate_server.ready import announce
 from ketgate_server.rpc import health, info, reflection, tls
 from ketgate_server.rpc.auth import Authenticator
@@ -34,8 +35,8 @@ from ketgate_server.shutdown import StopRequest, drain
 from ketgate_server.store.errors import StoreError
 from ketgate_server.store.tokens import TokenStore
 
-SERVICES = ("ketgate_server.optimization.service",)
-"""Modules with ``create_service(limits: Mapping[str, Limit], threads: int) -> Service``."""
+DOMAINS = ("ketgate_server.optimization.service",)
+"""Modules with ``create_domain(limits: Mapping[str, Limit], threads: int) -> (Service, kinds of jobs)``."""
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -60,7 +61,8 @@ class Running:
 
     settings: Settings
     log: LogWriter
-    store: TokenStore
+    durable: durable.Durable
+    tokens: TokenStore
     edge: Edge
     health: health.Health
     server: GrpcServer
@@ -99,6 +101,7 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
         FolderInUse,
         FolderUnusable,
         StoreError,
+        PartMissing,
         AddressError,
         tls.CertificateError,
         OSError,
@@ -116,14 +119,35 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
 
 def _start(settings: Settings, log: LogWriter) -> Running:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    certificate = _certificate(settings, split_address(settings.listen)[0])
+    services, kinds = _domains(settings, log)
+    lasting = durable.start(settings, kinds)
+    try:
+        return _serve(settings, log, lasting, services, certificate)
+    except BaseException:
+        lasting.close()
+        raise
+
+
+def _serve(
+    settings: Settings,
+    log: LogWriter,
+    lasting: durable.Durable,
+    services: list[Service],
+    certificate: tls.ServerCertificate | None,
+) -> Running:
     host, port = split_address(settings.listen)
-    certificate = _certificate(settings, host)
-    store = TokenStore.open(settings.data_dir)
+    tokens = TokenStore.open(settings.data_dir)
     metrics = Metrics()
     edge = Edge(
-        settings.limit_values, Authenticator(store), metrics, log, plaintext=settings.insecure
+        settings.limit_values,
+        Authenticator(tokens),
+        metrics,
+        log,
+        plaintext=settings.insecure,
+        witness=lasting.audit.recorder,
     )
-    services = _services(settings, log)
+    services = [*services, *lasting.services]
     names = [service.name for service in services] + [info.SERVICE]
     standard = _standard_endpoints(settings, names)
     served = sorted({*names, *(method.split("/")[1] for method in standard.endpoints)})
@@ -137,13 +161,13 @@ def _start(settings: Settings, log: LogWriter) -> Running:
     if settings.metrics_listen != "off":
         endpoint = _metrics_endpoint(metrics, settings.metrics_listen)
     bound = server.listen(host, port, certificate)
-    token_file = admin_token(settings.data_dir, store)
+    token_file = admin_token(settings.data_dir, tokens)
     server.start()
     gc.collect()
     gc.freeze()  # what was loaded stays, so the collector need not look at it again and again
     gc.set_threshold(GARBAGE_THRESHOLD)
     standard.health.set_serving(True)
-    running = Running(settings, log, store, edge, standard.health, server, endpoint)
+    running = Running(settings, log, lasting, tokens, edge, standard.health, server, endpoint)
     metrics_address = None
     if endpoint is not None:
         metrics_address = reachable(split_address(settings.metrics_listen)[0], endpoint.port)
@@ -170,11 +194,13 @@ def _run(running: Running, stop: StopRequest) -> None:
     running.settings.ready_path.unlink(missing_ok=True)
     limit_s = running.settings.drain_limit_s
     running.log.write("info", "draining", {"limit_s": limit_s})
+    running.durable.begin_drain(limit_s)
     idle = drain(running.edge, running.health, limit_s, stop)
     running.server.stop()
     if running.metrics_endpoint is not None:
         running.metrics_endpoint.close()
-    running.store.close()
+    idle = running.durable.close() and idle
+    running.tokens.close()
     running.log.write("info", "stopped", {"idle": idle})
     running.log.close()
     busy = any(thread.name.startswith("solver-") for thread in threading.enumerate())
@@ -202,20 +228,23 @@ def _standard_endpoints(settings: Settings, services: list[str]) -> Standard:
     return Standard(vital, endpoints)
 
 
-def _services(settings: Settings, log: LogWriter) -> list[Service]:
-    services = []
-    for name in SERVICES:
+def _domains(settings: Settings, log: LogWriter) -> tuple[list[Service], list[JobKind]]:
+    services: list[Service] = []
+    kinds: list[JobKind] = []
+    for name in DOMAINS:
         try:
-            create: Callable[[Mapping[str, Limit], int], Service] = importlib.import_module(
+            create: Callable[..., tuple[Service, Iterable[JobKind]]] = importlib.import_module(
                 name
-            ).create_service
+            ).create_domain
         except (
             ImportError
         ) as error:  # a part is missing: serve the rest, and GetServerInfo says what is
             log.write("error", "service_missing", {"module": name, "message": str(error)})
             continue
-        services.append(create(settings.limit_table, settings.processors))
-    return services
+        service, of_service = create(settings.limit_table, settings.processors)
+        services.append(service)
+        kinds += of_service
+    return services, kinds
 
 
 def _certificate(settings: Settings, host: str) -> tls.ServerCertificate | None:

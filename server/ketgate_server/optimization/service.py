@@ -11,10 +11,12 @@ from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import solver_pb2
 
 from ketgate_server.errors import FieldError
+from ketgate_server.jobs.base import JobKind
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import convert, convert_result, registry
 from ketgate_server.optimization.base import Problem, SolveOptions, sense_sign
 from ketgate_server.optimization.engine import Caller, Engine
+from ketgate_server.optimization.job import SolveKind
 from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Progress
 from ketgate_server.optimization.scoreboard import Improvement, Verified
@@ -27,30 +29,25 @@ PAGE_SIZE_MAX = 100
 R = TypeVar("R", pb.SolveResponse, pb.SolveStreamResponse)
 
 
-def create_service(
-    limits: Mapping[str, Limit], threads: int, engine: Engine | None = None
-) -> Service:
-    """The service as the edge serves it. threads: processors that solves may use; 0: all. engine:
-    to share its slots with others; threads is then the engine's."""
-    servicer = OptimizationServicer(limits, threads, engine)
-    return Service(
-        NAME,
-        {
-            "Solve": Method(pb.SolveRequest, ROLE, unary=servicer.solve),
-            "SolveStream": Method(pb.SolveStreamRequest, ROLE, stream=servicer.solve_stream),
-            "ListSolvers": Method(pb.ListSolversRequest, ROLE, unary=servicer.list_solvers),
-        },
-    )
+def create_domain(limits: Mapping[str, Limit], threads: int) -> tuple[Service, tuple[JobKind, ...]]:
+    """The service as the edge serves it, and the kinds of jobs, whose solves share its slots.
+    threads: processors that solves may use; 0: all."""
+    engine = Engine(limits, threads)
+    servicer = OptimizationServicer(limits, engine)
+    methods = {
+        "Solve": Method(pb.SolveRequest, ROLE, unary=servicer.solve),
+        "SolveStream": Method(pb.SolveStreamRequest, ROLE, stream=servicer.solve_stream),
+        "ListSolvers": Method(pb.ListSolversRequest, ROLE, unary=servicer.list_solvers),
+    }
+    return Service(NAME, methods), (SolveKind(engine, limits),)
 
 
 class OptimizationServicer:
     """Parse, call the domain, build the answer."""
 
-    def __init__(
-        self, limits: Mapping[str, Limit], threads: int, engine: Engine | None = None
-    ) -> None:
+    def __init__(self, limits: Mapping[str, Limit], engine: Engine) -> None:
         self._limits = limits
-        self._engine = engine or Engine(limits, threads)
+        self._engine = engine
         # Importing the solvers takes a second: not before the server is ready, nor in a first call.
         threading.Thread(target=registry.solvers, name="solvers", daemon=True).start()
 

@@ -25,6 +25,7 @@ from ketgate_server.rpc.handler import wrap
 from ketgate_server.rpc.journal import Journal
 from ketgate_server.rpc.log import LogWriter, stack
 from ketgate_server.rpc.metrics import UNKNOWN_METHOD, MethodMetrics, Metrics
+from ketgate_server.rpc.witness import Witness, tell
 
 VERSION_KEY = "x-ketgate-version"
 REQUEST_ID_KEY = "x-request-id"
@@ -49,7 +50,10 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         log: LogWriter,
         *,
         plaintext: bool,
+        witness: Witness | None = None,
     ) -> None:
+        """witness: is told of what was refused."""
+        self._witness = witness
         self._authenticator = authenticator
         self._metrics = metrics
         self._journal = Journal(metrics, log)
@@ -240,6 +244,8 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         status = wire_status(known, call.request_id)
         fault = stack(error) if known.reason in _FAULTS else None
         self._journal.record(route, call, status.code.name, status.reason, fault)
+        if self._witness is not None:
+            tell(self._witness, route, call, known.reason)
         context.set_trailing_metadata(
             call.trailers(
                 (REQUEST_ID_KEY, call.request_id), self._version, (DETAILS_KEY, status.details)

@@ -1,0 +1,89 @@
+"""What outlives the process, put together: the store, the audit and the jobs on it.
+
+Started from the inside out, and ended from the outside in: the store is the last to close.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ketgate_server import __version__
+from ketgate_server.audit import start as audit
+from ketgate_server.data_folder import server_name
+from ketgate_server.jobs import start as jobs
+from ketgate_server.jobs.base import JobKind
+from ketgate_server.jobs.kinds import Kinds
+from ketgate_server.rpc.call import Service
+from ketgate_server.settings import Settings
+from ketgate_server.store.base import Store, StoreUnavailable
+from ketgate_server.store.database import open_store
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Durable:
+    """The running parts."""
+
+    store: Store
+    audit: audit.Audit
+    jobs: jobs.Jobs
+    _drain: threading.Thread | None = field(default=None, init=False)
+    _idle: bool = field(default=True, init=False)
+
+    @property
+    def services(self) -> list[Service]:
+        return [*self.jobs.services, self.audit.service]
+
+    def begin_drain(self, limit_s: float) -> None:
+        """End watches and long polls, start no more attempts, and let those that run end within
+        limit_s, beside the calls that do."""
+        self.jobs.begin_drain()
+
+        def drain() -> None:
+            self._idle = self.jobs.close(limit_s)
+
+        self._drain = threading.Thread(target=drain, name="jobs-drain", daemon=True)
+        self._drain.start()
+
+    def close(self) -> bool:
+        """End, when no call runs any more. Whether all attempts ended."""
+        if self._drain is None:
+            self.begin_drain(0.0)
+        assert self._drain is not None
+        self._drain.join()
+        try:
+            self.audit.close()
+        except StoreUnavailable as error:
+            _log.error("the end of this server is not in the audit: %s", error)
+        self.store.close()
+        return self._idle
+
+
+def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
+    """Raises StoreError, PartMissing and OSError; what was started until then is ended."""
+    url = settings.store_url.get_secret_value() if settings.store_url else None
+    store = open_store(settings.data_dir, url)
+    try:
+        server = server_name(settings.data_dir)
+        audited = audit.start(
+            store,
+            settings.data_dir,
+            server=server,
+            version=__version__,
+            settings=settings.model_dump(mode="json"),
+            key_file=settings.audit_key_file,
+        )
+        running = jobs.start(
+            store,
+            Kinds(kinds),
+            server=server,
+            settings=settings.jobs,
+            limits=settings.limit_table,
+            processors=settings.processors,
+        )
+    except BaseException:
+        store.close()
+        raise
+    return Durable(store, audited, running)

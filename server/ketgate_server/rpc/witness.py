@@ -1,0 +1,48 @@
+"""Who is told of refusals, for the audit: of strangers, and of calls that would have changed
+something."""
+
+import logging
+from typing import Protocol
+
+from ketgate_server.errors import Reason
+from ketgate_server.rpc.endpoint import Route
+from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
+from ketgate_server.store.errors import StoreError
+
+_STRANGERS = {Reason.TOKEN_MISSING, Reason.TOKEN_INVALID, Reason.TLS_REQUIRED}
+
+_log = logging.getLogger(__name__)
+
+
+class Witness(Protocol):
+    """The audit's recorder. Neither method waits; both may raise StoreError."""
+
+    def login_failed(self, peer: str, reason: str, method: str = "", call_id: str = "") -> None: ...
+
+    def refused(
+        self,
+        *,
+        actor: str,
+        tenant: str,
+        method: str,
+        reason: str,
+        request_digest: bytes = b"",
+        call_id: str = "",
+    ) -> None: ...
+
+
+def tell(witness: Witness, route: Route, call: GrpcCall, reason: Reason) -> None:
+    """Tell of a refused call, if it is one to tell of."""
+    try:
+        if reason in _STRANGERS:
+            witness.login_failed(call.peer, reason.value, route.method, call.request_id)
+        elif route.endpoint.mutates and call.identity is not NOBODY:
+            witness.refused(
+                actor=call.identity.subject,
+                tenant=call.identity.tenant,
+                method=route.method,
+                reason=reason.value,
+                call_id=call.request_id,
+            )
+    except StoreError as error:  # the caller is refused all the same, and its log line says so
+        _log.warning("a refusal is not in the audit: %s", error)
