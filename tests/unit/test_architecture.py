@@ -15,6 +15,7 @@ BASE = {
     "config",
     "errors",
     "files",
+    "job_settings",
     "limits",
     "parts",
     "processor",
