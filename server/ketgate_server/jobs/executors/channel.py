@@ -49,7 +49,7 @@ class Channel:
         try:
             with self._sending:
                 socket.send_fds(self._socket, [packet], [memory] if memory >= 0 else [])
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except OSError as error:  # there, or here
             raise Closed from error
         finally:
             if memory >= 0:

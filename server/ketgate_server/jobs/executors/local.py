@@ -38,5 +38,8 @@ class LocalWorker:
             return self._process.run(kind, attempt)
         return perform(kind.run, attempt)
 
+    def interrupt(self) -> None:
+        self._process.interrupt()
+
     def close(self) -> None:
         self._process.close()

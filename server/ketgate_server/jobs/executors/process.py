@@ -41,11 +41,11 @@ class ProcessWorker:
         return self._process.pid if self._process else None
 
     def run(self, kind: JobKind, attempt: Attempt) -> Ending:  # noqa: ARG002 - it knows by the entry
-        channel = self._ready()
         self._number += 1
         number, work = self._number, attempt.work
-        order = (work.reference, work.kind, work.entry, work.tenant, attempt.remaining_s())
         try:
+            channel = self._ready()
+            order = (work.reference, work.kind, work.entry, work.tenant, attempt.remaining_s())
             channel.send(("run", number, *order), work.spec)
             attempt.on_stop(lambda: _tell(channel, ("stop", number)))
             while True:
@@ -56,18 +56,17 @@ class ProcessWorker:
         except Closed:
             raise WorkerDied(self._bury()) from None
 
+    def interrupt(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._channel is not None:
+                self._channel.end()
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            channel, process = self._channel, self._process
-        if channel is None or process is None:
-            return
-        channel.end()
-        try:
-            process.wait(END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if self._channel is not None:
+            self._bury()
 
     def _ready(self) -> Channel:
         """The channel to a process that lives, as far as is known."""
@@ -79,6 +78,7 @@ class ProcessWorker:
                 return self._channel
             if self._channel is not None:
                 self._channel.close()  # it died between two attempts, which harmed nobody
+                self._channel = None
             self._channel, other = Channel.pair()
             with other:
                 descriptor = other.fileno()
@@ -105,19 +105,25 @@ class ProcessWorker:
         return None
 
     def _bury(self) -> str:
-        """How it ended, in words."""
+        """End it, if it did not by itself, and say how it ended, in words."""
         with self._lock:
-            assert self._process is not None
-            process, closed = self._process, self._closed
+            channel, self._channel = self._channel, None
+            process, self._process = self._process, None
+            closed = self._closed
+        assert channel is not None
+        channel.end()
+        channel.close()
+        if process is None:  # it could not be started
+            return "no process could be started"
         try:
             status = process.wait(END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:  # it lives, but cannot be talked to
+        except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
         if closed:
             return "the server is stopping"
         if status < 0:
-            return f"its process was ended by {signal.Signals(-status).name}"
+            return f"its process was ended by signal {-status}, {signal.strsignal(-status)}"
         return f"its process exited with status {status}"
 
 

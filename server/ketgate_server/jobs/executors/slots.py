@@ -8,6 +8,7 @@ other thread waiting with it.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -35,9 +36,12 @@ class Worker(Protocol):
         """Run an attempt to its end, and pass attempt.stop() on. Raises WorkerDied; the next run
         begins with a new worker."""
 
+    def interrupt(self) -> None:
+        """Let a run under way end with WorkerDied, if that is possible, and begin no other. From
+        any thread."""
+
     def close(self) -> None:
-        """Stop and release everything; a run under way ends with WorkerDied, or is left behind.
-        Called from any thread."""
+        """Release everything. From the thread that runs, after the last run."""
 
 
 class SlotExecutor:
@@ -90,8 +94,9 @@ class SlotExecutor:
             made = list(self._made)
         for slot in made:
             slot.close()
+        end_s = time.monotonic() + CLOSE_TIMEOUT_S
         for slot in made:
-            slot.join(CLOSE_TIMEOUT_S)
+            slot.join(max(0.0, end_s - time.monotonic()))
 
     def _slot(self) -> "_Slot":
         """The one that was used last: its worker is warm, and the others' memory stays unused."""
@@ -132,7 +137,7 @@ class _Slot:
         current = self._current
         if current is not None:
             current.stop()
-        self._worker.close()
+        self._worker.interrupt()
 
     def join(self, timeout_s: float) -> None:
         self._thread.join(timeout_s)
@@ -150,6 +155,7 @@ class _Slot:
             except Exception:
                 log.exception("%s ended, and nobody took its end", reference)
             del ending, end
+        self._worker.close()
 
     def _run(self, kind: JobKind, attempt: Attempt) -> Ending:
         reference = attempt.work.reference
