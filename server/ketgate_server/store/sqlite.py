@@ -27,6 +27,12 @@ from ketgate_server.store.writer import Writer
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 
+# What sqlite3 finds for None and bytes when it looks for a conversion that is not there: several
+# failed lookups of attributes, a microsecond for each parameter. These are found at once, change
+# nothing and copy nothing.
+sqlite3.register_adapter(bytes, memoryview)
+sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
+
 BUSY_TIMEOUT_S = 5.0
 """How long to wait for another process that writes, for example `ketgate token create`."""
 
@@ -34,6 +40,10 @@ READERS_MAX = 32
 READER_TIMEOUT_S = 5.0
 
 STATEMENTS_CACHED_MAX = 256
+
+WRITER_CACHE_KIB_MAX = 32 * 1024
+"""Pages that the writer keeps; used as needed. SQLite's own 2 MiB are too few for the ends of all
+indices, and each page that is missing is a call to the system."""
 
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 _STATES = {
@@ -83,7 +93,7 @@ class _Transaction(WriteTransaction):
         super().__init__()
         self._path = path
         self._connection: sqlite3.Connection | None = connection
-        self._cursor = connection.cursor()
+        self._cursor = _cursor_of_writer(connection)
         self._clock = clock
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
@@ -127,7 +137,7 @@ class _Transaction(WriteTransaction):
     def _begin(self) -> tuple[dict[str, int], int]:
         if self._connection is None:
             self._connection = connect(self._path)
-            self._cursor = self._connection.cursor()
+            self._cursor = _cursor_of_writer(self._connection)
         self._cursor.execute("BEGIN IMMEDIATE")
         marks = ", ".join("?" * len(COUNTERS))
         stored: dict[str, int] = dict(
@@ -144,6 +154,10 @@ class _Transaction(WriteTransaction):
 
     def _changed_rows(self) -> int:
         return self._connection.total_changes if self._connection is not None else 0
+
+
+def _cursor_of_writer(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    return connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB_MAX}")
 
 
 class _Reader:
