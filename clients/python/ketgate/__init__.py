@@ -15,18 +15,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ketgate import aio as aio
     from ketgate import specs as specs
+    from ketgate._audit import InclusionProof as InclusionProof
+    from ketgate._audit_check import Verified as Verified
+    from ketgate._audit_entry import AuditEntry as AuditEntry
+    from ketgate._audit_entry import TreeHead as TreeHead
     from ketgate._client import Client as Client
     from ketgate._client import Optimize as Optimize
     from ketgate._client import connect as connect
+    from ketgate._errors import Aborted as Aborted
+    from ketgate._errors import AlreadyExists as AlreadyExists
     from ketgate._errors import Cancelled as Cancelled
+    from ketgate._errors import DataLoss as DataLoss
     from ketgate._errors import DeadlineExceeded as DeadlineExceeded
+    from ketgate._errors import FailedPrecondition as FailedPrecondition
     from ketgate._errors import InternalError as InternalError
     from ketgate._errors import InvalidArgument as InvalidArgument
     from ketgate._errors import KetgateError as KetgateError
     from ketgate._errors import LimitExceeded as LimitExceeded
     from ketgate._errors import NoSolution as NoSolution
+    from ketgate._errors import NotFound as NotFound
+    from ketgate._errors import OutOfRange as OutOfRange
     from ketgate._errors import PartNotInstalled as PartNotInstalled
     from ketgate._errors import PermissionDenied as PermissionDenied
+    from ketgate._errors import QuotaExceeded as QuotaExceeded
     from ketgate._errors import ServerBusy as ServerBusy
     from ketgate._errors import ServerNotFound as ServerNotFound
     from ketgate._errors import SolverUnsuitable as SolverUnsuitable
@@ -60,11 +71,22 @@ if TYPE_CHECKING:
     from ketgate._server import Part as Part
     from ketgate._server import ServerInfo as ServerInfo
     from ketgate._server import SolverDescription as SolverDescription
+    from ketgate._tree_head import AuditTampered as AuditTampered
     from ketgate._version import VERSION as __version__  # noqa: N811
 
 _MODULES = {
+    "_audit": ("InclusionProof",),
+    "_audit_check": ("Verified",),
+    "_audit_entry": ("AuditEntry", "TreeHead"),
     "_client": ("Client", "Optimize", "connect"),
     "_errors": (
+        "Aborted",
+        "AlreadyExists",
+        "DataLoss",
+        "FailedPrecondition",
+        "NotFound",
+        "OutOfRange",
+        "QuotaExceeded",
         "Cancelled",
         "DeadlineExceeded",
         "InternalError",
@@ -101,6 +123,7 @@ _MODULES = {
     ),
     "_retry": ("Retry",),
     "_server": ("Estimate", "Limit", "Parameter", "Part", "ServerInfo", "SolverDescription"),
+    "_tree_head": ("AuditTampered",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("aio", "specs")

@@ -4,11 +4,12 @@ from typing import Any
 
 from ketgate import _wire
 from ketgate._connect import Endpoint
-from ketgate._errors import KetgateError, from_rpc
+from ketgate._errors import KetgateError
 from ketgate._events import Gathering, Outcome
 from ketgate._options import spec_time_limit_s
 from ketgate._retry import Attempts, Retry
 from ketgate._server import SolverDescription, problem_kind, solver_descriptions
+from ketgate._status import from_rpc
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 
 

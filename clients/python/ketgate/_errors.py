@@ -6,18 +6,8 @@ Branch on the class or on `reason`, which is stable; never on the text.
 # ruff: noqa: N818 - the names are those of gRPC's codes, which end in no Error
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from google.rpc import error_details_pb2, status_pb2
-
-from ketgate._transport import explain
-
-if TYPE_CHECKING:
-    from ketgate._connect import Endpoint
-
-_ERROR_DOMAIN = "ketgate.dev"
-_DETAILS_KEY = "grpc-status-details-bin"
 _EXPECTED_GIVEN = re.compile(r"expected (?P<expected>.+?), given (?P<given>[^;]*)", re.DOTALL)
 
 REMEDIES = {
@@ -37,6 +27,21 @@ REMEDIES = {
     "SERVICE_UNKNOWN": "Ask for a service that the server has; `ketgate info` lists them.",
     "INTERNAL": "Report it with the request id, which finds the cause in the server's log.",
     "SOLVER_UNSUITABLE": "Name another solver, or none: client.solvers() tells what each takes.",
+    "REQUEST_ID_REUSED": "Use a new request_id for a new request; the message names the first one's resource.",
+    "REPLY_EXPIRED": "Read the resource that the message names: the request was done.",
+    "RESOURCE_NOT_FOUND": "Check the name; a list shows what there is. Retention may have removed it.",
+    "REVISION_COMPACTED": "List, then watch from the revision after that of the list.",
+    "WATCH_TOO_SLOW": "Watch again from where it ended; nothing is missed.",
+    "JOB_UNFINISHED": "Cancel it and wait until it is over, then delete it.",
+    "ETAG_MISMATCH": "Read it again, and decide anew.",
+    "STORE_UNAVAILABLE": "Try again a little later, with the same request_id; the operator's log says what is wrong.",
+    "WORKER_LOST": "Look at the job's attempts; give it less to do at once, or report it.",
+    "JOB_CANCELLED": "Nothing to do: it was cancelled before it had found anything.",
+    "JOB_EXPIRED": "Give it more time: deadline= of the job, time_limit= of the solve.",
+    "OFFSET_MISMATCH": "Go on at the offset that the message names.",
+    "DIGEST_MISMATCH": "Send it again.",
+    "ARTIFACT_IN_USE": "Delete the jobs that refer to it, or leave it: it goes when nothing does.",
+    "QUOTA_EXCEEDED": "Wait until some are over, delete some, or ask the operator to raise the limit.",
 }
 
 
@@ -107,6 +112,36 @@ class LimitExceeded(KetgateError):
     limit: str = ""
 
 
+class QuotaExceeded(LimitExceeded):
+    """The tenant has as many of something as it may have; `limit` names it."""
+
+
+class NotFound(KetgateError):
+    """The tenant has no such job, artifact or the like; or has it no more."""
+
+
+class AlreadyExists(KetgateError):
+    """A request id came with another request before."""
+
+
+class FailedPrecondition(KetgateError):
+    """The resource is not in a state that allows this: a job that is not over, for example."""
+
+
+class Aborted(KetgateError):
+    """Something came between: the resource was changed, the watch fell behind, or a job's workers
+    died again and again.
+    """
+
+
+class OutOfRange(KetgateError):
+    """What was asked for is not kept any more, or an offset is beyond what there is."""
+
+
+class DataLoss(KetgateError):
+    """Content does not have the checksum or the digest that came with it."""
+
+
 class ServerBusy(KetgateError):
     """As many calls as the server takes are running. `retry_after_s`: when to come back, if it said
     so.
@@ -156,118 +191,3 @@ class NoSolution(KetgateError):
     """A value was asked of a result that has no solution; the message tells its status and what is
     in conflict.
     """
-
-
-_BY_REASON: dict[str, type[KetgateError]] = {
-    "MALFORMED_MESSAGE": InvalidArgument,
-    "FIELD_INVALID": InvalidArgument,
-    "LIMIT_EXCEEDED": LimitExceeded,
-    "SERVER_BUSY": ServerBusy,
-    "TOKEN_MISSING": Unauthenticated,
-    "TOKEN_INVALID": Unauthenticated,
-    "TLS_REQUIRED": Unauthenticated,
-    "ROLE_MISSING": PermissionDenied,
-    "PART_NOT_INSTALLED": PartNotInstalled,
-    "SOLVER_UNSUITABLE": SolverUnsuitable,
-    "DEADLINE_EXCEEDED": DeadlineExceeded,
-    "CANCELLED": Cancelled,
-    "DRAINING": Unavailable,
-    "INTERNAL": InternalError,
-}
-
-# What grpc itself refuses carries no reason: an unreachable server, a message over the transport's limit.
-_BY_CODE: dict[str, tuple[type[KetgateError], str]] = {
-    "INVALID_ARGUMENT": (InvalidArgument, "FIELD_INVALID"),
-    "UNAUTHENTICATED": (Unauthenticated, "TOKEN_INVALID"),
-    "PERMISSION_DENIED": (PermissionDenied, "ROLE_MISSING"),
-    "RESOURCE_EXHAUSTED": (LimitExceeded, "LIMIT_EXCEEDED"),
-    "UNAVAILABLE": (Unavailable, ""),
-    "DEADLINE_EXCEEDED": (DeadlineExceeded, "DEADLINE_EXCEEDED"),
-    "CANCELLED": (Cancelled, "CANCELLED"),
-    "UNIMPLEMENTED": (KetgateError, "METHOD_UNKNOWN"),
-    "INTERNAL": (InternalError, "INTERNAL"),
-}
-
-
-def from_rpc(
-    error: Any, *, endpoint: "Endpoint | None" = None, request_id: str = ""
-) -> KetgateError:
-    """The exception that a failed call to endpoint stands for; error is a grpc.RpcError that is
-    also a call.
-    """
-    code = error.code().name
-    status = _status(error.trailing_metadata() or ())
-    message = (status.message if status else "") or error.details() or code
-    details = _Details(status)
-    kind, reason = _BY_CODE.get(code, (KetgateError, ""))
-    if details.reason:
-        kind, reason = _BY_REASON.get(details.reason, kind), details.reason
-    if kind is Unavailable and not details.reason:
-        failure = explain(message, endpoint)
-        message, remedy, passes = failure.message, failure.remedy, failure.passes
-    else:
-        remedy, passes = "", True
-    made = kind(
-        message,
-        reason=reason,
-        field=details.violations[0][0] if details.violations else details.metadata.get("field"),
-        remedy=remedy,
-        request_id=details.metadata.get("request_id", "") or (request_id if status else ""),
-        code=code,
-    )
-    if isinstance(made, InvalidArgument):
-        made.violations = tuple(details.violations)
-    if isinstance(made, (ServerBusy, Unavailable)):
-        made.retry_after_s = details.retry_after_s
-    if isinstance(made, Unavailable):
-        made.passes = passes
-    if isinstance(made, LimitExceeded):
-        made.limit = details.limit
-    if isinstance(made, PartNotInstalled):
-        made.part = details.metadata.get("part", "")
-    return made
-
-
-class _Details:
-    """What google.rpc.Status says beyond its message."""
-
-    def __init__(self, status: Any) -> None:
-        self.reason = ""
-        self.metadata: dict[str, str] = {}
-        self.violations: list[tuple[str, str]] = []
-        self.retry_after_s: float | None = None
-        self.limit = ""
-        for packed in status.details if status else ():
-            self._read(packed)
-
-    def _read(self, packed: Any) -> None:
-        kind = packed.TypeName()
-        if kind == "google.rpc.ErrorInfo":
-            error_info = error_details_pb2.ErrorInfo.FromString(packed.value)
-            if error_info.domain == _ERROR_DOMAIN:
-                self.reason = error_info.reason
-                self.metadata = dict(error_info.metadata)
-        elif kind == "google.rpc.BadRequest":
-            bad_request = error_details_pb2.BadRequest.FromString(packed.value)
-            self.violations += [(v.field, v.description) for v in bad_request.field_violations]
-        elif kind == "google.rpc.RetryInfo":
-            delay = error_details_pb2.RetryInfo.FromString(packed.value).retry_delay
-            self.retry_after_s = delay.seconds + delay.nanos / 1e9
-        elif kind == "google.rpc.QuotaFailure":
-            quota = error_details_pb2.QuotaFailure.FromString(packed.value)
-            self.limit = next((v.subject for v in quota.violations), "")
-
-
-def _status(trailers: Iterable[Any]) -> Any:
-    """The google.rpc.Status among the trailers; None if there is none, or one that cannot be
-    read.
-    """
-    from google.protobuf.message import DecodeError
-
-    for key, value in trailers:
-        if key == _DETAILS_KEY:
-            try:
-                return status_pb2.Status.FromString(value)
-            except DecodeError:
-                return None
-    return None

@@ -9,9 +9,10 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from ketgate._connect import Endpoint
-from ketgate._errors import Cancelled, DeadlineExceeded, from_rpc
+from ketgate._errors import Cancelled, DeadlineExceeded
 from ketgate._events import Gathering, Outcome
 from ketgate._portfolio_result import decode_any
+from ketgate._status import from_rpc
 from ketgate._version import VERSION
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2

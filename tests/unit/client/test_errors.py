@@ -9,9 +9,12 @@ from typing import Any
 import grpc
 import ketgate
 import pytest
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
 from ketgate._connect import Endpoint
-from ketgate._errors import _BY_REASON, REMEDIES
+from ketgate._errors import REMEDIES
 from ketgate._retry import Attempts, Retry
+from ketgate._status import _BY_REASON, from_status
 from ketgate._transport import explain
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
@@ -53,6 +56,18 @@ CASES = [
     (Code.UNAVAILABLE, "DRAINING", ketgate.Unavailable),
     (Code.UNIMPLEMENTED, "METHOD_UNKNOWN", ketgate.KetgateError),
     (Code.INTERNAL, "INTERNAL", ketgate.InternalError),
+    (Code.ALREADY_EXISTS, "REQUEST_ID_REUSED", ketgate.AlreadyExists),
+    (Code.FAILED_PRECONDITION, "REPLY_EXPIRED", ketgate.FailedPrecondition),
+    (Code.NOT_FOUND, "RESOURCE_NOT_FOUND", ketgate.NotFound),
+    (Code.OUT_OF_RANGE, "REVISION_COMPACTED", ketgate.OutOfRange),
+    (Code.ABORTED, "WATCH_TOO_SLOW", ketgate.Aborted),
+    (Code.FAILED_PRECONDITION, "JOB_UNFINISHED", ketgate.FailedPrecondition),
+    (Code.ABORTED, "ETAG_MISMATCH", ketgate.Aborted),
+    (Code.UNAVAILABLE, "STORE_UNAVAILABLE", ketgate.Unavailable),
+    (Code.OUT_OF_RANGE, "OFFSET_MISMATCH", ketgate.OutOfRange),
+    (Code.DATA_LOSS, "DIGEST_MISMATCH", ketgate.DataLoss),
+    (Code.FAILED_PRECONDITION, "ARTIFACT_IN_USE", ketgate.FailedPrecondition),
+    (Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", ketgate.QuotaExceeded),
     # Those that grpc itself makes carry no reason.
     (Code.RESOURCE_EXHAUSTED, "", ketgate.LimitExceeded),
     (Code.UNAVAILABLE, "", ketgate.Unavailable),
@@ -91,6 +106,24 @@ def test_every_reason_of_the_contract_is_known() -> None:
     }
     assert reasons <= set(REMEDIES)
     assert reasons - {"METHOD_UNKNOWN", "SERVICE_UNKNOWN"} <= set(_BY_REASON)
+
+
+def test_the_status_of_a_failed_job_is_the_same_exception() -> None:
+    packed = any_pb2.Any()
+    packed.Pack(error_details_pb2.ErrorInfo(reason="WORKER_LOST", domain="ketgate.dev"))
+    status = status_pb2.Status(
+        code=Code.ABORTED.value[0], message="its workers died", details=[packed]
+    )
+    error = from_status(status)
+    assert type(error) is ketgate.Aborted
+    assert (error.code, error.reason, error.message) == (
+        "ABORTED",
+        "WORKER_LOST",
+        "its workers died",
+    )
+    assert error.remedy == REMEDIES["WORKER_LOST"]
+    plain = from_status(status_pb2.Status(code=99))
+    assert (type(plain), plain.code) == (ketgate.KetgateError, "UNKNOWN")
 
 
 def test_details_are_told(fake: FakeServer, client: ketgate.Client) -> None:

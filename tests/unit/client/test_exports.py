@@ -8,6 +8,13 @@ import ketgate
 import pytest
 
 EXPORTS = [
+    "Aborted",
+    "AlreadyExists",
+    "DataLoss",
+    "FailedPrecondition",
+    "NotFound",
+    "OutOfRange",
+    "QuotaExceeded",
     "__version__",
     "BinaryResult",
     "Cancelled",

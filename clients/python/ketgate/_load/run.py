@@ -250,7 +250,7 @@ def server_version(endpoint: Endpoint) -> str:
     """The server's version. A refusal is raised as a KetgateError, before there is any load."""
     import grpc
 
-    from ketgate._errors import from_rpc
+    from ketgate._status import from_rpc
 
     secured = _wire.credentials(endpoint)
     make: Any = grpc.insecure_channel if secured is None else grpc.secure_channel

@@ -9,10 +9,11 @@ import grpc
 
 from ketgate import _wire
 from ketgate._connect import Endpoint
-from ketgate._errors import KetgateError, from_rpc
+from ketgate._errors import KetgateError
 from ketgate._load.assignment import Assignment
 from ketgate._load.scenarios import SCENARIOS, Operation, Shot
 from ketgate._load.tally import FIRST_EVENT, WRONG_ANSWER, Tally
+from ketgate._status import from_rpc
 
 CONNECT_TIMEOUT_S = 10.0
 
