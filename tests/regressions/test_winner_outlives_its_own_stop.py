@@ -25,7 +25,7 @@ from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.race import Race
 from ketgate_server.optimization.run import Chosen
-from ketgate_server.optimization.tensors import Sparse
+from ketgate_server.optimization.sparse import Sparse
 
 
 class SlowToCheck(IsingProblem):

@@ -28,7 +28,7 @@ ALLOWED = {
     "jobs": BASE | {"rpc", "store", "audit"},
     "optimization": BASE | {"rpc", "jobs"},
 }
-CONTRACT_READERS = {"service.py", "tensors.py", "job.py"}  # and convert*.py
+CONTRACT_READERS = {"service.py", "sparse.py", "tensors.py", "job.py"}  # and convert*.py
 KEEPS_MESSAGES = {"jobs"}  # what it stores and hands on are the contract's own
 
 

@@ -17,11 +17,10 @@ from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.rows import NO_ROWS, Rows
+from ketgate_server.optimization.sparse import Sparse, read_sparse
 from ketgate_server.optimization.tensors import (
     UINT8,
-    Sparse,
     read_float64,
-    read_sparse,
     read_tensor,
 )
 

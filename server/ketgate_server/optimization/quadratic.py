@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ketgate_server.optimization.tensors import Sparse
+from ketgate_server.optimization.sparse import Sparse
 
 TERMS_AT_ONCE = 1 << 20
 """Terms multiplied out at once: bounds the memory of an evaluation."""

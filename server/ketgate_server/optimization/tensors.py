@@ -1,11 +1,10 @@
-"""Arrays on the wire: Tensor and SparseMatrix to NumPy and back.
+"""Arrays on the wire: Tensor to NumPy and back.
 
 Nothing is allocated before its size was checked against the bytes that really came. Every refusal
 names the tensor's path, what was expected and what was given.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from google.protobuf.message import Message
 from ketgate.type.v1 import tensor_pb2
 from numpy.typing import NDArray
 
-from ketgate_server.errors import FieldError, LimitError
+from ketgate_server.errors import FieldError
 
 FLOAT64 = tensor_pb2.DATA_TYPE_FLOAT64
 FLOAT32 = tensor_pb2.DATA_TYPE_FLOAT32
@@ -94,7 +93,7 @@ def read_float64(
             raise FieldError(
                 path,
                 expected="integers of at most 2^53 in magnitude",
-                given=_at(array.reshape(-1), k),
+                given=element_at(array.reshape(-1), k),
             )
     return array.astype(np.float64, copy=False)
 
@@ -128,62 +127,6 @@ def _list_elements(tensor: tensor_pb2.Tensor) -> None:
         tensor.doubles.values.extend(elements.tolist())
     else:
         tensor.integers.values.extend(elements.tolist())
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """A checked sparse matrix in coordinate form: value[k] at (row[k], column[k]); no position
-    twice."""
-
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
-    value: NDArray[np.float64]
-
-    @property
-    def entries(self) -> int:
-        return len(self.value)
-
-
-def read_sparse(
-    matrix: tensor_pb2.SparseMatrix,
-    path: str,
-    *,
-    rows: int,
-    columns: int,
-    entries_max: int,
-    entries_limit: str,
-    symmetric: bool = False,
-    diagonal: bool = True,
-) -> Sparse:
-    """Read coordinates and values; an absent matrix is empty.
-
-    symmetric: (i, j) and (j, i) are one position. diagonal: whether (i, i) is allowed.
-    entries_max, entries_limit: the most entries allowed and the limit's name.
-    """
-    if not (matrix.HasField("row") or matrix.HasField("column") or matrix.HasField("value")):
-        return Sparse(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    for part in ("row", "column", "value"):
-        if not matrix.HasField(part):
-            raise FieldError(
-                f"{path}.{part}",
-                expected="the row, column and value of every entry",
-                given="nothing",
-            )
-    indices = (INT64, INT32)
-    row = read_tensor(matrix.row, f"{path}.row", shape=("nnz",), dtypes=indices)
-    if len(row) > entries_max:
-        raise LimitError(entries_limit, allowed=entries_max, given=len(row), field=path)
-    column = read_tensor(matrix.column, f"{path}.column", shape=(len(row),), dtypes=indices)
-    value = read_float64(matrix.value, f"{path}.value", shape=(len(row),))
-    row = _check_indices(row, f"{path}.row", rows)
-    column = _check_indices(column, f"{path}.column", columns)
-    if not diagonal and (row == column).any():
-        k = int(np.argmax(row == column))
-        raise FieldError(
-            path, expected="an empty diagonal", given=f"entry {k} at ({row[k]}, {column[k]})"
-        )
-    _check_distinct(row, column, path, columns, symmetric)
-    return Sparse(row, column, value)
 
 
 def _elements(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) -> NDArray[Any]:
@@ -239,7 +182,7 @@ def _from_integers(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int
     if outside.any():
         k = int(np.argmax(outside))
         raise FieldError(
-            path, expected=f"integers from {info.min} to {info.max}", given=_at(values, k)
+            path, expected=f"integers from {info.min} to {info.max}", given=element_at(values, k)
         )
     return values.astype(_native(number), copy=False)
 
@@ -298,38 +241,7 @@ def _check_finite(flat: NDArray[Any], path: str, finite: bool) -> None:
     bad = ~np.isfinite(flat) if finite else np.isnan(flat)
     if bad.any():
         expected = "finite numbers" if finite else "numbers (infinities allowed)"
-        raise FieldError(path, expected=expected, given=_at(flat, int(np.argmax(bad))))
-
-
-def _check_indices(indices: NDArray[Any], path: str, extent: int) -> NDArray[np.int64]:
-    if indices.size and (indices.min() < 0 or indices.max() >= extent):
-        k = int(np.argmax((indices < 0) | (indices >= extent)))
-        raise FieldError(path, expected=f"positions from 0 to {extent - 1}", given=_at(indices, k))
-    return indices.astype(np.int64, copy=False)
-
-
-def _check_distinct(
-    row: NDArray[np.int64], column: NDArray[np.int64], path: str, columns: int, symmetric: bool
-) -> None:
-    """Refuse a position given twice. Extents are limited to far below 2^31, so a key fits 64
-    bits."""
-    if len(row) < 2:
-        return
-    first, second = row, column
-    if symmetric:
-        first, second = np.minimum(row, column), np.maximum(row, column)
-    keys = first * columns + second
-    if (keys[1:] > keys[:-1]).all():
-        return
-    ordered = np.sort(keys)
-    if (ordered[1:] > ordered[:-1]).all():
-        return
-    order = np.argsort(keys, kind="stable")
-    at = int(np.argmax(keys[order][1:] == keys[order][:-1]))
-    one, other = int(order[at]), int(order[at + 1])
-    pair = f"({row[other]}, {column[other]})"
-    expected = "each unordered pair at most once" if symmetric else "each position at most once"
-    raise FieldError(path, expected=expected, given=f"{pair} at entries {one} and {other}")
+        raise FieldError(path, expected=expected, given=element_at(flat, int(np.argmax(bad))))
 
 
 def _native(number: int) -> np.dtype[Any]:
@@ -346,5 +258,6 @@ def _choice(accepted: Collection[int]) -> str:
     return " or ".join(_NAMES[number] for number in sorted(accepted))
 
 
-def _at(flat: NDArray[Any], k: int) -> str:
+def element_at(flat: NDArray[Any], k: int) -> str:
+    """An element as a refusal names it."""
     return f"{flat[k]} at element {k}"

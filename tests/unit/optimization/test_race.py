@@ -28,7 +28,7 @@ from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.race import Race
 from ketgate_server.optimization.run import Chosen
 from ketgate_server.optimization.scoreboard import Improvement
-from ketgate_server.optimization.tensors import Sparse
+from ketgate_server.optimization.sparse import Sparse
 
 POLL = threading.Event()  # never set: a kernel that polls
 Behaviour = Callable[[Problem, Task], Outcome]

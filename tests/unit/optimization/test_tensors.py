@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ketgate.type.v1 import tensor_pb2 as t
 from ketgate_server.errors import FieldError, LimitError
+from ketgate_server.optimization.sparse import read_sparse
 from ketgate_server.optimization.tensors import (
     INT32,
     INT64,
     UINT8,
     read_float64,
-    read_sparse,
     read_tensor,
     write_tensor,
 )
