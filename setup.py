@@ -16,6 +16,7 @@ SOURCES = {
         "monitor.c",
         "pool.c",
         "ising_entries.c",
+        "ising_making.c",
         "ising_problem.c",
         "ising_run.c",
         "ising_block.c",

@@ -1,6 +1,5 @@
 /* Building the layouts of a problem, and float64 energies. */
-#include "ising.h"
-#include "ising_entries.h"
+#include "ising_making.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,102 +41,6 @@ double kg_ising_energy(const kg_ising *p, const int8_t *spins) {
     return p->offset + total;
 }
 
-/* What is in the making; freed whatever comes of it. */
-typedef struct {
-    kg_monitor *monitor;
-    kg_entry *entries, *spare; /* (count) */
-    int64_t count;
-    int sorted;        /* the caller's order is the order of rows already */
-    double weight_max; /* greatest magnitude of an entry */
-    struct spin {
-        double field; /* linear coefficient */
-        double reach; /* sum of magnitudes of its couplings and of its field: its field is never larger */
-        double root;  /* root of the sum of their squares */
-        double least; /* smallest of these magnitudes other than zero */
-    } *spins;
-} making;
-
-/* Adds what it is given without losing what is small (Neumaier 1974). */
-typedef struct {
-    double sum, lost;
-} careful;
-
-static void add(careful *c, double value) {
-    double sum = c->sum + value;
-    c->lost += fabs(c->sum) >= fabs(value) ? (c->sum - sum) + value : (value - sum) + c->sum;
-    c->sum = sum;
-}
-
-/* Checks the input and takes it over, binaries as spins: x = (1 + s) / 2. */
-static int take(kg_ising *p, making *m, const kg_ising_input *in, int64_t *at) {
-    int n = in->n;
-    careful shift = {in->offset, 0.0};
-    m->entries = malloc(((size_t)in->count + 1) * sizeof *m->entries);
-    m->spins = malloc(((size_t)n + 1) * sizeof *m->spins);
-    if (!m->entries || !m->spins) return KG_BUILD_NO_MEMORY;
-    for (int i = 0; i < n; i++) {
-        if (!isfinite(in->linear[i])) return *at = i, KG_BUILD_LINEAR;
-        double field = in->binary ? 0.5 * in->linear[i] : in->linear[i];
-        m->spins[i] = (struct spin){field, 0.0, 0.0, INFINITY};
-        if (in->binary) add(&shift, field);
-        if (kg_poll(m->monitor, i)) return KG_BUILD_STOPPED;
-    }
-    kg_entry last = {-1, -1, 0.0};
-    m->sorted = 1;
-    for (int64_t k = 0; k < in->count; k++) {
-        int64_t i = in->row[k], j = in->col[k];
-        double weight = in->weight[k];
-        *at = k;
-        if (i < 0 || i >= n) return KG_BUILD_ROW;
-        if (j < 0 || j >= n) return KG_BUILD_COL;
-        if (!isfinite(weight)) return KG_BUILD_WEIGHT;
-        if (kg_poll(m->monitor, k)) return KG_BUILD_STOPPED;
-        if (i == j && !in->binary) return KG_BUILD_TWICE;
-        if (in->binary) weight *= i == j ? 0.5 : 0.25, add(&shift, weight);
-        if (i == j) {
-            m->spins[i].field += weight;
-            continue;
-        }
-        kg_entry entry = {(int32_t)(i < j ? i : j), (int32_t)(i < j ? j : i), weight};
-        m->sorted &= entry.low > last.low || (entry.low == last.low && entry.high >= last.high);
-        m->weight_max = fmax(m->weight_max, fabs(weight));
-        m->entries[m->count++] = last = entry;
-    }
-    p->offset = shift.sum + shift.lost;
-    return isfinite(p->offset) ? KG_BUILD_OK : KG_BUILD_TOO_LARGE;
-}
-
-/* Into rows of the smaller index, each sorted by the larger; a pair that came several times is summed. */
-static int compress(kg_ising *p, making *m) {
-    if (!m->sorted) {
-        m->spare = malloc(((size_t)m->count + 1) * sizeof *m->spare);
-        if (!m->spare) return KG_BUILD_NO_MEMORY;
-        if (kg_entries_sort(&m->entries, &m->spare, m->count, p->n, KG_BY_HIGH, m->monitor) ||
-            kg_entries_sort(&m->entries, &m->spare, m->count, p->n, KG_BY_LOW, m->monitor))
-            return KG_BUILD_STOPPED;
-    }
-    p->above = malloc(((size_t)p->n + 1) * sizeof *p->above);
-    p->col = malloc(((size_t)m->count + 1) * sizeof *p->col);
-    p->weight = malloc(((size_t)m->count + 1) * sizeof *p->weight);
-    if (!p->above || !p->col || !p->weight) return KG_BUILD_NO_MEMORY;
-    int64_t kept = 0, k = 0;
-    for (int i = 0; i < p->n; i++) {
-        p->above[i] = kept;
-        while (k < m->count && m->entries[k].low == i) {
-            kg_entry sum = {i, m->entries[k].high, 0.0};
-            for (; k < m->count && m->entries[k].low == i && m->entries[k].high == sum.high; k++) {
-                sum.weight += m->entries[k].weight;
-                if (kg_poll(m->monitor, k)) return KG_BUILD_STOPPED;
-            }
-            if (sum.weight == 0.0) continue;
-            p->col[kept] = sum.high, p->weight[kept] = sum.weight;
-            m->entries[kept++] = sum; /* kept <= k: what it overwrites was read */
-        }
-    }
-    p->above[p->n] = m->count = kept;
-    return KG_BUILD_OK;
-}
-
 static double over_weights(const kg_ising *p, int64_t k) { /* weights, then fields */
     int64_t pairs = p->above[p->n];
     return k < pairs ? p->weight[k] : p->linear[k - pairs];
@@ -176,7 +79,7 @@ static uint32_t lane_bits(kg_lane lane, double value) {
 
 /* Both directions of every coupling, each row sorted: those to smaller indices are the couplings sorted by the larger
  * one, so that everything is read and written from front to back. */
-static int fill_sparse(kg_ising *p, making *m) {
+static int fill_sparse(kg_ising *p, kg_making *m) {
     int n = p->n;
     int64_t pairs = m->count;
     if (!m->spare) m->spare = malloc(((size_t)pairs + 1) * sizeof *m->spare);
@@ -205,7 +108,7 @@ static int fill_sparse(kg_ising *p, making *m) {
     return KG_BUILD_OK;
 }
 
-static int fill_dense(kg_ising *p, making *m) {
+static int fill_dense(kg_ising *p, kg_making *m) {
     int n = p->n;
     free(m->entries), free(m->spare);
     m->entries = m->spare = NULL;
@@ -238,11 +141,11 @@ static int fill_dense(kg_ising *p, making *m) {
 /* Hot: well above the freezing of a spin in its typical field (root: the root of the sum of squares). Cold: an
  * excitation by the smallest scale of a typical spin is refused but for a few in a thousand; the descent does the rest.
  * The factors were measured on G-set and OR-Library instances, and on Gaussian weights. */
-static void default_betas(kg_ising *p, const making *m) {
+static void default_betas(kg_ising *p, const kg_making *m) {
     double mean = 0.0, inverse = 0.0;
     int active = 0;
     for (int i = 0; i < p->n; i++) {
-        const struct spin *s = &m->spins[i];
+        const struct kg_spin *s = &m->spins[i];
         if (s->reach == 0.0) continue;
         active++;
         mean += s->root / p->unit;
@@ -255,27 +158,27 @@ static void default_betas(kg_ising *p, const making *m) {
     p->beta_cold = (float)fmin(fmax(3.5 * inverse, 4.0 * p->beta_hot), 100.0 * p->beta_hot);
 }
 
-static void touch(struct spin *s, double magnitude, double scaled) {
+static void touch(struct kg_spin *s, double magnitude, double scaled) {
     s->reach += magnitude;
     s->root += scaled * scaled;
     s->least = fmin(s->least, magnitude);
 }
 
 /* Sums over every spin's couplings, in one pass: each step misses the cache. */
-static int measure(kg_ising *p, making *m, int binary) {
+static int measure(kg_ising *p, kg_making *m, int binary) {
     int exponent;
     frexp(m->weight_max, &exponent);
     double scale = ldexp(0.5, exponent); /* squares of huge weights must not overflow */
     for (int i = 0; i < p->n; i++)
         for (int64_t e = p->above[i]; e < p->above[i + 1]; e++) {
             double weight = p->weight[e], magnitude = fabs(weight), scaled = magnitude / scale;
-            struct spin *a = &m->spins[i], *b = &m->spins[p->col[e]];
+            struct kg_spin *a = &m->spins[i], *b = &m->spins[p->col[e]];
             touch(a, magnitude, scaled), touch(b, magnitude, scaled);
             if (binary) a->field += weight, b->field += weight;
             if (kg_poll(m->monitor, e)) return KG_BUILD_STOPPED;
         }
     for (int i = 0; i < p->n; i++) {
-        struct spin *s = &m->spins[i];
+        struct kg_spin *s = &m->spins[i];
         double field = fabs(s->field);
         s->reach += field;
         s->root = hypot(scale * sqrt(s->root), field);
@@ -286,7 +189,7 @@ static int measure(kg_ising *p, making *m, int binary) {
     return KG_BUILD_OK;
 }
 
-static int choose(kg_ising *p, const making *m) {
+static int choose(kg_ising *p, const kg_making *m) {
     int n = p->n;
     double reach_max = 0.0, weight_max = 0.0, total = fabs(p->offset);
     for (int i = 0; i < n; i++) total += m->spins[i].reach, reach_max = fmax(reach_max, m->spins[i].reach);
@@ -312,9 +215,9 @@ static int energy_all_up(kg_ising *p) { /* in the order of kg_ising_energy, to t
     return KG_BUILD_OK;
 }
 
-static int make(kg_ising *p, making *m, const kg_ising_input *in, int64_t *at) {
-    int result = take(p, m, in, at);
-    if (result == KG_BUILD_OK) result = compress(p, m);
+static int make(kg_ising *p, kg_making *m, const kg_ising_input *in, int64_t *at) {
+    int result = kg_making_take(p, m, in, at);
+    if (result == KG_BUILD_OK) result = kg_making_compress(p, m);
     if (result != KG_BUILD_OK) return result;
     p->linear = malloc(((size_t)p->n + 1) * sizeof *p->linear);
     p->field = aligned((p->n + ALIGN) * (int64_t)sizeof *p->field);
@@ -329,7 +232,7 @@ static int make(kg_ising *p, making *m, const kg_ising_input *in, int64_t *at) {
 }
 
 int kg_ising_build(kg_ising *p, const kg_ising_input *in, kg_monitor *monitor, int64_t *at) {
-    making m = {.monitor = monitor};
+    kg_making m = {.monitor = monitor};
     memset(p, 0, sizeof *p);
     p->n = in->n;
     int result = make(p, &m, in, at);
