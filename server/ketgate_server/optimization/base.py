@@ -64,6 +64,9 @@ class Evaluation:
     violation_max: float
     """Greatest violation of a continuous constraint, absolute; infinite if a discrete one is
     broken."""
+    scale: float = 1.0
+    """Size of the objective's parts, which rounding is relative to; 1 where the problem does not
+    tell."""
 
 
 @dataclass(frozen=True)

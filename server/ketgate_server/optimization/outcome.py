@@ -13,7 +13,7 @@ from ketgate_server.optimization.base import (
     StopReason,
     sense_sign,
 )
-from ketgate_server.optimization.scoreboard import CLAIM_SLACK, Goal, Scoreboard, Verified, merge
+from ketgate_server.optimization.scoreboard import Goal, Scoreboard, Verified, merge
 
 SAME, SAME_LEAST = 1e-9, 1e-12
 """Relative and absolute: how far the objectives of two best solutions may be apart by rounding."""
@@ -103,9 +103,11 @@ def conclude(
     claims, refuted = _claims(reports, outcomes, bounds, found)
     bound = max([b for k, b in enumerate(bounds) if k not in refuted], default=-math.inf)
     bound = min(bound, score)  # by a rounding error above what it bounds
-    status, solver = _status(claims, goal, solutions, score, bound)
+    status, solver = _status(claims, goal, solutions, bound)
     if not goal.single and status is not Status.OPTIMAL:
         bound = -math.inf  # what is known of the first portfolio is not known of the frontier
+    if status in (Status.INFEASIBLE, Status.UNBOUNDED):
+        bound = -math.inf  # a bound on the way to such a proof bounds nothing
     warnings = [warning for outcome in outcomes if outcome for warning in outcome.warnings]
     warnings += [
         f"{reports[k].solver} claimed a bound that a solution refutes" for k in sorted(refuted)
@@ -188,8 +190,8 @@ def _claims(
     have the best must have it: a solution that fell through the check proves nothing."""
     claims: list[tuple[Status, str]] = []
     refuted: set[int] = set()
-    score = min((solution.score for solution in found), default=math.inf)
-    slack = CLAIM_SLACK * max(1.0, abs(score)) if math.isfinite(score) else 0.0
+    first = min(found, key=lambda solution: solution.score, default=None)
+    score, slack = (math.inf, 0.0) if first is None else (first.score, first.claim_slack)
     near = score + max(SAME * abs(score), SAME_LEAST)
     best = {solution.solver for solution in found if solution.score <= near}
     for index, (report, outcome) in enumerate(zip(reports, outcomes, strict=True)):
@@ -217,7 +219,6 @@ def _status(
     claims: list[tuple[Status, str]],
     goal: Goal,
     solutions: Sequence[Verified],
-    score: float,
     bound: float,
 ) -> tuple[Status, str]:
     """The status, and the solver that found the first solution or proved that there is none."""
@@ -227,7 +228,7 @@ def _status(
     if not solutions:
         return Status.NO_SOLUTION, ""
     optimal = any(status is Status.OPTIMAL for status, _ in claims)
-    optimal = optimal or goal.closed(score, bound)
+    optimal = optimal or goal.closed(solutions[0], bound)
     return (Status.OPTIMAL if optimal else Status.FEASIBLE), solutions[0].solver
 
 

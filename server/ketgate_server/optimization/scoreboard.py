@@ -22,7 +22,8 @@ EVENTS_BYTES_MAX = 16 << 20
 """Incumbents waiting for a slow reader; beyond it the oldest go, never the newest."""
 VALUE_BYTES_MAX = 8
 CLAIM_SLACK = 1e-6
-"""Relative: a solution better than a claimed bound by more than this refutes the claim."""
+"""A solution better than a claimed bound by more than this refutes the claim; relative to the
+objective or, where it is larger, to the size of its parts."""
 TOLD_GAIN = 1e-9
 """Relative: an incumbent that gains less on the last one told is kept, but not told."""
 TARGET_SLACK = 1e-12
@@ -44,6 +45,12 @@ class Verified:
     violation_max: float
     solver: str
     occurrences: int = 1
+    scale: float = 1.0
+    """See Evaluation."""
+
+    @property
+    def claim_slack(self) -> float:
+        return CLAIM_SLACK * max(self.scale, abs(self.score))
 
     @property
     def key(self) -> bytes:
@@ -70,22 +77,23 @@ class Goal:
     single: bool = True
     """Whether one solution is the whole answer; of a frontier it is only the first portfolio."""
 
-    def reached(self, score: float, bound: float) -> StopReason | None:
+    def reached(self, found: Verified, bound: float) -> StopReason | None:
         if not self.single:
             return None
+        score = found.score
         if self.target is not None and score <= self.target + TARGET_SLACK * abs(self.target):
             return StopReason.TARGET
-        if self.closed(score, bound):
+        if self.closed(found, bound):
             return StopReason.GAP
         return None
 
-    def closed(self, score: float, bound: float) -> bool:
-        gap = score - bound
+    def closed(self, found: Verified, bound: float) -> bool:
+        gap = found.score - bound
         if not self.single:
             return False
-        if not math.isfinite(gap) or gap < -CLAIM_SLACK * max(1.0, abs(score)):
+        if not math.isfinite(gap) or gap < -found.claim_slack:
             return False  # a bound that a solution refutes closes nothing
-        return gap <= max(self.gap_absolute, self.gap_relative * abs(score))
+        return gap <= max(self.gap_absolute, self.gap_relative * abs(found.score))
 
 
 class Scoreboard:
@@ -145,6 +153,7 @@ class Scoreboard:
             evaluation.violation_max,
             solver,
             occurrences,
+            evaluation.scale,
         )
 
     def submit(self, run: int, values: NDArray[Any], solver: str, work: int = 0) -> None:
@@ -163,7 +172,7 @@ class Scoreboard:
                 self._told_score = found.score
                 elapsed = time.monotonic() - self._arrival_s
                 self.improvements.append(Improvement(elapsed, found, self.bound, work))
-            reached = self._goal.reached(found.score, self.bound)
+            reached = self._goal.reached(found, self.bound)
             self.changed.notify_all()
         if reached is not None:
             self._on_goal(reached)
@@ -177,7 +186,7 @@ class Scoreboard:
             if bound > self.bounds_by_run.get(run, -math.inf):
                 self.bounds_by_run[run] = bound
                 if self.best is not None:
-                    reached = self._goal.reached(self.best.score, self.bound)
+                    reached = self._goal.reached(self.best, self.bound)
         if reached is not None:
             self._on_goal(reached)
 

@@ -254,8 +254,8 @@ class PortfolioProblem:
 
     @property
     def terms(self) -> int:
-        """None that would be summed one by one: a matrix times a vector costs next to nothing."""
-        return 0
+        """A matrix times a vector takes about 1e-9 s an entry, a thirtieth of a term summed by itself."""
+        return self.covariance.nbytes // 8 // 30
 
     def fallback(self) -> None:
         """Weights that keep all constraints take a search."""
@@ -316,7 +316,26 @@ class PortfolioProblem:
         if weights.shape != (self.size,) or not np.isfinite(weights).all():
             return Evaluation(objective=np.nan, violation_max=np.inf)
         violation = np.inf if self._breaks_discrete(weights) else self._violation(weights)
-        return Evaluation(objective=self.objective_of(weights), violation_max=violation)
+        objective = self.objective_of(weights)
+        return Evaluation(objective, violation, self._size_of_parts(weights, objective))
+
+    def _size_of_parts(self, weights: Array, objective: float) -> float:
+        """Sum of what the objective sums up, in absolute value: its parts may cancel, their
+        rounding does not.
+        """
+        size = np.abs(weights)
+        risk = float(size @ np.sqrt(np.maximum(0.0, self.covariance.diagonal()))) ** 2
+        if isinstance(self.objective, RiskParity):
+            return 1.0
+        if not isinstance(self.objective, (Utility, MaximumSharpe)):
+            return risk + self.cost(weights)
+        assert self.expected_returns is not None
+        returns = float(np.abs(self.expected_returns) @ size) + self.cost(weights)
+        if isinstance(self.objective, Utility):
+            return returns + self.objective.risk_aversion / 2 * risk
+        rate = self.objective.risk_free_rate
+        excess = abs(self.net_return(weights) - rate)
+        return (returns + abs(rate)) * abs(objective) / excess if excess > 0 else 1.0
 
     def _violation(self, weights: Array) -> float:
         limits = self.constraints

@@ -151,7 +151,7 @@ def rounding(problem: PortfolioProblem) -> float:
     scale = max(
         float(np.abs(problem.expected_returns).max()), abs(problem.objective.risk_free_rate)
     )
-    return 3e-9 * scale
+    return 3e-9 * (scale or 1.0)
 
 
 def _least_risk(problem: PortfolioProblem, task: Task) -> tuple[_Point | None, int, Status]:
