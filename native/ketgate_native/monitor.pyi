@@ -40,6 +40,8 @@ class Monitor:
     ) -> None: ...
     def cancel(self) -> None:
         """Ask the kernel to stop; it returns the best so far."""
+    def shorten(self, time_limit_s: float) -> None:
+        """Stop at most so long from now, where that is earlier than before; for use before the kernel starts."""
     def finish(self) -> None:
         """Say that no more offers come: readers drain what is left, then stop."""
     def offer(self, objective: float, solution: bytes | bytearray | memoryview, work: int = 0) -> None:

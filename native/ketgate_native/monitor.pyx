@@ -69,6 +69,9 @@ cdef class Monitor:
     def cancel(self):
         kg_request_stop(self.ptr, 1)
 
+    def shorten(self, double time_limit_s):
+        self.ptr.deadline_ns = min(self.ptr.deadline_ns, kg_now_ns() + _nanoseconds(time_limit_s))
+
     def finish(self):
         kg_finish(self.ptr)
 

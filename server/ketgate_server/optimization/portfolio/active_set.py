@@ -151,9 +151,12 @@ def walk(problem: PortfolioProblem, task: Task) -> Outcome:
         warnings = (
             f"{len(frontier.weights)} of {asked} portfolios of the frontier found within limits",
         )
+    reason = ended(task, work=path.work)
+    if reason is StopReason.COMPLETED and path.status is not Status.OPTIMAL:
+        reason = path.cut or reason
     return Outcome(
         path.status,
-        ended(task, work=path.work),
+        reason,
         (frontier.weights[0],),
         (1,),
         _known(path.low_bound),

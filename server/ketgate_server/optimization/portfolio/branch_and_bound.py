@@ -37,6 +37,11 @@ from ketgate_server.optimization.portfolio.program import Program, program_of
 from ketgate_server.optimization.portfolio.sharpe_discrete import maximise_discrete
 
 NAMES_MAX = 5_000
+POOL_WARNING = (
+    "the solutions after the first are what branch-and-bound met on its way: others may be better"
+)
+OPEN_BYTES_MAX = 768_000_000
+"""The kernel's limit for the nodes that are open."""
 START_NAMES_MAX = 1_000
 """Names up to which a feasible start is looked for where turnover is limited."""
 
@@ -71,7 +76,9 @@ class BranchAndBound:
 
     def memory_bytes(self, problem: Problem) -> int:
         size = problem.size
-        return 8 * 4 * size * size + (256 << 20)
+        # Matrices: the covariance as it is scaled and again made symmetric, the kernel's own before and
+        # after names are ruled out, two for the diagonal, one factor of the free names.
+        return 8 * 7 * size * size + OPEN_BYTES_MAX
 
     def solve(self, problem: Problem, task: Task) -> Outcome:
         asked = portfolio(problem)
@@ -132,6 +139,7 @@ class BranchAndBound:
             (1,) * len(solutions),
             bound if np.isfinite(bound) else None,
             found.nodes,
+            warnings=(POOL_WARNING,) if len(solutions) > 1 else (),
         )
 
 

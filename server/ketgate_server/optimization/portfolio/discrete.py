@@ -25,6 +25,7 @@ class Searched:
     nodes: int = 0
     at_target: bool = False
     """Whether it ended because it had reached the task's target."""
+    out_of_time: bool = False
 
 
 def search(
@@ -36,15 +37,19 @@ def search(
     report: bool = False,
     gap_relative: float | None = None,
     nodes_max: int | None = None,
+    time_limit_s: float | None = None,
     decode: Callable[[bytes], Array] = as_float64_bytes,
 ) -> Searched:
     """The best of a discrete program.
 
     report: whether the program's objective is the problem's, so that incumbents and bounds go to
-    the caller as they are found. nodes_max: work that is left; None: no limit.
+    the caller as they are found. nodes_max: work that is left; None: no limit. time_limit_s: this
+    search's share of the task's time; None: all of it.
     """
     size = program.size
     monitor = task.open_monitor(8 * size, decode, report=report)
+    if time_limit_s is not None:
+        monitor.shorten(time_limit_s)
     result = miqp.solve(
         _scaled(program),
         program.linear,
@@ -72,9 +77,15 @@ def search(
     status = _STATUS[result.status]
     if status is Status.NO_SOLUTION and result.x is not None:
         status = Status.FEASIBLE
-    at_target = monitor.stop_reason == "target"
-    pool = [solution.x for solution in result.pool]
-    return Searched(status, result.x, result.bound, pool, result.nodes, at_target)
+    return Searched(
+        status,
+        result.x,
+        result.bound,
+        pool=[solution.x for solution in result.pool],
+        nodes=result.nodes,
+        at_target=monitor.stop_reason == "target",
+        out_of_time=monitor.stop_reason == "time",
+    )
 
 
 def _scaled(program: Program) -> Array | miqp.Factor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from ketgate_native import qp
 
-from ketgate_server.optimization.base import Status, Task
+from ketgate_server.optimization.base import Status, StopReason, Task
 from ketgate_server.optimization.portfolio import continuous, quadratic
 from ketgate_server.optimization.portfolio.covariance import (
     Array,
@@ -17,7 +17,7 @@ from ketgate_server.optimization.portfolio.covariance import (
     variance,
 )
 from ketgate_server.optimization.portfolio.discrete import Searched, search
-from ketgate_server.optimization.portfolio.mixed import greatest_return
+from ketgate_server.optimization.portfolio.mixed import Return, greatest_return
 from ketgate_server.optimization.portfolio.model import (
     EfficientFrontier,
     Frontier,
@@ -149,7 +149,8 @@ def _volatilities(problem: PortfolioProblem, weights: Array) -> Array:
 class Walk:
     """A frontier walked point by point, each warm-started from its neighbour.
 
-    status and bound speak of the whole: OPTIMAL where every point was proven.
+    status and bound speak of the whole: OPTIMAL where every point was proven. A discrete point may
+    take its share of the time and of the work that are left; what it does not need is the others'.
     """
 
     def __init__(self, problem: PortfolioProblem, task: Task) -> None:
@@ -160,6 +161,8 @@ class Walk:
         self.expected = problem.expected_returns
         self.points = problem.objective.points
         self.work = 0
+        self.cut: StopReason | None = None
+        """Which limit's share ended the search for a point."""
         self.status = Status.OPTIMAL
         self.low_bound = -np.inf
         self.weights: list[Array] = []
@@ -171,7 +174,7 @@ class Walk:
         """The frontier as far as the limits let it be walked; None without a single portfolio."""
         discrete = self.problem.constraints.discrete
         # A discrete search starts from the portfolio of the greatest return: it holds every target.
-        most = greatest_return(self.problem, self.task, net=False) if discrete else None
+        most = self._greatest_return() if discrete else None
         if most is not None and most.status is Status.INFEASIBLE:
             self.status = Status.INFEASIBLE
             return None
@@ -189,6 +192,9 @@ class Walk:
         if ends[1] - ends[0] > 1e-12 * max(1.0, abs(ends[1])):
             self._between(np.linspace(*ends, self.points)[1:], solve)
         return self._frontier()
+
+    def _greatest_return(self) -> Return:
+        return greatest_return(self.problem, self.task, net=False, share=0.5)
 
     def _most_return(self) -> Array | None:
         """A portfolio of the greatest expected return; others of it may have less risk.
@@ -241,11 +247,22 @@ class Walk:
         return self._keep(self.problem.polish(found.weights), found.bound)
 
     def _search(self, program: Program, initial: Array | None) -> Searched:
-        left = self.task.work_limit - self.work if self.task.work_limit else None
+        waiting = self.points - len(self.weights)
+        work_left = self.task.work_limit - self.work
+        nodes_max = -(-work_left // waiting) if self.task.work_limit else None
         found = search(
-            program, self.problem.constraints, self.task, initial=initial, nodes_max=left
+            program,
+            self.problem.constraints,
+            self.task,
+            initial=initial,
+            nodes_max=nodes_max,
+            time_limit_s=self.task.remaining_s / waiting,
         )
         self.work += found.nodes
+        if found.out_of_time:
+            self.cut = self.task.deadline_reason
+        elif nodes_max is not None and found.nodes >= nodes_max and self.cut is None:
+            self.cut = StopReason.WORK_LIMIT
         return found
 
     def _settle(self, status: Status) -> None:

@@ -81,8 +81,12 @@ def feasible(
     return status is not Status.INFEASIBLE
 
 
-def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Return:
-    """The portfolio of the greatest expected return; net: less the cost of trading."""
+def greatest_return(
+    problem: PortfolioProblem, task: Task, *, net: bool, share: float = 1.0
+) -> Return:
+    """The portfolio of the greatest expected return; net: less the cost of trading. share: of the
+    time that the task has left.
+    """
     expected = problem.expected_returns
     assert expected is not None
     book = problem.book
@@ -93,7 +97,7 @@ def greatest_return(problem: PortfolioProblem, task: Task, *, net: bool) -> Retu
     cost[allowed.weights] = -expected / scale
     if costs and book is not None and allowed.trades is not None:
         cost[allowed.trades] = np.concatenate((book.buy_cost, book.sell_cost)) / scale
-    solver = _run(allowed.rows, cost, task.remaining_s, lambda: task.should_stop)
+    solver = _run(allowed.rows, cost, share * task.remaining_s, lambda: task.should_stop)
     status = _status(solver)
     if status is Status.INFEASIBLE:
         return Return(status)

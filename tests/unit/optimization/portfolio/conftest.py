@@ -65,6 +65,10 @@ class RecordingTask:
         return StopReason.TIME_LIMIT if self.remaining_s <= 0.0 else StopReason.COMPLETED
 
     @property
+    def deadline_reason(self) -> StopReason:
+        return StopReason.TIME_LIMIT
+
+    @property
     def remaining_s(self) -> float:
         return self.start_s + self.time_limit_s - time.monotonic()
 

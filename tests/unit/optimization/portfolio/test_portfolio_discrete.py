@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from ketgate_server.optimization.base import Status, StopReason
 from ketgate_server.optimization.portfolio import model as m
+from ketgate_server.optimization.portfolio.branch_and_bound import POOL_WARNING
+
+from .conftest import solver_named
 
 SIZE = 5
 BOOK = m.Book(np.full(SIZE, 1 / SIZE), np.full(SIZE, 0.002), np.full(SIZE, 0.003))
@@ -179,3 +182,30 @@ def test_why_a_search_ended_is_told(random_problem: Any, solve: Any) -> None:
     assert reached.stop_reason is StopReason.TARGET
     near = solve(problem, gap_relative=0.9)
     assert (near.status, near.stop_reason) == (Status.OPTIMAL, StopReason.GAP)
+
+
+def test_a_pool_says_that_only_its_first_is_proven(solve: Any, random_problem: Any) -> None:
+    problem = random_problem(m.MinimumVariance(), size=12, seed=1, names_max=3, position_min=0.1)
+    assert solve(problem).warnings == ()
+    several = solve(problem, pool_size=5)
+    assert len(several.solutions) > 1
+    assert several.warnings == (POOL_WARNING,)
+
+
+def test_no_return_at_all_is_no_ratio(solve: Any, random_problem: Any) -> None:
+    """As without discrete constraints: what a library's tolerance hides is no excess return."""
+    problem = random_problem(m.MaximumSharpe(0.0), seed=1, names_max=3)
+    outcome = solve(replace(problem, expected_returns=np.zeros(problem.size)))
+    assert outcome.status is Status.INFEASIBLE
+    assert outcome.bound is None
+
+
+def test_memory_and_checks_grow_with_the_matrix(random_problem: Any) -> None:
+    """Five times the names, 25 times the matrix: of the kernel, and of each solution that is checked."""
+    small, large = (
+        random_problem(m.MinimumVariance(), size=size, names_max=3) for size in (200, 1000)
+    )
+    solver = solver_named("branch-and-bound")
+    grown = solver.memory_bytes(large) - solver.memory_bytes(small)
+    assert grown >= 5 * 8 * (1000**2 - 200**2)
+    assert 20 < large.terms / small.terms < 30

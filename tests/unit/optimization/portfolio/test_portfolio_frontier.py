@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ketgate_server.optimization.base import Status
-from ketgate_server.optimization.portfolio import estimators
+from ketgate_server.optimization.base import Status, StopReason
+from ketgate_server.optimization.portfolio import estimators, frontier
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.covariance import Dense
+from ketgate_server.optimization.portfolio.discrete import Searched, search
+
+from .conftest import RecordingTask
 
 ROOT = Path(__file__).parents[4]
 INSTANCES = ROOT / "tests" / "instances" / "portfolio_frontier"
@@ -155,3 +158,45 @@ def test_risk_parity_out_of_reach_of_its_budget_is_infeasible(
         m.RiskParity(np.full(3, 1 / 3)), size=3, budget=m.Interval(2.9, 3.5), upper=1.0
     )
     assert solve(problem).status is Status.INFEASIBLE
+
+
+def many_points(random_problem: Any) -> m.PortfolioProblem:
+    """Each point takes a tree of its own."""
+    asked = m.EfficientFrontier(points=6)
+    return random_problem(asked, size=40, seed=2, names_max=4, position_min=0.02)  # type: ignore[no-any-return]
+
+
+def test_a_discrete_frontier_shares_its_work(solve: Any, random_problem: Any) -> None:
+    """The first point takes a sixth of the limit, not all of it; each other a share of what is left."""
+    problem = many_points(random_problem)
+    whole = solve(problem)
+    assert whole.status is Status.OPTIMAL
+    assert whole.work > 12
+    cut = solve(problem, work_limit=12)
+    assert cut.status is Status.FEASIBLE
+    assert cut.stop_reason is StopReason.WORK_LIMIT
+    assert len(cut.frontier.weights) == 6
+    assert cut.work <= 12
+    returns = cut.frontier.expected_returns
+    assert (np.diff(returns) > -1e-9).all()
+    assert (cut.frontier.variance_bounds <= cut.frontier.volatilities**2 + 1e-12).all()
+
+
+def test_a_discrete_frontier_shares_its_time(
+    monkeypatch: pytest.MonkeyPatch, solve: Any, random_problem: Any
+) -> None:
+    """Of a clock that stands, each point is given an equal part; one that used its up is not the end."""
+    shares: list[float] = []
+
+    def searched(*given: Any, time_limit_s: float, **more: Any) -> Searched:
+        shares.append(time_limit_s)
+        found = search(*given, **more)
+        return replace(found, status=Status.FEASIBLE, out_of_time=True)
+
+    monkeypatch.setattr(frontier, "search", searched)
+    monkeypatch.setattr(RecordingTask, "remaining_s", property(lambda task: 60.0))
+    cut = solve(many_points(random_problem))
+    assert shares == [60.0 / left for left in (6, 5, 4, 3, 2, 1)]
+    assert cut.status is Status.FEASIBLE
+    assert cut.stop_reason is StopReason.TIME_LIMIT
+    assert len(cut.frontier.weights) == 6

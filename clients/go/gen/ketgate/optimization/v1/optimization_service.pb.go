@@ -55,7 +55,9 @@ type SolveSpec struct {
 	GapRelative *float64 `protobuf:"fixed64,16,opt,name=gap_relative,json=gapRelative,proto3,oneof" json:"gap_relative,omitempty"`
 	// Stop when the absolute gap is this small; not negative; default 0.
 	GapAbsolute *float64 `protobuf:"fixed64,17,opt,name=gap_absolute,json=gapAbsolute,proto3,oneof" json:"gap_absolute,omitempty"`
-	// Distinct solutions to return at most; default 1, at most `optimization.pool_size_max`.
+	// Distinct solutions to return at most; default 1, at most `optimization.pool_size_max`. They are what the search met:
+	// a proof is about the first, and others that were never met may be better than the rest. The solver `exhaustive` meets
+	// all, so its are the best there are.
 	PoolSize int32 `protobuf:"varint,18,opt,name=pool_size,json=poolSize,proto3" json:"pool_size,omitempty"`
 	// Where to start, shape (n,) or (m, n), valued as Solution.values. Need not hold the constraints.
 	Initial *v1.Tensor `protobuf:"bytes,19,opt,name=initial,proto3" json:"initial,omitempty"`
