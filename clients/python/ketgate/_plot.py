@@ -131,12 +131,17 @@ def draw_frontier(axes: Any, result: FrontierResult) -> None:
     from matplotlib.ticker import PercentFormatter
 
     points = result.points
+    # Between portfolios of few names or whole lots there is nothing to hold: no line joins them.
+    joined = points.variance_bounds is None
     axes.plot(
         points.volatilities,
         points.expected_returns,
+        linestyle="-" if joined else "none",
+        marker="none" if joined else "o",
+        markersize=4.5,
         color=BLUE,
         linewidth=2.2,
-        label="efficient frontier",
+        label="efficient frontier" if joined else "efficient portfolios",
     )
     if len(points.corner_volatilities):
         axes.plot(
