@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 from ketgate.optimization.v1 import optimization_service_pb2 as pb  # noqa: E402
 from ketgate_server.errors import CATALOGUE, KetgateError  # noqa: E402
 from ketgate_server.limits import LIMITS  # noqa: E402
+from ketgate_server.optimization.engine import Engine  # noqa: E402
 from ketgate_server.optimization.service import OptimizationServicer  # noqa: E402
 
 from tests.specs import LocalCall, binary, ising, linear, qubo, random_couplings, tensor  # noqa: E402
@@ -46,7 +47,7 @@ TEXTS = ["", "a", "x" * 300, "]\x00", "tabu", "highs", "sweeps", "active-set", "
 SOLVE_S = 0.05
 SOLVE_VARIABLES_MAX = 64
 SLOW_S = 5.0
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 
 
 def corpus() -> list[pb.SolveRequest]:

@@ -10,12 +10,13 @@ import threading
 import numpy as np
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.race import Race
 from ketgate_server.optimization.service import OptimizationServicer
 
 from ..specs import LocalCall, qubo
 
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 
 
 def test_no_cycle_keeps_a_finished_race() -> None:

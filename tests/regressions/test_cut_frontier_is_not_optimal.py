@@ -10,11 +10,12 @@ import pytest
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.service import OptimizationServicer
 
 from ..specs import LocalCall, tensor
 
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 POINTS = 12
 
 

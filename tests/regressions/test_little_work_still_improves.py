@@ -7,11 +7,12 @@ caller who allowed 1,000 moves got a start that nothing had improved, marked FEA
 import numpy as np
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.service import OptimizationServicer
 
 from ..specs import LocalCall, qubo
 
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 
 
 def objective(matrix: np.ndarray, work: int) -> float:

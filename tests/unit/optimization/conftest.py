@@ -6,6 +6,7 @@ import pytest
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.service import OptimizationServicer
 
 from ...specs import LocalCall
@@ -15,7 +16,7 @@ Solve = Callable[[pb.SolveSpec], result_pb2.SolveResult]
 
 @pytest.fixture(scope="session")
 def servicer() -> OptimizationServicer:
-    return OptimizationServicer(LIMITS, 2)
+    return OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from ketgate_server.optimization.solvers import elimination
 
 from ...specs import LocalCall, ising, qubo, random_couplings, tensor
 
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 
 
 def caller(remaining_s: float) -> Caller:
@@ -55,7 +55,7 @@ def test_memory_over_the_limit_is_refused_before_any_work() -> None:
     limits["optimization.memory_bytes_max"] = replace(
         LIMITS["optimization.memory_bytes_max"], value=1 << 20
     )
-    servicer = OptimizationServicer(limits, 2)
+    servicer = OptimizationServicer(limits, Engine(limits, 2))
     for validate_only in (False, True):
         request = pb.SolveRequest(
             spec=ising(random_couplings(60, 0.5, 1)), validate_only=validate_only
@@ -71,7 +71,7 @@ def test_an_estimate_needs_no_slot() -> None:
     limits["optimization.solves_queued_max"] = replace(
         LIMITS["optimization.solves_queued_max"], value=0
     )
-    servicer = OptimizationServicer(limits, 2)
+    servicer = OptimizationServicer(limits, Engine(limits, 2))
     request = pb.SolveRequest(spec=ising(random_couplings(60, 0.5, 1)), validate_only=True)
     assert servicer.solve(LocalCall(), request).estimate.num_variables == 60
     with pytest.raises(KetgateError) as refusal:
@@ -147,7 +147,11 @@ def test_every_solver_describes_itself() -> None:
 def test_a_large_machine_has_no_more_threads_than_kernels_take() -> None:
     spec = ising(random_couplings(60, 0.5, 1))
     spec.work_limit = 1
-    result = OptimizationServicer(LIMITS, 96).solve(LocalCall(), pb.SolveRequest(spec=spec)).result
+    result = (
+        OptimizationServicer(LIMITS, Engine(LIMITS, 96))
+        .solve(LocalCall(), pb.SolveRequest(spec=spec))
+        .result
+    )
     assert result.threads == 64
     assert not result.runs[0].failure
 

@@ -10,6 +10,7 @@ from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
 from ketgate_server.errors import FieldError
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.service import OptimizationServicer
 
 from ...specs import LocalCall, assignments, energies, ising, qubo, random_couplings, tensor
@@ -17,7 +18,7 @@ from ...specs import LocalCall, assignments, energies, ising, qubo, random_coupl
 Solve = Callable[[pb.SolveSpec], result_pb2.SolveResult]
 SEARCHES = {"annealing": 400, "parallel-tempering": 400, "tabu": 4000, "local-search": 400_000}
 EXACT = ["exhaustive", "elimination", "highs"]
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 
 
 def solve_now(spec: pb.SolveSpec) -> result_pb2.SolveResult:

@@ -26,10 +26,11 @@ import numpy as np
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate_server.errors import KetgateError
 from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.service import OptimizationServicer
 from tests.specs import LocalCall, linear, qubo, tensor
 
-servicer = OptimizationServicer(LIMITS, 1)
+servicer = OptimizationServicer(LIMITS, Engine(LIMITS, 1))
 listed = servicer.list_solvers(LocalCall(), pb.ListSolversRequest()).solvers
 told = {"available": {solver.name: solver.available for solver in listed}}
 

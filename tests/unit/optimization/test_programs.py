@@ -13,6 +13,7 @@ from ketgate.optimization.v1 import result_pb2
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.limits import LIMITS
 from ketgate_server.optimization.base import Sense
+from ketgate_server.optimization.engine import Engine
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.rows import Rows
 from ketgate_server.optimization.service import OptimizationServicer
@@ -24,7 +25,7 @@ from scipy.optimize import LinearConstraint, linprog, milp
 from ...specs import LocalCall, assignments, binary, energies, linear
 
 Solve = Callable[[pb.SolveSpec], result_pb2.SolveResult]
-SERVICER = OptimizationServicer(LIMITS, 2)
+SERVICER = OptimizationServicer(LIMITS, Engine(LIMITS, 2))
 OPTIMAL, FEASIBLE = result_pb2.SOLVE_STATUS_OPTIMAL, result_pb2.SOLVE_STATUS_FEASIBLE
 INFEASIBLE, UNBOUNDED = result_pb2.SOLVE_STATUS_INFEASIBLE, result_pb2.SOLVE_STATUS_UNBOUNDED
 
