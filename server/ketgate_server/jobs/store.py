@@ -193,10 +193,6 @@ class JobStore:
             lambda tx: claims.finish_many(tx, endings, self.policy, jitter, self._changed)
         )
 
-    def now_us(self) -> int:
-        """The store's clock."""
-        return self.store.now_us()
-
     def tick(self, limit: int = DUE_MAX) -> int | None:
         """Do what time has made due: leases that ran out, waits that ended, deadlines that passed.
         Returns when to come again, in the store's clock; not after now: at once; None: when
