@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ketgate import aio as aio
     from ketgate import specs as specs
     from ketgate._audit import InclusionProof as InclusionProof
-    from ketgate._audit_check import Verified as Verified
+    from ketgate._audit_check import VerifiedLog as VerifiedLog
     from ketgate._audit_entry import AuditEntry as AuditEntry
     from ketgate._audit_entry import TreeHead as TreeHead
     from ketgate._client import Client as Client
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_audit": ("InclusionProof",),
-    "_audit_check": ("Verified",),
+    "_audit_check": ("VerifiedLog",),
     "_audit_entry": ("AuditEntry", "TreeHead"),
     "_client": ("Client", "Optimize", "connect"),
     "_errors": (

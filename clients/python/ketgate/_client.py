@@ -9,11 +9,12 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from ketgate import _portfolio, _programs, _wire
+from ketgate._audit import Audit
 from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
-from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, job_of_spec
-from ketgate._options import Job, Progress
+from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
+from ketgate._options import Prepared, Progress
 from ketgate._result import Result
 from ketgate._retry import Retry
 from ketgate._server import (
@@ -23,7 +24,7 @@ from ketgate._server import (
     server_info,
 )
 from ketgate._server import estimate as read_estimate
-from ketgate._signature import describe_as, job_result
+from ketgate._signature import describe_as, prepared_result
 from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
@@ -80,6 +81,7 @@ class Client(Caller):
         )
         super().__init__(endpoint, channel, timeout_s, retry)
         self.optimize = Optimize(self)
+        self.audit = Audit(self)
 
     def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""
@@ -139,11 +141,11 @@ class Client(Caller):
             time.sleep(delay_s)
 
 
-def _solving(build: Callable[P, Job[R]]) -> "Callable[Concatenate[Optimize, P], R]":
+def _solving(build: Callable[P, Prepared[R]]) -> "Callable[Concatenate[Optimize, P], R]":
     def method(self: "Optimize", /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.run(build(*args, **kwargs))
 
-    return describe_as(method, build, bound=True, returns=job_result(build))
+    return describe_as(method, build, bound=True, returns=prepared_result(build))
 
 
 class Optimize:
@@ -169,17 +171,17 @@ class Optimize:
         """Solve a SolveSpec: the message, its JSON as a mapping, or a file of it; see
         `ketgate.specs`.
         """
-        result: Result = self.run(job_of_spec(as_spec(spec), progress))
+        result: Result = self.run(prepared(as_spec(spec), progress))
         return result
 
     def solve_once(self, spec: Spec) -> Result:
         """As `solve`, by one message there and one back: quicker for the smallest, but it cannot be
         interrupted.
         """
-        job = job_of_spec(as_spec(spec))
-        request = service_pb2.SolveRequest(spec=job.spec)
-        answer = self._client._call(_wire.SOLVE, request, job.time_limit_s + _wire.SOLVE_GRACE_S)
-        found: Result = job.decode(Outcome(answer.result, job.spec, [], []))
+        solve = prepared(as_spec(spec))
+        request = service_pb2.SolveRequest(spec=solve.spec)
+        answer = self._client._call(_wire.SOLVE, request, solve.time_limit_s + _wire.SOLVE_GRACE_S)
+        found: Result = solve.decode(Outcome(answer.result, solve.spec, [], []))
         return found
 
     def estimate(self, spec: Spec) -> Estimate:
@@ -193,31 +195,31 @@ class Optimize:
         """Solve; yield each ProgressEvent as it comes and the Result at the end. Leaving the loop
         ends the solve.
         """
-        job = job_of_spec(as_spec(spec))
-        gathering = Gathering(job.spec)
-        request_id, call = self._solves.open(job.spec)
+        solve = prepared(as_spec(spec))
+        gathering = Gathering(solve.spec)
+        request_id, call = self._solves.open(solve.spec)
         try:
             for event in call:
                 progress = gathering.add(event)
                 if progress is not None:
                     yield progress
-            yield job.decode(gathering.outcome())
+            yield solve.decode(gathering.outcome())
         except grpc.RpcError as error:
-            yield job.decode(self._solves.after(error, gathering, request_id))
+            yield solve.decode(self._solves.after(error, gathering, request_id))
         finally:
             call.cancel()
 
-    def run(self, job: Job[R]) -> R:
-        """Solve a job. (The other methods make one and call this.)"""
-        watcher = Watcher(job.progress, job.time_limit_s)
+    def run(self, solve: Prepared[R]) -> R:
+        """Solve what was prepared. (The other methods prepare, and call this.)"""
+        watcher = Watcher(solve.progress, solve.time_limit_s)
         try:
-            return job.decode(self._client._repeat(lambda: self._attempt(job, watcher)))
+            return solve.decode(self._client._repeat(lambda: self._attempt(solve, watcher)))
         finally:
             watcher.close()
 
-    def _attempt(self, job: Job[Any], watcher: Watcher) -> Outcome:
-        gathering = Gathering(job.spec)
-        request_id, call = self._solves.open(job.spec)
+    def _attempt(self, solve: Prepared[Any], watcher: Watcher) -> Outcome:
+        gathering = Gathering(solve.spec)
+        request_id, call = self._solves.open(solve.spec)
         try:
             for event in call:
                 if watcher.wants_stop(gathering.add(event)):

@@ -44,7 +44,8 @@ class GrowingTree:
 
     def __init__(self) -> None:
         self.size = 0
-        self._edge: list[bytes] = []  # complete subtrees, the largest first
+        self.edge: list[bytes] = []
+        """Its complete subtrees, the largest first."""
 
     def append(self, leaf: bytes) -> None:
         """leaf: a leaf's hash."""
@@ -54,14 +55,14 @@ class GrowingTree:
         """Add a complete subtree, of as many leaves, a power of two that divides the size."""
         below = self.size // leaves
         while below & 1:
-            node = node_hash(self._edge.pop(), node)
+            node = node_hash(self.edge.pop(), node)
             below >>= 1
-        self._edge.append(node)
+        self.edge.append(node)
         self.size += leaves
 
     def root(self) -> bytes:
         """Root of what was added so far."""
-        return fold(self._edge)
+        return fold(self.edge)
 
 
 def verify_inclusion(

@@ -8,7 +8,7 @@ import typer
 from ketgate._version import VERSION
 
 # In the order of the help.
-COMMANDS = ("serve", "demo", "optimize", "solvers", "info", "load", "token")
+COMMANDS = ("serve", "demo", "optimize", "solvers", "info", "load", "audit", "token")
 _MODULES = {"solvers": "listing", "info": "listing"}
 
 

@@ -1,0 +1,292 @@
+"""`ketgate audit`: the record of everything that matters, and the proof that it is whole."""
+
+import base64
+import json
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ketgate._audit_check import VerifiedLog
+from ketgate._audit_entry import AuditEntry, TreeHead
+from ketgate._audit_export import export_entries, export_head, verify_export
+from ketgate._audit_pins import Pins
+from ketgate._cli.connection import (
+    Address,
+    CaFile,
+    Insecure,
+    Json,
+    ReadyFile,
+    TokenFile,
+    open_client,
+)
+from ketgate._cli.show import print_table
+from ketgate._errors import InvalidArgument
+from ketgate._tree_head import AuditTampered, key_id
+
+audit = typer.Typer(
+    help="Read the audit log, prove that nothing in it was changed, and keep a copy.",
+    no_args_is_help=True,
+)
+
+_LIST_DEFAULT = 50
+Index = Annotated[int, typer.Argument(help="Position in the log, from 0.")]
+
+
+@audit.command()
+def head(
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Forget what was seen of this log before: after its operator has explained the "
+            "change.",
+        ),
+    ] = False,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest head, compared with the last one that this user saw."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        found = client.audit.head(accept=accept)
+    if as_json:
+        typer.echo(json.dumps(_head(found), indent=2))
+        return
+    print_table("Head of the audit log", ["", ""], [[k, v] for k, v in _head(found).items()])
+
+
+@audit.command("list")
+def list_entries(
+    file: Annotated[
+        Path | None, typer.Option(help="Read this export instead of asking a server.")
+    ] = None,
+    start: Annotated[
+        int | None, typer.Option(help="First entry; default: so that the last ones are shown.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="At most this many.")] = _LIST_DEFAULT,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """List entries. What other tenants' say is withheld, unless the token has the role admin."""
+    if file is not None:
+        first = _first(start, count, export_head(file).size)
+        found = list(islice(export_entries(file), first, first + count))
+    else:
+        with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+            first = _first(start, count, client.audit.head().size)
+            found = list(client.audit.entries(first, first + count))
+    if as_json:
+        typer.echo(json.dumps([_entry(entry) for entry in found], indent=2))
+        return
+    print_table(
+        "Audit log",
+        ["entry", "time", "tenant", "who", "what", "to", "outcome", "more"],
+        [
+            [
+                entry.index,
+                _time(entry.time),
+                entry.tenant,
+                "(redacted)" if entry.redacted else "(withheld)" if entry.withheld else entry.actor,
+                entry.action,
+                entry.resource,
+                entry.outcome,
+                ", ".join(f"{name}={value}" for name, value in sorted(entry.facts.items())),
+            ]
+            for entry in found
+        ],
+        right=(0,),
+    )
+
+
+@audit.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to: JSON lines.")],
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Write the whole log to a file, which `ketgate audit verify FILE` checks without a server."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        verified = client.audit.export(file)
+    _tell(verified, as_json, f"exported to {file}", "")
+
+
+@audit.command()
+def verify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="An export: checked without a server. Without one: the server's log."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="The key that must have signed: its id in hexadecimal, or a PEM file of the public "
+            "key. Default: the key that was seen before, if there is one."
+        ),
+    ] = None,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Check every entry, the root over them, its signature, and the heads that were seen before."""
+    wanted = None if key is None else _key_id(key)
+    warning = ""
+    if file is None:
+        with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+            verified = client.audit.verify()
+    else:
+        pin = Pins().log(export_head(file).log_id)
+        verified = verify_export(file, pin.heads if pin else ())
+        if wanted is None and pin is not None:
+            wanted = pin.key_id
+        if wanted is None:
+            warning = (
+                f"nothing says that the key {verified.head.key_id} is the server's: "
+                "compare it with what its operator says, or pass --key"
+            )
+    if wanted is not None and verified.head.key_id != wanted:
+        raise AuditTampered(
+            f"the head is signed by the key {verified.head.key_id}, and should be by {wanted}"
+        )
+    _tell(verified, as_json, "the log is whole", warning)
+
+
+@audit.command()
+def prove(
+    index: Index,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+) -> None:
+    """Print an entry with the proof that it is in the log, as JSON that anybody can check."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        proof = client.audit.prove(index)
+    signed = proof.head.signed
+    document = {
+        "entry": _entry(proof.entry)
+        | {
+            "commitment": proof.entry.raw.commitment.hex(),
+            "salt": proof.entry.raw.salt.hex(),
+            "payload": base64.b64encode(proof.entry.raw.payload).decode(),
+        },
+        "hashes": [value.hex() for value in proof.hashes],
+        "head": _head(proof.head)
+        | {
+            "tree_head": base64.b64encode(signed.tree_head).decode(),
+            "algorithm": signed.algorithm,
+            "signature": base64.b64encode(signed.signature).decode(),
+            "public_key": base64.b64encode(signed.public_key).decode(),
+        },
+    }
+    typer.echo(json.dumps(document, indent=2))
+
+
+@audit.command()
+def redact(
+    index: Index,
+    reason: Annotated[str, typer.Option(help="Why; kept in the log for good.")],
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+) -> None:
+    """Drop what an entry says, for good. Its place in the tree stays. Needs the role admin."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        client.audit.redact(index, reason)
+    typer.echo(f"entry {index} says nothing any more")
+
+
+def _first(start: int | None, count: int, size: int) -> int:
+    if start is not None and start < 0:
+        raise InvalidArgument(f"--start: expected 0 or more, given {start}", field="--start")
+    return max(0, size - count) if start is None else start
+
+
+def _tell(verified: VerifiedLog, as_json: bool, what: str, warning: str) -> None:
+    if as_json:
+        found = _head(verified.head) | {
+            "redacted": verified.redacted,
+            "withheld": verified.withheld,
+            "compared_with_sizes": list(verified.compared),
+            "warning": warning or None,
+        }
+        typer.echo(json.dumps(found, indent=2))
+        return
+    silent = [
+        f"{count} {name}"
+        for name, count in (("redacted", verified.redacted), ("withheld", verified.withheld))
+        if count
+    ]
+    size = f"{verified.head.size} entries" + (f" ({', '.join(silent)})" if silent else "")
+    typer.echo(f"{what}: {size}, signed {_time(verified.head.time)} by {verified.head.key_id}")
+    if verified.compared:
+        sizes = ", ".join(str(size) for size in verified.compared)
+        typer.echo(f"it agrees with the heads that were seen before, of {sizes} entries")
+    if warning:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _head(found: TreeHead) -> dict[str, Any]:
+    return {
+        "log_id": found.log_id,
+        "size": found.size,
+        "root": found.root.hex(),
+        "time": found.time.isoformat(),
+        "key_id": found.key_id,
+    }
+
+
+def _entry(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "index": entry.index,
+        "time": None if entry.time is None else entry.time.isoformat(),
+        "tenant": entry.tenant,
+        "actor": entry.actor,
+        "action": entry.action,
+        "resource": entry.resource,
+        "outcome": entry.outcome,
+        "request_digest": entry.request_digest.hex(),
+        "call_id": entry.call_id,
+        "facts": dict(entry.facts),
+        "redacted": entry.redacted,
+        "withheld": entry.withheld,
+    }
+
+
+def _time(time: datetime | None) -> str:
+    return "" if time is None else time.isoformat(sep=" ", timespec="milliseconds")
+
+
+def _key_id(key: str) -> str:
+    """A key's id, from itself or from a PEM file of the public key."""
+    if len(key) == 64 and all(c in "0123456789abcdef" for c in key.lower()):
+        return key.lower()
+    try:
+        lines = Path(key).read_text(encoding="ascii").split("-----")
+        if "BEGIN PUBLIC KEY" not in lines[1]:
+            raise ValueError
+        return key_id(base64.b64decode("".join(lines[2].split()), validate=True))
+    except (OSError, ValueError, IndexError):
+        raise InvalidArgument(
+            f"--key: expected 64 hexadecimal digits, or a PEM file of a public key, given {key[:100]!r}",
+            field="--key",
+        ) from None
