@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_service_pb2 as pb
 
+from ketgate_server.errors import KetgateError
 from ketgate_server.jobs import convert
 from ketgate_server.jobs import convert_requests as read
 from ketgate_server.jobs.base import Actor, JobKind, NewJob, RequestKey
@@ -128,7 +129,7 @@ class JobServicer:
     ) -> NewJob:
         priority, labels = read.read_priority(request.priority), read.read_labels(request.labels)
         delay_us, timeout_us = read.read_delay_us(request), read.read_timeout_us(request)
-        kind.check(spec)
+        check(kind, spec)
         return NewJob(
             actor=actor_of(call),
             request=RequestKey(request_id, request_digest(request)),
@@ -149,6 +150,19 @@ class JobServicer:
         if full:
             return convert.in_response(self._jobs.get_encoded(tenant, job_id))
         return pb.GetJobResponse(job=self._jobs.get(tenant, job_id))
+
+
+def check(kind: JobKind, spec: Message) -> None:
+    """Check the spec as its own method does: there it is "spec", here "spec.KIND"."""
+    try:
+        kind.check(spec)
+    except KetgateError as error:
+        field = error.field or ""
+        if field == "spec" or field.startswith("spec."):
+            error.field = f"spec.{kind.name}{field.removeprefix('spec')}"
+            if error.message.startswith(field):
+                error.message = error.field + error.message.removeprefix(field)
+        raise
 
 
 def actor_of(call: Call) -> Actor:
