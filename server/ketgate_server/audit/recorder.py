@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from ketgate_server.audit import log
 from ketgate_server.audit.log import Fact
 from ketgate_server.store.base import Store, Transaction
+from ketgate_server.store.errors import StoreError
 
 WINDOW_S = 10.0
 KINDS_MAX = 256
@@ -53,8 +54,13 @@ class Recorder:
         host = host_of(peer)
         with self._lock:
             write = self._failures.offer((host, reason))
-        if write:
+        if not write:
+            return
+        try:
             self._submit(_login_failed(host, reason, 1, method, call_id))
+        except StoreError:
+            with self._lock:
+                self._failures.count((host, reason))
 
     def refused(
         self,
@@ -67,19 +73,17 @@ class Recorder:
         call_id: str = "",
     ) -> None:
         """A call that would have changed something was refused."""
+        kind = (tenant, actor, method, reason)
         with self._lock:
-            write = self._refusals.offer((tenant, actor, method, reason))
-        if write:
-            self._submit(
-                Fact(
-                    actor,
-                    tenant,
-                    method,
-                    outcome=reason,
-                    request_digest=request_digest,
-                    call_id=call_id,
-                )
-            )
+            write = self._refusals.offer(kind)
+        if not write:
+            return
+        digest = request_digest
+        try:
+            self._submit(Fact(actor, tenant, method, "", reason, digest, call_id))
+        except StoreError:
+            with self._lock:
+                self._refusals.count(kind)
 
     def tick(self) -> None:
         """Write down what was counted, when a window is over. To be called about once a second."""
@@ -88,8 +92,16 @@ class Recorder:
             if now_s - self._window_s < WINDOW_S:
                 return
             self._window_s = now_s
-            facts = self._counted()
-        self._submit(*facts)
+            failures, refusals = self._failures.drain(), self._refusals.drain()
+        try:
+            self._submit(*_counted(failures, refusals))
+        except StoreError:
+            with self._lock:
+                for host, count in failures.items():
+                    self._failures.count(host, count)
+                for kind, count in refusals.items():
+                    self._refusals.count(kind, count)
+            raise
 
     def server_started(self, facts: Mapping[str, str], *more: Fact) -> None:
         """The server starts: durable when this returns. more: entries that go with it."""
@@ -99,19 +111,8 @@ class Recorder:
     def server_stopped(self) -> None:
         """The server ends; what was counted is written down as well. Durable when this returns."""
         with self._lock:
-            facts = self._counted()
+            facts = _counted(self._failures.drain(), self._refusals.drain())
         self._write(*facts, Fact(SERVER, "", "server.stopped", facts={"server": self._server}))
-
-    def _counted(self) -> list[Fact]:
-        failures = [
-            _login_failed(host, reason, count)
-            for (host, reason), count in self._failures.drain().items()
-        ]
-        refusals = [
-            Fact(actor, tenant, method, outcome=reason, facts={"count": str(count)})
-            for (tenant, actor, method, reason), count in self._refusals.drain().items()
-        ]
-        return failures + refusals
 
     def _submit(self, *facts: Fact) -> None:
         if facts:
@@ -128,25 +129,28 @@ class Thinning(Generic[K]):
     def __init__(self, written_max: int, others: Callable[[K], K]) -> None:
         self._written_max = written_max
         self._others = others
-        self._seen: dict[K, int] = {}
+        self._let_through: dict[K, int] = {}
+        self._counted: dict[K, int] = {}
 
-    def offer(self, key: K) -> bool:
-        """Whether this one is to be written by itself."""
-        if key not in self._seen and len(self._seen) >= KINDS_MAX:
-            key = self._others(key)
-            self._seen[key] = self._seen.get(key, self._written_max) + 1
-            return False
-        self._seen[key] = self._seen.get(key, 0) + 1
-        return self._seen[key] <= self._written_max
+    def offer(self, kind: K) -> bool:
+        """Whether this one is to be written by itself; otherwise it was counted."""
+        let_through = self._let_through.get(kind, 0)
+        if let_through < self._written_max and (let_through or len(self._let_through) < KINDS_MAX):
+            self._let_through[kind] = let_through + 1
+            return True
+        self.count(kind)
+        return False
+
+    def count(self, kind: K, number: int = 1) -> None:
+        """Count what was not written by itself."""
+        if kind not in self._counted and len(self._counted) >= KINDS_MAX:
+            kind = self._others(kind)
+        self._counted[kind] = self._counted.get(kind, 0) + number
 
     def drain(self) -> dict[K, int]:
-        """How many of each kind were not let through; from here on, all are new."""
-        seen, self._seen = self._seen, {}
-        return {
-            key: count - self._written_max
-            for key, count in seen.items()
-            if count > self._written_max
-        }
+        """How many of each kind were counted; from here on, all are new."""
+        counted, self._counted, self._let_through = self._counted, {}, {}
+        return counted
 
 
 def host_of(peer: str) -> str:
@@ -167,6 +171,15 @@ def _login_failed(host: str, reason: str, count: int, method: str = "", call_id:
     if method:
         facts["method"] = cut(method)
     return Fact(UNKNOWN, "", "login.failed", outcome=reason, call_id=call_id, facts=facts)
+
+
+def _counted(
+    failures: Mapping[tuple[str, str], int], refusals: Mapping[tuple[str, str, str, str], int]
+) -> list[Fact]:
+    entries = [_login_failed(host, reason, count) for (host, reason), count in failures.items()]
+    for (tenant, actor, method, reason), count in refusals.items():
+        entries.append(Fact(actor, tenant, method, outcome=reason, facts={"count": str(count)}))
+    return entries
 
 
 def _recording(facts: tuple[Fact, ...]) -> Callable[[Transaction], int]:

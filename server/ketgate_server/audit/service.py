@@ -37,7 +37,9 @@ def create_service(store: Store, sequencer: Sequencer, signer: Signer) -> Servic
                 pb.GetConsistencyProofRequest, ROLE, unary=servicer.get_consistency_proof
             ),
             "ListEntries": Method(pb.ListEntriesRequest, ROLE, unary=servicer.list_entries),
-            "RedactEntry": Method(pb.RedactEntryRequest, ADMIN_ROLE, unary=servicer.redact_entry),
+            "RedactEntry": Method(
+                pb.RedactEntryRequest, ADMIN_ROLE, unary=servicer.redact_entry, mutates=True
+            ),
         },
     )
 
