@@ -1,21 +1,20 @@
 """What a portfolio problem is: covariance, objective, constraints, book; and how its solutions are
-judged.
+judged. ``constraints.py`` says what a constraint and a book are.
 
 Everything here speaks of the caller's own numbers. Solvers see them through ``program.py``.
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense, as_float64
+from ketgate_server.optimization.portfolio.constraints import Book as Book
+from ketgate_server.optimization.portfolio.constraints import Constraints as Constraints
+from ketgate_server.optimization.portfolio.constraints import Group as Group
+from ketgate_server.optimization.portfolio.constraints import Interval as Interval
+from ketgate_server.optimization.portfolio.constraints import lot_counts
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance, variance
-
-SNAP = 1e-9
-"""How far a solver's weight may be from 0, a lot or the least position and still be meant to be
-there.
-"""
 
 
 @dataclass(frozen=True)
@@ -66,122 +65,6 @@ class EfficientFrontier:
 Objective = (
     MinimumVariance | Utility | TargetReturn | MaximumSharpe | RiskParity | EfficientFrontier
 )
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A closed interval; infinite where there is no end."""
-
-    lower: float = -np.inf
-    upper: float = np.inf
-
-    def violation(self, value: float) -> float:
-        return max(0.0, self.lower - value, value - self.upper)
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Bounds of a weighted sum of some names."""
-
-    name: str
-    members: np.ndarray
-    """(m,) positions, int64, distinct."""
-    coefficients: Array
-    """(m,)"""
-    interval: Interval
-
-
-@dataclass(frozen=True, eq=False)
-class Constraints:
-    """What must hold. ``Constraints.of`` fills in the documented defaults."""
-
-    lower: Array
-    """(n,), finite."""
-    upper: Array
-    """(n,); +inf where only the budget bounds a name."""
-    budget: Interval = Interval(1.0, 1.0)
-    groups: tuple[Group, ...] = ()
-    names_max: int = 0
-    """0: no limit."""
-    names_min: int = 0
-    position_min: float = 0.0
-    turnover_max: float | None = None
-    lot_weights: Array | None = None
-    """(n,); 0 for a name without lots."""
-
-    @staticmethod
-    def of(
-        size: int,
-        *,
-        lower: Array | None = None,
-        upper: Array | None = None,
-        budget: Interval = Interval(1.0, 1.0),
-        groups: tuple[Group, ...] = (),
-        names_max: int = 0,
-        names_min: int = 0,
-        position_min: float = 0.0,
-        turnover_max: float | None = None,
-        lot_weights: Array | None = None,
-    ) -> "Constraints":
-        """Long only unless lower says otherwise; no upper bounds where the budget bounds, else
-        1.
-        """
-        least = (
-            np.zeros(size) if lower is None else np.broadcast_to(as_float64(lower), (size,)).copy()
-        )
-        if upper is None:
-            bounded = bool((least >= 0).all()) and np.isfinite(budget.upper)
-            most = np.full(size, np.inf if bounded else 1.0)
-        else:
-            most = np.broadcast_to(as_float64(upper), (size,)).copy()
-        lots = (
-            None
-            if lot_weights is None
-            else np.broadcast_to(as_float64(lot_weights), (size,)).copy()
-        )
-        return Constraints(
-            lower=least,
-            upper=most,
-            budget=budget,
-            groups=groups,
-            names_max=0 if names_max >= size else names_max,
-            names_min=names_min,
-            position_min=position_min,
-            turnover_max=turnover_max,
-            lot_weights=lots if lots is not None and lots.any() else None,
-        )
-
-    @property
-    def discrete(self) -> bool:
-        """Whether some weight may not move freely within its bounds."""
-        return bool(
-            self.names_max
-            or self.names_min
-            or self.position_min > 0
-            or self.lot_weights is not None
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Book:
-    """What is held now, and the cost of a unit of weight bought or sold. All (n,)."""
-
-    weights: Array
-    buy_cost: Array
-    sell_cost: Array
-
-    def turnover(self, weights: Array) -> float:
-        return float(np.abs(weights - self.weights).sum())
-
-    def cost(self, weights: Array) -> float:
-        traded = weights - self.weights
-        return float(
-            self.buy_cost @ np.maximum(traded, 0.0) + self.sell_cost @ np.maximum(-traded, 0.0)
-        )
-
-    @cached_property
-    def costly(self) -> bool:
-        return bool(self.buy_cost.any() or self.sell_cost.any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,7 +198,9 @@ class PortfolioProblem:
         weights = as_float64(values)
         if weights.shape != (self.size,) or not np.isfinite(weights).all():
             return Evaluation(objective=np.nan, violation_max=np.inf)
-        violation = np.inf if self._breaks_discrete(weights) else self._violation(weights)
+        violation = (
+            np.inf if self.constraints.breaks_discrete(weights) else self._violation(weights)
+        )
         objective = self.objective_of(weights)
         return Evaluation(objective, violation, self._size_of_parts(weights, objective))
 
@@ -355,38 +240,11 @@ class PortfolioProblem:
             )
         return worst
 
-    def _breaks_discrete(self, weights: Array) -> bool:
-        """Names, least positions and lots, each compared exactly."""
-        limits = self.constraints
-        if not limits.discrete:
-            return False
-        held = weights != 0.0
-        count = int(held.sum())
-        if (limits.names_max and count > limits.names_max) or count < limits.names_min:
-            return True
-        if (np.abs(weights[held]) < limits.position_min).any():
-            return True
-        return limits.lot_weights is not None and bool(
-            (_in_lots(weights, limits.lot_weights) != weights).any()
-        )
-
     def polish(self, values: np.ndarray) -> Array:
         """Weights within the bounds exactly; with discrete constraints exact zeros, least positions
         and lots.
         """
-        limits = self.constraints
-        weights = np.clip(as_float64(values), limits.lower, limits.upper)
-        if limits.discrete:
-            tiny = max(SNAP, 0.5 * limits.position_min) if limits.position_min else SNAP
-            weights[np.abs(weights) < tiny] = 0.0
-            short = (weights != 0.0) & (np.abs(weights) < limits.position_min)
-            near = short & (np.abs(weights) > limits.position_min - SNAP)
-            weights[near] = np.copysign(limits.position_min, weights[near])
-            if limits.lot_weights is not None:
-                lots = _in_lots(weights, limits.lot_weights)
-                near = np.abs(lots - weights) <= SNAP
-                weights[near] = lots[near]
-        return weights + 0.0  # no negative zeros: the same weights have the same bytes
+        return self.constraints.snapped(as_float64(values))
 
     def figures(self, values: np.ndarray) -> PortfolioFigures:
         weights = as_float64(values)
@@ -405,20 +263,9 @@ class PortfolioProblem:
             else (expected - rate) / float(np.sqrt(spread)),
             turnover=None if self.book is None else self.book.turnover(weights),
             cost=None if self.book is None else self.book.cost(weights),
-            lots=None if lots is None else _lot_counts(weights, lots).astype(np.int64),
+            lots=None if lots is None else lot_counts(weights, lots).astype(np.int64),
         )
 
 
 def _shares(weights: Array, risk: Array, spread: float) -> Array:
     return weights * risk / spread if spread > 0 else np.zeros(len(weights))
-
-
-def _lot_counts(weights: Array, lot_weights: Array) -> Array:
-    return np.rint(
-        np.divide(weights, lot_weights, out=np.zeros(len(weights)), where=lot_weights > 0)
-    )
-
-
-def _in_lots(weights: Array, lot_weights: Array) -> Array:
-    """The weights, rounded to whole lots where a name has lots."""
-    return np.where(lot_weights > 0, _lot_counts(weights, lot_weights) * lot_weights, weights)
