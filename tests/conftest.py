@@ -18,6 +18,8 @@ from hypothesis import settings
 from ketgate_server.store.base import Store
 from ketgate_server.store.database import open_store
 
+from .postgres import PostgresServer, find_programs
+
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -119,10 +121,34 @@ def launch(
     )
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store, once for each database."""
-    opened = open_store(tmp_path / "data")
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole run; skips what needs one where it is not installed."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    with tempfile.TemporaryDirectory(prefix="ketgate-pg-") as folder:
+        running = PostgresServer(Path(folder), programs)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """Where the store of a test is: None for SQLite, or a new PostgreSQL database."""
+    if request.param == "sqlite":
+        return None
+    running: PostgresServer = request.getfixturevalue("postgres_server")
+    return running.new_database()
+
+
+@pytest.fixture
+def store(store_url: str | None, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, once for each kind of database."""
+    opened = open_store(tmp_path / "data", store_url)
     yield opened
     opened.close()
 

@@ -46,6 +46,20 @@ PARTS: dict[str, Part] = {
             "Clarabel: convex and conic programs.",
             "pip install clarabel",
         ),
+        Part(
+            "postgres",
+            "psycopg",
+            "psycopg",
+            "PostgreSQL as the store that several servers share.",
+            "pip install 'ketgate-server[postgres]'",
+        ),
+        Part(
+            "ray",
+            "ray",
+            "ray",
+            "Ray: jobs on a cluster.",
+            'pip install "ketgate-server[ray]"',
+        ),
     )
 }
 

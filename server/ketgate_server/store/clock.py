@@ -33,6 +33,10 @@ class Clock:
     def now_us(self) -> int:
         return self._source() + self._ahead_us
 
+    def follow(self, database_us: int) -> None:
+        """Go on from the clock of a database, forwards or back."""
+        self._ahead_us = database_us - self._source()
+
     def put_forward(self, stored_us: int) -> None:
         """Go on from stored_us if the clock is behind it: time passes on from there, and does not
         stand still until the source has caught up."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ketgate_server.errors import PartMissing
 from ketgate_server.files import make_private_folder
-from ketgate_server.store.base import Store
+from ketgate_server.parts import require_part
+from ketgate_server.store.base import Store, StoreUnavailable
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.errors import StoreError
 from ketgate_server.store.sqlite import SqliteStore, connect
@@ -21,19 +23,36 @@ SCHEMA_HEAD = "0002"
 def open_store(
     data_dir: Path, url: str | None = None, clock: Callable[[], int] | None = None
 ) -> Store:
-    """The store of a server: SQLite in its data folder.
+    """The store of a server: SQLite in its data folder, or PostgreSQL by URL.
 
-    url: of a PostgreSQL database. clock: microseconds since 1970, for tests. Raises StoreError: no
-    such folder, no rights, not a database, or written by a newer version.
+    clock: microseconds since 1970, for tests. Raises StoreError: no
+    such folder, no rights, not a database, not reached, or written by a newer version.
     """
     if url is not None:
-        raise StoreError("only SQLite")
+        return _open_postgres(url, None if clock is None else Clock(clock))
     open_database(data_dir).close()
     path = data_dir / FILE_NAME
     try:
         return SqliteStore(path, Clock(clock))
     except sqlite3.Error as error:
         raise StoreError(f"cannot use the store {path}: {error}") from error
+
+
+def _open_postgres(url: str, clock: Clock | None) -> Store:
+    try:
+        require_part("postgres")
+    except PartMissing as error:
+        raise StoreError(f"a PostgreSQL database is asked for, but {error}") from error
+    from ketgate_server.store import postgres
+
+    try:
+        if postgres.revision(url) != SCHEMA_HEAD:
+            from ketgate_server.store import migrations
+
+            migrations.upgrade_postgres(url)
+        return postgres.PostgresStore(url, clock)
+    except StoreUnavailable as error:
+        raise StoreError(str(error)) from error
 
 
 def open_database(data_dir: Path) -> sqlite3.Connection:
@@ -86,7 +105,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         return
     from ketgate_server.store import migrations  # slow to import, seldom needed
 
-    migrations.upgrade(path)
+    migrations.upgrade_sqlite(path)
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -5,11 +5,9 @@ writer.
 """
 
 import sqlite3
-import threading
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from ketgate_server.store.base import (
@@ -21,6 +19,7 @@ from ketgate_server.store.base import (
     StoreUnavailable,
 )
 from ketgate_server.store.clock import Clock
+from ketgate_server.store.readers import Read, Readers
 from ketgate_server.store.transaction import CLOCK, COUNTERS, WriteTransaction
 from ketgate_server.store.writer import Writer
 
@@ -37,7 +36,6 @@ BUSY_TIMEOUT_S = 5.0
 """How long to wait for another process that writes, for example `ketgate token create`."""
 
 READERS_MAX = 32
-READER_TIMEOUT_S = 5.0
 
 STATEMENTS_CACHED_MAX = 256
 
@@ -149,7 +147,8 @@ class _Transaction(WriteTransaction):
         self._clock.put_forward(stored[CLOCK])
         return stored, self._clock.now_us()
 
-    def _commit(self) -> None:
+    def _commit(self, counters: Sequence[tuple[int, str]]) -> None:
+        self._cursor.executemany("UPDATE counters SET value = ? WHERE name = ?", counters)
         self._cursor.execute("COMMIT")
 
     def _changed_rows(self) -> int:
@@ -161,103 +160,29 @@ def _cursor_of_writer(connection: sqlite3.Connection) -> sqlite3.Cursor:
 
 
 class _Reader:
-    """What a read sees."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.cursor = connection.cursor()
-        # One cursor for all: its next statement ends the one before, which would else hold the
-        # snapshot.
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self.cursor.execute(sql, parameters).fetchall()
-
-    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        found: Row | None = self.cursor.execute(sql, parameters).fetchone()
-        return found
-
-
-class _Readers:
-    """The connections that read; the one used last is used next."""
+    """One cursor for all: its next statement ends the one before, which would else hold the
+    snapshot."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._idle: list[_Reader] = []
-        self._open = 0
-        self._closed = False
-        self._freed = threading.Condition(threading.Lock())
+        self._connection = connect(path)
+        self._connection.execute("PRAGMA query_only=ON")
+        self._cursor = self._connection.cursor()
 
-    def take(self) -> _Reader:
-        with self._freed:
-            while not self._closed and not self._idle and self._open >= READERS_MAX:
-                if not self._freed.wait(READER_TIMEOUT_S):
-                    raise StoreUnavailable(
-                        f"all {READERS_MAX} connections that read the store are in use"
-                    )
-            if self._closed:
-                raise StoreUnavailable("the store is closed: the server is stopping")
-            if self._idle:
-                return self._idle.pop()
-            self._open += 1
-        try:
-            connection = connect(self.path)
-            connection.execute("PRAGMA query_only=ON")
-            return _Reader(connection)
-        except sqlite3.Error as error:
-            self.give(None)
-            raise unavailable(self.path, error, committing=False) or error from error
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self._cursor.execute(sql, parameters).fetchall()
 
-    def give(self, reader: _Reader | None) -> None:
-        """Give back; None stands for one that is of no more use."""
-        with self._freed:
-            if reader is not None and not self._closed:
-                self._idle.append(reader)
-            else:
-                self._open -= 1
-                if reader is not None:
-                    reader.connection.close()
-            self._freed.notify()
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        found: Row | None = self._cursor.execute(sql, parameters).fetchone()
+        return found
+
+    def begin(self) -> None:
+        self._cursor.execute("BEGIN")
+
+    def end(self) -> None:
+        self._cursor.execute("COMMIT")
 
     def close(self) -> None:
-        with self._freed:
-            self._closed = True
-            for reader in self._idle:
-                reader.connection.close()
-            self._open -= len(self._idle)
-            self._idle.clear()
-            self._freed.notify_all()
-
-
-class _Read:
-    """One snapshot."""
-
-    __slots__ = ("_reader", "_readers")
-
-    def __init__(self, readers: _Readers) -> None:
-        self._readers = readers
-
-    def __enter__(self) -> _Reader:
-        self._reader = self._readers.take()
-        self._reader.cursor.execute("BEGIN")
-        return self._reader
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        reader: _Reader | None = self._reader
-        try:
-            self._reader.cursor.execute("COMMIT")
-        except sqlite3.Error:
-            self._reader.connection.close()
-            reader = None
-        self._readers.give(reader)
-        if isinstance(error, sqlite3.Error):
-            cause = unavailable(self._readers.path, error, committing=False)
-            if cause is not None:
-                raise cause from error
+        self._connection.close()
 
 
 class SqliteStore:
@@ -272,7 +197,11 @@ class SqliteStore:
         connection = connect(path)
         stored = connection.execute("SELECT value FROM counters WHERE name = ?", (CLOCK,))
         clock.put_forward(stored.fetchone()[0])
-        self._readers = _Readers(path)
+        self._readers = Readers(
+            lambda: _Reader(path),
+            lambda error: unavailable(path, error, committing=False),
+            READERS_MAX,
+        )
         self._writer = Writer(_Transaction(path, connection, clock), "store-writer")
 
     def run(self, operation: Operation[T]) -> T:
@@ -291,7 +220,7 @@ class SqliteStore:
         return self._writer.has_room
 
     def read(self) -> AbstractContextManager[Reader]:
-        return _Read(self._readers)
+        return Read(self._readers)
 
     def now_us(self) -> int:
         return self._clock.now_us()

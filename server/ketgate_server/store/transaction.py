@@ -71,15 +71,14 @@ class WriteTransaction(ABC):
     def commit(self) -> None:
         """Make it durable. Raises the database's errors; the transaction is over all the same once
         rollback() was called."""
+        changed: list[tuple[int, str]] = []
         if self.writes != self._writes_at_begin:
             self._counters[CLOCK] = self.now_us
+            stored = self._stored
             changed = [
-                (value, name)
-                for name, value in self._counters.items()
-                if value != self._stored[name]
+                (value, name) for name, value in self._counters.items() if value != stored[name]
             ]
-            self.execute_many("UPDATE counters SET value = ? WHERE name = ?", changed)
-        self._commit()
+        self._commit(changed)
 
     @abstractmethod
     def rollback(self) -> None:
@@ -104,7 +103,8 @@ class WriteTransaction(ABC):
         """Start; the value of each of COUNTERS, and the transaction's time."""
 
     @abstractmethod
-    def _commit(self) -> None: ...
+    def _commit(self, counters: Sequence[tuple[int, str]]) -> None:
+        """Write the value of each counter that rose, and commit."""
 
     @abstractmethod
     def _changed_rows(self) -> int: ...

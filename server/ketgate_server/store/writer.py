@@ -200,8 +200,9 @@ def _commit_together(transaction: WriteTransaction, part: Sequence[Pending]) -> 
     try:
         transaction.begin()
     except Exception as error:
+        cause = _cause(transaction, error)
         transaction.rollback()
-        return _fail(part, transaction.unavailable(error, committing=False) or error)
+        return _fail(part, cause or error)
     for group in _groups(part):
         writes, callbacks = transaction.writes, len(transaction.callbacks)
         try:
@@ -209,16 +210,22 @@ def _commit_together(transaction: WriteTransaction, part: Sequence[Pending]) -> 
             if not transaction.intact:
                 raise RuntimeError("an operation caught an error of the database and went on")
         except Exception as error:
-            if transaction.writes != writes or len(group) > 1 or not transaction.intact:
+            cause = _cause(transaction, error)
+            if (
+                cause is not None
+                or transaction.writes != writes
+                or len(group) > 1
+                or not transaction.intact
+            ):
                 transaction.rollback()
-                return _apart(transaction, part, group, error)
+                return _apart(part, group, error, cause)
             group[0].error = error  # alone, and it changed nothing
             while len(transaction.callbacks) > callbacks:
                 transaction.callbacks.popitem()
     try:
         transaction.commit()
     except Exception as error:
-        cause = transaction.unavailable(error, committing=True)
+        cause = _cause(transaction, error, committing=True)
         transaction.rollback()
         if len(part) == 1 or (cause is not None and not isinstance(cause, StoreFull)):
             return _fail(part, cause or error)
@@ -258,16 +265,26 @@ def _run_group(transaction: WriteTransaction, group: list[Pending]) -> None:
 
 
 def _apart(
-    transaction: WriteTransaction, part: Sequence[Pending], group: list[Pending], error: Exception
+    part: Sequence[Pending],
+    group: list[Pending],
+    error: Exception,
+    cause: StoreUnavailable | None,
 ) -> list[list[Pending]]:
     """What to try instead of a part, one group of which failed."""
-    cause = transaction.unavailable(error, committing=False)
     if len(part) == 1 or (cause is not None and not isinstance(cause, StoreFull)):
         return _fail(part, cause or error)
     failed = {id(pending) for pending in group}
     rest = [pending for pending in part if id(pending) not in failed]
     half = len(group) // 2
     return [some for some in (group[:half], group[half:], rest) if some]
+
+
+def _cause(
+    transaction: WriteTransaction, error: Exception, *, committing: bool = False
+) -> StoreUnavailable | None:
+    if isinstance(error, StoreUnavailable):
+        return error
+    return transaction.unavailable(error, committing=committing)
 
 
 def _fail(part: Sequence[Pending], error: BaseException) -> list[list[Pending]]:

@@ -1,0 +1,332 @@
+"""PostgreSQL: the same, for several servers over one database.
+
+Every write transaction first locks the counters, so all of all servers are serial, and revisions
+follow the order of commits; READ COMMITTED is enough behind that lock. Needs the extra [postgres].
+"""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import NumericBinaryLoader
+
+from ketgate_server.store.base import (
+    BatchOperation,
+    Operation,
+    Reader,
+    Row,
+    StoreFull,
+    StoreUnavailable,
+)
+from ketgate_server.store.clock import Clock
+from ketgate_server.store.readers import Read, Readers
+from ketgate_server.store.transaction import CLOCK, COUNTERS, WriteTransaction
+from ketgate_server.store.writer import Writer
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
+
+READERS_MAX = 16
+
+RETRY_S_MIN, RETRY_S_MAX = 0.1, 5.0
+"""Between attempts to reach a database that was lost; in between, callers are refused at once."""
+
+_DEFAULTS = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "10000",
+    "application_name": "ketgate",
+    # A server that stops in the middle of a transaction must not hold up the others.
+    "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c timezone=UTC "
+    "-c synchronous_commit=on",
+}
+
+_BEGIN = f"""BEGIN;
+    SELECT name, value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM counters
+    WHERE name IN ({", ".join(f"'{name}'" for name in COUNTERS)}) ORDER BY name FOR UPDATE"""  # noqa: S608
+
+_STATES = {
+    "08": "the connection was lost",
+    "25006": "the database is read-only",
+    "28": "the database refuses this user or password",
+    "3D": "there is no such database",
+    "40": "the database ended the transaction in favour of another",
+    "53": "the database is out of a resource",
+    "53100": "the database's disk is full; make room",
+    "55P03": "another server has been writing for too long",
+    "57": "the database is stopping or starting",
+    "58": "the database's disk failed to read or write",
+    "F0": "the database is damaged",
+    "XX": "the database is damaged",
+}
+"""What an SQLSTATE, or its class, says of the store."""
+
+
+def place(url: str) -> str:
+    """Where a database is, without the password, for messages."""
+    parts = conninfo_to_dict(url)
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"postgresql://{host}{port}/{parts.get('dbname') or ''}"
+
+
+def connect(url: str) -> "psycopg.Connection[Row]":
+    """A connection in autocommit mode. Raises psycopg.Error."""
+    given = conninfo_to_dict(url)
+    options = f"{_DEFAULTS['options']} {given.get('options') or ''}"
+    connection: psycopg.Connection[Row] = psycopg.connect(
+        make_conninfo(url, **{**_DEFAULTS, **given, "options": options}), autocommit=True
+    )
+    connection.adapters.register_loader("numeric", _IntegerLoader)
+    return connection
+
+
+def revision(url: str) -> str | None:
+    """The schema's revision; None for a database that has none yet. Raises StoreUnavailable."""
+    try:
+        with connect(url) as connection:
+            found = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
+            if not (found.fetchone() or (False,))[0]:
+                return None
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return row[0] if row else None
+    except psycopg.Error as error:
+        raise unavailable(url, error, committing=False) or StoreUnavailable(
+            f"the store {place(url)} cannot be used: {error}"
+        ) from error
+
+
+class _IntegerLoader(NumericBinaryLoader):
+    """A sum of integers is an integer, as in SQLite."""
+
+    def load(self, data: Any) -> Any:
+        value = super().load(data)
+        return int(value) if value == value.to_integral_value() else float(value)
+
+
+@cache
+def translate(sql: str) -> str:
+    """The driver's marks for parameters. Statements are constants of the program, so the cache is
+    bounded."""
+    parts = sql.replace("%", "%%").split("'")
+    parts[::2] = [outside.replace("?", "%s") for outside in parts[::2]]  # not within literals
+    return "'".join(parts)
+
+
+def unavailable(url: str, error: Exception, *, committing: bool) -> StoreUnavailable | None:
+    """What an error says of the store; None if it is the statement's fault."""
+    if not isinstance(error, psycopg.Error):
+        return None
+    state = error.sqlstate
+    if state is None:
+        if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return None
+        meaning: str | None = "the database cannot be reached"
+    else:
+        meaning = _STATES.get(state) or _STATES.get(state[:2])
+    if meaning is None:
+        return None
+    text = " ".join(str(error).split())
+    message = f"the store {place(url)} cannot be used now: {meaning} ({text})"
+    if state == "53100":
+        return StoreFull(message)
+    lost = state is None or state[:2] in ("08", "57", "58", "XX")
+    return StoreUnavailable(message, uncertain=committing and lost)
+
+
+class _Cursor:
+    """Statements on a connection."""
+
+    def __init__(self, connection: "psycopg.Connection[Row]") -> None:
+        self.connection = connection
+        self.cursor = connection.cursor(binary=True)
+        self.changes = 0
+
+    def run(self, sql: str, parameters: Sequence[Any]) -> "psycopg.Cursor[Row]":
+        cursor = self.cursor
+        # Always a sequence, so that %% means the same whether there are parameters or not.
+        cursor.execute(translate(sql), parameters)
+        if not (cursor.statusmessage or "").startswith("SELECT"):
+            self.changes += max(0, cursor.rowcount)
+        return cursor
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self.run(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        return self.run(sql, parameters).fetchone()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self.run(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self.cursor.executemany(translate(sql), rows)
+        self.changes += 1
+
+
+class _Transaction(WriteTransaction):
+    def __init__(self, url: str, clock: Clock, *, follow: bool) -> None:
+        """follow: the database's clock, and not the one given."""
+        super().__init__()
+        self._url = url
+        self._clock = clock
+        self._follow = follow
+        self._cursor: _Cursor | None = None
+        self._past_changes = 0
+        self._retry_s = RETRY_S_MIN
+        self._retry_at_s = 0.0
+        self._lost: StoreUnavailable | None = None
+
+    @property
+    def _open(self) -> _Cursor:
+        assert self._cursor is not None
+        return self._cursor
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self._open.rows(sql, parameters)
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        return self._open.row(sql, parameters)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self._open.execute(sql, parameters)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._open.execute_many(sql, rows)
+
+    def rollback(self) -> None:
+        if self._cursor is None:
+            return
+        try:
+            if self._cursor.connection.info.transaction_status is not TransactionStatus.IDLE:
+                self._cursor.cursor.execute("ROLLBACK", binary=False)
+        except psycopg.Error:  # opened anew by the next transaction
+            self.close()
+
+    @property
+    def intact(self) -> bool:
+        if self._cursor is None:
+            return False
+        return self._cursor.connection.info.transaction_status is TransactionStatus.INTRANS
+
+    def unavailable(self, error: Exception, *, committing: bool) -> StoreUnavailable | None:
+        return unavailable(self._url, error, committing=committing)
+
+    def close(self) -> None:
+        if self._cursor is not None:
+            self._past_changes += self._cursor.changes
+            self._cursor.connection.close()
+            self._cursor = None
+
+    def _connect(self) -> _Cursor:
+        now_s = time.monotonic()
+        if self._lost is not None and now_s < self._retry_at_s:
+            raise StoreUnavailable(str(self._lost))
+        try:
+            self._cursor = _Cursor(connect(self._url))
+        except psycopg.Error as error:
+            # With jitter, as all servers lost it at once.
+            self._retry_at_s = now_s + self._retry_s * random.uniform(0.5, 1.0)  # noqa: S311
+            self._retry_s = min(RETRY_S_MAX, 2 * self._retry_s)
+            self._lost = self.unavailable(error, committing=False)
+            raise self._lost or error from error
+        self._retry_s, self._lost = RETRY_S_MIN, None
+        return self._cursor
+
+    def _begin(self) -> tuple[dict[str, int], int]:
+        for cursor in (self._cursor, None):
+            try:
+                found = self._lock(cursor or self._connect())
+                break
+            except psycopg.Error:
+                # A connection that was idle may have been lost long ago: nothing has begun yet.
+                if cursor is None or not cursor.connection.closed:
+                    raise
+                self.close()
+        if self._follow:
+            self._clock.follow(max(row[2] for row in found))
+        stored: dict[str, int] = {name: value for name, value, _ in found}
+        self._clock.put_forward(stored[CLOCK])
+        return stored, self._clock.now_us()
+
+    @staticmethod
+    def _lock(cursor: _Cursor) -> list[Row]:
+        cursor.cursor.execute(_BEGIN, binary=False)  # one round trip
+        cursor.cursor.nextset()
+        return cursor.cursor.fetchall()
+
+    def _commit(self, counters: Sequence[tuple[int, str]]) -> None:
+        updates = [f"UPDATE counters SET value = {v:d} WHERE name = '{n}'" for v, n in counters]  # noqa: S608
+        self._open.cursor.execute("; ".join([*updates, "COMMIT"]).encode(), binary=False)
+
+    def _changed_rows(self) -> int:
+        return self._past_changes + (self._cursor.changes if self._cursor is not None else 0)
+
+
+class _Reader:
+    def __init__(self, url: str) -> None:
+        self._cursor = _Cursor(connect(url))
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self._cursor.rows(sql, parameters)
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        return self._cursor.row(sql, parameters)
+
+    def begin(self) -> None:
+        self._cursor.cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def end(self) -> None:
+        self._cursor.cursor.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._cursor.connection.close()
+
+
+class PostgresStore:
+    """A Store that any number of servers share."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        """url: of a database that has the schema of this version; clock: instead of the database's,
+        for tests. Raises StoreUnavailable."""
+        self.url = url
+        self._clock = clock or Clock()
+        self._readers = Readers(
+            lambda: _Reader(url),
+            lambda error: unavailable(url, error, committing=False),
+            READERS_MAX,
+        )
+        self._writer = Writer(_Transaction(url, self._clock, follow=clock is None), "store-writer")
+        self.run(lambda tx: tx.now_us)  # sets the clock
+
+    def run(self, operation: Operation[T]) -> T:
+        result: T = self._writer.run(operation, None, batched=False)
+        return result
+
+    def run_batched(self, operation: BatchOperation[I, T], item: I) -> T:
+        result: T = self._writer.run(operation, item, batched=True)
+        return result
+
+    def submit(self, operation: Operation[Any]) -> None:
+        self._writer.submit(operation)
+
+    @property
+    def has_room(self) -> bool:
+        return self._writer.has_room
+
+    def read(self) -> AbstractContextManager[Reader]:
+        return Read(self._readers)
+
+    def now_us(self) -> int:
+        return self._clock.now_us()
+
+    def close(self) -> None:
+        self._writer.close()
+        self._readers.close()

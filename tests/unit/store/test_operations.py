@@ -1,0 +1,312 @@
+"""Operations, their batches and reads: the same on every database."""
+
+import itertools
+import threading
+import time
+
+import pytest
+from ketgate_server.errors import KetgateError, NotFound
+from ketgate_server.store import writer
+from ketgate_server.store.base import StoreUnavailable
+
+from .gates import held_writer, in_threads
+
+INSERT = "INSERT INTO events (revision, tenant, seq, time_us, event) VALUES (?, ?, ?, ?, ?)"
+
+
+def add_event(tx, tenant="desk"):
+    revision = tx.take("revision")
+    tx.execute(INSERT, (revision, tenant, 1, tx.now_us, b"\x00\xffevent"))
+    return revision
+
+
+def revisions(store):
+    with store.read() as reader:
+        return [row[0] for row in reader.rows("SELECT revision FROM events ORDER BY revision")]
+
+
+def counter(store, name="revision"):
+    with store.read() as reader:
+        return reader.row("SELECT value FROM counters WHERE name = ?", (name,))[0]
+
+
+def test_what_an_operation_returned_is_stored(store):
+    assert store.run(add_event) == 1
+    assert store.run(add_event) == 2
+    with store.read() as reader:
+        rows = reader.rows("SELECT revision, tenant, event FROM events ORDER BY revision")
+    assert rows == [(1, "desk", b"\x00\xffevent"), (2, "desk", b"\x00\xffevent")]
+    assert counter(store) == 2
+
+
+def test_rows_counts_and_literals(store):
+    def operation(tx):
+        tx.execute_many(INSERT, [(n, "desk", n, 0, bytes([n])) for n in range(1, 6)])
+        assert tx.execute("UPDATE events SET seq = seq + ? WHERE revision > ?", (1, 2)) == 3
+        assert tx.execute("DELETE FROM events WHERE revision = ?", (99,)) == 0
+        assert tx.rows(
+            "INSERT INTO counters (name, value) VALUES ('50%?', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING name, value",
+            (7,),
+        ) == [("50%?", 7)]
+        assert tx.row("SELECT value FROM counters WHERE name LIKE '50%?'") == (7,)
+        assert tx.row("SELECT 1 FROM events WHERE revision = ?", (99,)) is None
+        total = tx.row("SELECT sum(seq), max(revision), count(*) FROM events")
+        assert [(type(value), value) for value in total] == [(int, 18), (int, 5), (int, 5)]
+        return tx.rows("SELECT revision FROM events WHERE revision IN (?, ?)", (1, 5))
+
+    assert sorted(store.run(operation)) == [(1,), (5,)]
+
+
+def test_counters_start_at_one_and_follow_the_transaction(store):
+    def operation(tx):
+        assert tx.peek("revision") == 0
+        assert tx.take("revision") == 1
+        assert tx.take("revision", 3) == 2
+        assert tx.take("audit") == 1
+        return tx.peek("revision"), tx.peek("audit")
+
+    assert store.run(operation) == (4, 1)
+    assert (counter(store), counter(store, "audit")) == (4, 1)
+
+
+def test_a_refusal_leaves_nothing_and_harms_no_other(store):
+    def refuse(tx):
+        raise NotFound("jobs/1")
+
+    with held_writer(store) as release:
+        threads = in_threads(
+            [lambda: store.run(add_event), lambda: store.run(refuse), lambda: store.run(add_event)],
+            release,
+        )
+    assert sorted(o for o in threads if isinstance(o, int)) == [1, 2]
+    assert [type(o) for o in threads if not isinstance(o, int)] == [NotFound]
+    assert revisions(store) == [1, 2]
+
+
+def write_then_fail(tx):
+    add_event(tx, "wrong")
+    raise ValueError("after writing")
+
+
+def take_then_fail(tx):
+    tx.take("revision")
+    raise KeyError("after taking")
+
+
+def break_a_constraint(tx):
+    tx.execute("INSERT INTO counters (name, value) VALUES ('revision', 0)")
+
+
+def bad_statement(tx):
+    tx.execute("UPDATE nothing_of_this_name SET x = 1")
+
+
+@pytest.mark.parametrize(
+    "failing", [write_then_fail, take_then_fail, break_a_constraint, bad_statement]
+)
+def test_an_operation_that_fails_after_it_wrote_fails_alone(store, failing):
+    work = [lambda: store.run(add_event)] * 5
+    work.insert(2, lambda: store.run(failing))
+    with held_writer(store) as release:
+        outcomes = in_threads(work, release)
+    assert sorted(o for o in outcomes if isinstance(o, int)) == [1, 2, 3, 4, 5]
+    assert len([o for o in outcomes if isinstance(o, Exception)]) == 1
+    assert not isinstance(outcomes[2], StoreUnavailable)
+    assert revisions(store) == [1, 2, 3, 4, 5]
+    assert counter(store) == 5
+
+
+def test_an_operation_that_swallows_a_database_error_is_not_believed(store):
+    """PostgreSQL ends the transaction there, and SQLite for some errors."""
+
+    def swallow(tx):
+        add_event(tx)
+        try:
+            break_a_constraint(tx)
+        except Exception:
+            return "fine"
+
+    if store.dialect == "postgresql":
+        with pytest.raises(RuntimeError, match="caught an error of the database"):
+            store.run(swallow)
+        assert revisions(store) == []
+    assert store.run(add_event) == counter(store)
+
+
+def test_counters_have_no_gaps_under_concurrent_failures(store):
+    def work(number):
+        for turn in range(20):
+            try:
+                store.run(write_then_fail if (number + turn) % 3 == 0 else add_event)
+            except ValueError:
+                pass
+
+    outcomes = in_threads([lambda n=n: work(n) for n in range(8)])
+    assert outcomes == [None] * 8
+    kept = sum((n + turn) % 3 != 0 for n in range(8) for turn in range(20))
+    assert revisions(store) == list(range(1, kept + 1))
+    assert counter(store) == kept
+
+
+def test_items_that_wait_are_given_to_a_batch_operation_at_once(store):
+    batches = []
+
+    def add(tx, items):
+        batches.append(sorted(items))
+        first = tx.take("revision", len(items))
+        tx.execute_many(INSERT, [(first + i, "desk", n, 0, b"") for i, n in enumerate(items)])
+        return [ValueError(n) if n == 3 else n for n in items]
+
+    with held_writer(store) as release:
+        outcomes = in_threads([lambda n=n: store.run_batched(add, n) for n in range(6)], release)
+    assert batches == [[0, 1, 2, 3, 4, 5]]
+    assert [o for o in outcomes if isinstance(o, int)] == [0, 1, 2, 4, 5]
+    assert isinstance(outcomes[3], ValueError)
+    assert revisions(store) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_batch_operation_that_fails_is_taken_apart(store):
+    def add(tx, items):
+        for number in items:
+            tx.execute(INSERT, (tx.take("revision"), "desk", number, 0, b""))
+            if number == 3:
+                raise ValueError(number)
+        return items
+
+    with held_writer(store) as release:
+        outcomes = in_threads([lambda n=n: store.run_batched(add, n) for n in range(6)], release)
+    assert [o for o in outcomes if isinstance(o, int)] == [0, 1, 2, 4, 5]
+    assert isinstance(outcomes[3], ValueError)
+    assert revisions(store) == [1, 2, 3, 4, 5]
+
+
+def test_a_batch_operation_must_answer_each_item(store):
+    with pytest.raises(RuntimeError, match="returned 0 results for 1"):
+        store.run_batched(lambda tx, items: [], 1)
+
+
+def test_callbacks_run_once_when_it_is_durable_and_before_the_caller_goes_on(store):
+    seen = []
+
+    def callback():
+        seen.append(revisions(store))
+
+    def operation(tx):
+        tx.on_commit(callback)
+        tx.on_commit(callback)
+        return add_event(tx)
+
+    def refused(tx):
+        tx.on_commit(lambda: seen.append("refused"))
+        raise NotFound("jobs/1")
+
+    store.run(operation)
+    assert seen == [[1]]
+    with pytest.raises(NotFound):
+        store.run(refused)
+    assert seen == [[1]]
+
+
+def test_a_callback_that_fails_harms_nobody(store, caplog):
+    def operation(tx):
+        tx.on_commit(lambda: 1 // 0)
+        return add_event(tx)
+
+    assert store.run(operation) == 1
+    assert "a callback of a commit failed" in caplog.text
+
+
+def test_waiting_inside_an_operation_is_refused(store):
+    with pytest.raises(RuntimeError, match="must not wait"):
+        store.run(lambda tx: store.run(add_event))
+
+
+def test_submit_does_not_wait_and_logs_what_fails(store, caplog):
+    store.submit(add_event)
+    store.submit(write_then_fail)
+    assert store.run(add_event) == 2
+    assert revisions(store) == [1, 2]
+    store.close()
+    assert "after writing" in caplog.text
+
+
+def test_a_read_sees_one_state(store):
+    store.run(add_event)
+    with store.read() as reader:
+        assert reader.row("SELECT count(*) FROM events") == (1,)
+        store.run(add_event)
+        assert reader.row("SELECT count(*) FROM events") == (1,)
+        assert len(revisions(store)) == 2
+    assert len(revisions(store)) == 2
+
+
+def test_a_read_cannot_write(store):
+    with pytest.raises(Exception, match=r"read-?only"), store.read() as reader:
+        reader.rows("DELETE FROM counters")
+    assert counter(store) == 0
+
+
+def test_more_reads_than_connections_wait_for_each_other(store, monkeypatch):
+    monkeypatch.setattr("ketgate_server.store.readers.TIMEOUT_S", 0.0)
+    monkeypatch.setattr(store._readers, "_connections_max", 2)
+    with (
+        store.read(),
+        store.read(),
+        pytest.raises(StoreUnavailable, match="all 2 connections"),
+        store.read(),
+    ):
+        pass
+    assert revisions(store) == []
+
+
+def test_the_queue_is_bounded(store, monkeypatch):
+    monkeypatch.setattr(writer, "QUEUE_MAX", 4)
+    monkeypatch.setattr(writer, "ROOM_TIMEOUT_S", 0.0)
+    with held_writer(store) as release:
+        for room in (True, True, False, False):
+            assert store.has_room is room
+            store.submit(add_event)
+        with pytest.raises(StoreUnavailable, match="4 operations wait"):
+            store.run(add_event)
+        with pytest.raises(StoreUnavailable, match="4 operations wait"):
+            store.submit(add_event)
+        release(0)
+    monkeypatch.setattr(writer, "ROOM_TIMEOUT_S", 30.0)
+    assert store.run(add_event) == 5
+
+
+def test_a_caller_waits_for_room(store, monkeypatch):
+    monkeypatch.setattr(writer, "QUEUE_MAX", 4)
+    outcomes = in_threads([lambda: [store.run(add_event) for _ in range(5)]] * 12)
+    assert sorted(itertools.chain(*outcomes)) == list(range(1, 61))
+
+
+def test_closing_does_what_waits_and_refuses_the_rest(store):
+    closer = threading.Thread(target=store.close)
+    with held_writer(store) as release:
+
+        def close(waiting):
+            while len(store._writer._queue) < waiting:
+                time.sleep(0)
+            closer.start()
+            while not store._writer._closed:
+                time.sleep(0)
+            release(0)
+
+        outcomes = in_threads([lambda: store.run(add_event)] * 3, close)
+    closer.join()
+    assert sorted(outcomes) == [1, 2, 3]
+    for use in (lambda: store.run(add_event), lambda: store.read().__enter__()):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            use()
+    store.close()
+
+
+def test_an_error_is_the_callers_own(store):
+    """The traceback of one use does not pile up on the thread's next."""
+    for _ in range(3):
+        with pytest.raises(KetgateError) as caught:
+            store.run(lambda tx: (_ for _ in ()).throw(NotFound("jobs/1")))
+        assert "jobs/1" in str(caught.value)
+    assert store.run(add_event) == 1
