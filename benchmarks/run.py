@@ -21,6 +21,7 @@ ROOT = HERE.parent
 PAGES = ROOT / "docs" / "benchmarks"
 PROGRAMS = {
     "edge": ["edge.py"],
+    "audit": ["audit.py"],
     "portfolio-qp": ["portfolio_qp.py"],
     "portfolio-cardinality": ["portfolio_cardinality.py"],
     "ising": ["ising.py"],
