@@ -23,8 +23,7 @@ class JobSettings(BaseModel):
     crash of one takes nothing else along. Heavy Python always has a process."""
 
     ray_address: str | None = None
-    """With the executor "ray": its address, for example ray://head:10001; default: that of the
-    environment."""
+    """With the executor "ray": HOST:PORT of the cluster."""
 
     workers: int = Field(default=0, ge=0, le=1024)
     """Attempts at once on this server; 0: one for each two processors, at least two."""
@@ -45,8 +44,10 @@ class JobSettings(BaseModel):
 
     @model_validator(mode="after")
     def _relations(self) -> "JobSettings":
-        if self.ray_address is not None and self.executor != "ray":
-            raise ValueError('ray_address needs the executor "ray"')
+        if (self.ray_address is not None) != (self.executor == "ray"):
+            raise ValueError(
+                'the executor "ray" and ray_address (HOST:PORT of a cluster) go together; only one is given'
+            )
         return self
 
     @property

@@ -20,6 +20,7 @@ from ketgate_server import __version__, durable
 from ketgate_server.address import reachable, split_address
 from ketgate_server.config import ConfigError, load
 from ketgate_server.data_folder import FolderInUse, FolderUnusable, admin_token, lock_folder
+from ketgate_server.durable_metrics import DurableMetrics
 from ketgate_server.errors import PartMissing
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.ready import announce
@@ -139,6 +140,7 @@ def _serve(
     host, port = split_address(settings.listen)
     tokens = TokenStore.open(settings.data_dir)
     metrics = Metrics()
+    DurableMetrics(lasting, metrics.registry)
     edge = Edge(
         settings.limit_values,
         Authenticator(tokens),

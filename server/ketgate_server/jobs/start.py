@@ -114,7 +114,7 @@ def _executor(
 ) -> Executor:
     slots = settings.workers_at_once
     surroundings = Surroundings(threads=max(1, processors // 2), limits=limits)
-    if settings.executor == "ray":
+    if settings.ray_address is not None:
         from ketgate_server.jobs.executors.ray import RayExecutor  # heavy
 
         return RayExecutor(slots, kinds, surroundings, settings.ray_address)

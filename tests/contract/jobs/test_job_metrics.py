@@ -1,0 +1,50 @@
+"""What an operator reads of jobs, the store and the audit."""
+
+from ketgate_server import durable_metrics
+from ketgate_server.durable_metrics import DurableMetrics
+from prometheus_client import CollectorRegistry
+
+
+def test_metrics_tell_of_jobs_the_store_and_the_audit(make_job_server, monkeypatch):
+    server = make_job_server(jobs={"workers": 1})
+    registry = CollectorRegistry()
+    monkeypatch.setattr(durable_metrics, "ASK_INTERVAL_S", 0.0)
+    DurableMetrics(server.durable, registry)
+    caller = server.caller()
+    caller.wait(caller.create().name)
+    seed, gate = server.gate()
+    running = caller.create(seed).name
+    gate.wait_entered()
+    waiting = [caller.create().name for _ in range(3)]
+    watch = caller.watch()
+    next(watch)
+
+    def value(name, **labels):
+        return registry.get_sample_value(f"ketgate_{name}", labels)
+
+    assert value("attempts_total", outcome="succeeded") == 1
+    assert value("attempts_in_progress") == 1
+    assert (value("watchers"), value("waiters")) == (1, 0)
+    assert value("jobs", state="running") == 1
+    assert value("jobs", state="queued") == 3
+    assert value("jobs", state="cancelling") == 0
+    assert value("jobs_ready") == 3
+    assert value("jobs_oldest_wait_seconds") >= 0
+    assert value("audit_entries") >= 5
+    assert value("store_batch_seconds_count") == value("store_batch_operations_count") > 0
+    gate.open.set()
+    for name in (running, *waiting):
+        caller.wait(name)
+    assert value("jobs", state="queued") == value("jobs", state="running") == 0
+    watch.cancel()
+
+
+def test_metrics_of_a_store_that_is_gone_are_left_out(make_job_server):
+    server = make_job_server()
+    registry = CollectorRegistry()
+    DurableMetrics(server.durable, registry)
+    server.durable.begin_drain(0.0)
+    server.durable.close()
+    names = {family.name for family in registry.collect()}
+    assert "ketgate_watchers" in names
+    assert "ketgate_jobs" not in names
