@@ -2,6 +2,7 @@
 it.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -238,18 +239,25 @@ class Walk:
     def _discrete(self, program: Program) -> Array | None:
         last = len(self.weights) == self.points - 1
         found = self._search(program, self._start if last or not self.weights else self.weights[-1])
-        if found.weights is None and found.status is Status.NO_SOLUTION and not self._exhausted:
-            found = self._search(program, self._start)  # which holds every target
+        shares = 1
+        while (
+            found.weights is None
+            and found.status is Status.NO_SOLUTION
+            and shares < 2 * self.points
+            and not self._exhausted
+        ):  # from what holds every target; a share may be too small for a first portfolio
+            found = self._search(program, self._start, shares)
+            shares *= 2
         if found.status is not Status.OPTIMAL:
             self._settle(found.status)
         if found.weights is None:
             return None
         return self._keep(self.problem.polish(found.weights), found.bound)
 
-    def _search(self, program: Program, initial: Array | None) -> Searched:
-        waiting = self.points - len(self.weights)
+    def _search(self, program: Program, initial: Array | None, shares: int = 1) -> Searched:
+        waiting = max(1.0, (self.points - len(self.weights)) / shares)
         work_left = self.task.work_limit - self.work
-        nodes_max = -(-work_left // waiting) if self.task.work_limit else None
+        nodes_max = math.ceil(work_left / waiting) if self.task.work_limit else None
         found = search(
             program,
             self.problem.constraints,

@@ -200,3 +200,22 @@ def test_a_discrete_frontier_shares_its_time(
     assert cut.status is Status.FEASIBLE
     assert cut.stop_reason is StopReason.TIME_LIMIT
     assert len(cut.frontier.weights) == 6
+
+
+def test_a_share_too_small_for_a_first_portfolio_grows(
+    monkeypatch: pytest.MonkeyPatch, solve: Any, random_problem: Any
+) -> None:
+    """A machine that has no time for us for a moment costs one point its share, not the frontier."""
+    shares: list[float] = []
+
+    def searched(*given: Any, time_limit_s: float, **more: Any) -> Searched:
+        shares.append(time_limit_s)
+        if time_limit_s < 20.0 and len(shares) < 5:
+            return Searched(Status.NO_SOLUTION, out_of_time=True)
+        return search(*given, **more)
+
+    monkeypatch.setattr(frontier, "search", searched)
+    monkeypatch.setattr(RecordingTask, "remaining_s", property(lambda task: 60.0))
+    whole = solve(many_points(random_problem))
+    assert shares[:3] == [10.0, 10.0, 20.0]
+    assert len(whole.frontier.weights) == 6
