@@ -45,6 +45,14 @@ if TYPE_CHECKING:
     from ketgate._errors import Unavailable as Unavailable
     from ketgate._events import Incumbent as Incumbent
     from ketgate._events import ProgressEvent as ProgressEvent
+    from ketgate._job import JobAttempt as JobAttempt
+    from ketgate._job import JobEvent as JobEvent
+    from ketgate._job import JobEventType as JobEventType
+    from ketgate._job import JobList as JobList
+    from ketgate._job import JobState as JobState
+    from ketgate._job_requests import JobOptions as JobOptions
+    from ketgate._jobs import DurableJob as DurableJob
+    from ketgate._jobs import Jobs as Jobs
     from ketgate._options import SolveOptions as SolveOptions
     from ketgate._portfolio import PortfolioArguments as PortfolioArguments
     from ketgate._portfolio_constraints import Group as Group
@@ -103,6 +111,9 @@ _MODULES = {
         "Unavailable",
     ),
     "_events": ("Incumbent", "ProgressEvent"),
+    "_job": ("JobAttempt", "JobEvent", "JobEventType", "JobList", "JobState"),
+    "_job_requests": ("JobOptions",),
+    "_jobs": ("DurableJob", "Jobs"),
     "_options": ("SolveOptions",),
     "_portfolio": ("PortfolioArguments",),
     "_portfolio_constraints": ("Group", "Lots"),

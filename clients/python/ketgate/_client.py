@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
 
 import grpc
 
@@ -14,7 +14,9 @@ from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
 from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
-from ketgate._options import Prepared, Progress
+from ketgate._job_requests import JobOptions, split_options
+from ketgate._jobs import DurableJob, Jobs
+from ketgate._options import Prepared, Progress, check_names
 from ketgate._result import Result
 from ketgate._retry import Retry
 from ketgate._server import (
@@ -24,7 +26,7 @@ from ketgate._server import (
     server_info,
 )
 from ketgate._server import estimate as read_estimate
-from ketgate._signature import describe_as, prepared_result
+from ketgate._signature import describe_solving
 from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
@@ -81,6 +83,7 @@ class Client(Caller):
         )
         super().__init__(endpoint, channel, timeout_s, retry)
         self.optimize = Optimize(self)
+        self.jobs = Jobs(self)
         self.audit = Audit(self)
 
     def info(self) -> ServerInfo:
@@ -119,16 +122,18 @@ class Client(Caller):
     def _call(
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
     ) -> Any:
+        return self._repeat(lambda: self._once(method, request, timeout_s))
+
+    def _once(
+        self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
+    ) -> Any:
+        """One attempt."""
         call = method.callable(self.channel)
-
-        def attempt() -> Any:
-            request_id, metadata = _wire.call_metadata(self._endpoint)
-            try:
-                return call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
-            except grpc.RpcError as error:
-                raise self._failed(error, request_id) from None
-
-        return self._repeat(attempt)
+        request_id, metadata = _wire.call_metadata(self._endpoint)
+        try:
+            return call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
+        except grpc.RpcError as error:
+            raise self._failed(error, request_id) from None
 
     def _repeat(self, attempt: Callable[[], R]) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""
@@ -141,17 +146,29 @@ class Client(Caller):
             time.sleep(delay_s)
 
 
-def _solving(build: Callable[P, Prepared[R]]) -> "Callable[Concatenate[Optimize, P], R]":
-    def method(self: "Optimize", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.run(build(*args, **kwargs))
+class Solving(Protocol[P, R]):
+    """A method of `Optimize`: the result, or with durable=True the job that makes it."""
 
-    return describe_as(method, build, bound=True, returns=prepared_result(build))
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(self, *args: Any, durable: Literal[True], **kwargs: Any) -> DurableJob[R]: ...
+
+
+def _solving(build: Callable[P, Prepared[R]]) -> Solving[P, R]:
+    def method(self: "Optimize", /, *args: Any, durable: bool = False, **kwargs: Any) -> Any:
+        options = split_options(kwargs, durable)
+        solve = build(*args, **kwargs)
+        return self._client.jobs._create(solve, options) if durable else self.run(solve)
+
+    return cast(Solving[P, R], describe_solving(method, build))
 
 
 class Optimize:
     """Optimisation on a server: `client.optimize`.
 
-    Each method solves and returns its result. Ctrl-C while it runs ends the solve and returns the
+    Each method solves and returns its result; with durable=True it returns at once a DurableJob,
+    which survives a crash of either side. Ctrl-C while it runs ends the solve and returns the
     best so far, with stop_reason "cancelled"; where there is nothing yet, or at a second Ctrl-C,
     KeyboardInterrupt is raised.
     """
@@ -167,12 +184,27 @@ class Optimize:
     binary = _solving(_programs.binary)
     linear = _solving(_programs.linear)
 
-    def solve(self, spec: Spec, *, progress: Progress = False) -> Result:
+    @overload
+    def solve(self, spec: Spec, *, progress: Progress = False) -> Result: ...
+    @overload
+    def solve(
+        self,
+        spec: Spec,
+        *,
+        progress: Progress = False,
+        durable: Literal[True],
+        **options: Unpack[JobOptions],
+    ) -> DurableJob[Result]: ...
+    def solve(
+        self, spec: Spec, *, progress: Progress = False, durable: bool = False, **options: Any
+    ) -> Any:
         """Solve a SolveSpec: the message, its JSON as a mapping, or a file of it; see
-        `ketgate.specs`.
+        `ketgate.specs`. With durable=True, as a job; options: see JobOptions.
         """
-        result: Result = self.run(prepared(as_spec(spec), progress))
-        return result
+        of_job = split_options(options, durable)
+        check_names(options, JobOptions)
+        solve = prepared(as_spec(spec), progress)
+        return self._client.jobs._create(solve, of_job) if durable else self.run(solve)
 
     def solve_once(self, spec: Spec) -> Result:
         """As `solve`, by one message there and one back: quicker for the smallest, but it cannot be

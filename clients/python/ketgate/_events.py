@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ketgate._errors import InternalError
-from ketgate._options import Job, Progress
+from ketgate._options import Prepared, Progress
 from ketgate._tensor import from_tensor
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import program_pb2, result_pb2
@@ -208,8 +208,8 @@ def seconds(duration: Any) -> float:
     return float(duration.seconds + duration.nanos / 1e9)
 
 
-def job_of_spec(spec: service_pb2.SolveSpec, progress: Progress = False) -> Job[Any]:
-    """A job for a spec that the caller built; its result is of the class that fits its problem."""
+def prepared(spec: service_pb2.SolveSpec, progress: Progress = False) -> Prepared[Any]:
+    """For a spec that the caller built; its result is of the class that fits its problem."""
     from ketgate._portfolio_result import decode_any
 
-    return Job(spec, decode_any, progress)
+    return Prepared(spec, decode_any, progress)

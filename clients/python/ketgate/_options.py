@@ -1,6 +1,4 @@
-"""How to solve: the options that all problems share, and the job that a problem and its options
-make.
-"""
+"""How to solve: the options that all problems share, and what a problem and its options make."""
 
 import difflib
 import math
@@ -62,7 +60,7 @@ class SolveOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Job(Generic[R]):
+class Prepared(Generic[R]):
     """A spec, and what makes its outcome into what the caller gets."""
 
     spec: service_pb2.SolveSpec
@@ -129,19 +127,13 @@ def number(value: Any, field: str, kind: type) -> Any:
     raise InvalidArgument(f"{field}: expected {article}, given {value!r}", field=field)
 
 
-def duration(limit: float | timedelta) -> duration_pb2.Duration:
+def duration(limit: float | timedelta, field: str = "time_limit") -> duration_pb2.Duration:
     """Seconds or a timedelta as a Duration; fractions of a nanosecond are rounded up, so that
     nothing becomes 0.
     """
-    seconds = (
-        limit.total_seconds()
-        if isinstance(limit, timedelta)
-        else number(limit, "time_limit", float)
-    )
+    seconds = limit.total_seconds() if isinstance(limit, timedelta) else number(limit, field, float)
     if not (0 < seconds < 1e9):
-        raise InvalidArgument(
-            f"time_limit: expected seconds above 0, given {seconds}", field="time_limit"
-        )
+        raise InvalidArgument(f"{field}: expected seconds above 0, given {seconds}", field=field)
     nanos = math.ceil(seconds * 1e9)
     return duration_pb2.Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from ketgate._errors import InvalidArgument
 from ketgate._labels import Labels
-from ketgate._options import Job, SolveOptions, check_names, fill_options, number
+from ketgate._options import Prepared, SolveOptions, check_names, fill_options, number
 from ketgate._portfolio_constraints import Lots, fill_constraints
 from ketgate._portfolio_model import Estimator, Factors, fill_model, first_column
 from ketgate._portfolio_objective import Objective, ObjectiveFiller
@@ -72,7 +72,7 @@ def portfolio(
     risk_free_rate: float | None = None,
     risk_budgets: ArrayLike | Mapping[Any, float] | None = None,
     **arguments: Unpack[PortfolioArguments],
-) -> Job[PortfolioResult]:
+) -> Prepared[PortfolioResult]:
     """Choose a portfolio from a price history, from expected returns and covariance, or from
     factors.
 
@@ -88,14 +88,14 @@ def portfolio(
     ObjectiveFiller(spec.portfolio.objective, labels, _size(spec.portfolio)).fill(
         objective, risk_aversion, target_return, risk_free_rate, risk_budgets
     )
-    return Job(
+    return Prepared(
         spec, lambda outcome: PortfolioResult(outcome, labels), arguments.get("progress", False)
     )
 
 
 def frontier(
     prices: Any = None, *, points: int = 50, **arguments: Unpack[PortfolioArguments]
-) -> Job[FrontierResult]:
+) -> Prepared[FrontierResult]:
     """The efficient frontier, from the least variance to the greatest expected return, at `points`
     portfolios.
 
@@ -104,7 +104,7 @@ def frontier(
     check_names(arguments, PortfolioArguments)
     spec, labels = _problem(prices, arguments)
     spec.portfolio.objective.efficient_frontier.points = number(points, "points", int)
-    return Job(
+    return Prepared(
         spec, lambda outcome: FrontierResult(outcome, labels), arguments.get("progress", False)
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ketgate._errors import InvalidArgument
 from ketgate._labels import Labels, is_frame, is_series
-from ketgate._options import Job, SolveOptions, fill_options, number
+from ketgate._options import Prepared, SolveOptions, fill_options, number
 from ketgate._result import BinaryResult, IsingResult, LinearResult
 from ketgate._tensor import coordinates, float_array, to_sparse, to_tensor
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
@@ -20,7 +20,7 @@ from ketgate.type.v1 import ising_pb2
 
 def qubo(
     Q: Any, *, linear: ArrayLike | None = None, offset: float = 0.0, **options: Unpack[SolveOptions]
-) -> Job[BinaryResult]:
+) -> Prepared[BinaryResult]:
     """Minimise offset + linear'x + x'Qx over binaries x.
 
     Q: a matrix (NumPy, SciPy sparse, DataFrame) or a mapping {(i, j): value}, whose labels may be
@@ -34,12 +34,12 @@ def qubo(
     spec = service_pb2.SolveSpec()
     labels = _fill_qubo(spec.qubo, Q, linear, offset)
     progress = fill_options(spec, options)
-    return Job(spec, lambda outcome: BinaryResult(outcome, labels), progress)
+    return Prepared(spec, lambda outcome: BinaryResult(outcome, labels), progress)
 
 
 def ising(
     h: Any = None, J: Any = None, *, offset: float = 0.0, **options: Unpack[SolveOptions]
-) -> Job[IsingResult]:
+) -> Prepared[IsingResult]:
     """Minimise offset + h's + s'Js over spins s of -1 and +1.
 
     h: shape (n,), or a mapping {i: value}. J: a matrix (NumPy, SciPy sparse, DataFrame) or a
@@ -58,7 +58,7 @@ def ising(
     if pairs[0].size:
         spec.ising.quadratic.CopyFrom(to_sparse(*pairs))
     progress = fill_options(spec, options)
-    return Job(spec, lambda outcome: IsingResult(outcome, labels), progress)
+    return Prepared(spec, lambda outcome: IsingResult(outcome, labels), progress)
 
 
 def binary(
@@ -71,7 +71,7 @@ def binary(
     offset: float = 0.0,
     row_names: Sequence[str] | None = None,
     **options: Unpack[SolveOptions],
-) -> Job[BinaryResult]:
+) -> Prepared[BinaryResult]:
     """Minimise offset + linear'x + x'Qx over binaries x with lower <= Ax <= upper.
 
     Q, linear as for `qubo`. A: shape (m, n), dense or SciPy sparse; lower, upper: one number or m
@@ -83,7 +83,7 @@ def binary(
     labels = _fill_qubo(program.objective, Q, linear, offset)
     _fill_rows(program.rows, A, lower, upper, row_names, program.objective.num_variables)
     progress = fill_options(spec, options)
-    return Job(spec, lambda outcome: BinaryResult(outcome, labels), progress)
+    return Prepared(spec, lambda outcome: BinaryResult(outcome, labels), progress)
 
 
 def linear(
@@ -99,7 +99,7 @@ def linear(
     names: Sequence[str] | None = None,
     row_names: Sequence[str] | None = None,
     **options: Unpack[SolveOptions],
-) -> Job[LinearResult]:
+) -> Prepared[LinearResult]:
     """Minimise, or maximise, offset + c'x with lower <= Ax <= upper and bounds on x.
 
     c: shape (n,) or a Series. A: shape (m, n), dense, SciPy sparse or DataFrame. bounds: (least,
@@ -124,7 +124,7 @@ def linear(
         whole = np.broadcast_to(np.asarray(integrality, dtype=bool), (size,))
         program.integrality.CopyFrom(to_tensor(whole.astype(np.uint8)))
     progress = fill_options(spec, options)
-    return Job(spec, lambda outcome: LinearResult(outcome, labels), progress)
+    return Prepared(spec, lambda outcome: LinearResult(outcome, labels), progress)
 
 
 def _fill_qubo(message: ising_pb2.Qubo, Q: Any, linear: ArrayLike | None, offset: float) -> Labels:

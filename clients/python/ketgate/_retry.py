@@ -6,7 +6,14 @@ import random
 import time
 from dataclasses import dataclass
 
-from ketgate._errors import KetgateError, ServerBusy, Unavailable
+from ketgate._errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InternalError,
+    KetgateError,
+    ServerBusy,
+    Unavailable,
+)
 
 
 @dataclass(frozen=True)
@@ -34,18 +41,23 @@ class Retry:
             )
 
     def delay_s(self, error: KetgateError, attempt: int, elapsed_s: float) -> float | None:
-        """Seconds to wait after the given attempt (from 1) failed; None: give up.
-
-        Half the wait is chance, so that clients that were refused together do not come back
-        together.
-        """
+        """Seconds to wait after the given attempt (from 1) failed; None: give up."""
         if not isinstance(error, (ServerBusy, Unavailable)) or attempt >= self.attempts_max:
             return None
         if isinstance(error, Unavailable) and not error.passes:
             return None
-        wait = min(self.delay_s_max, self.delay_s_initial * 2.0 ** (attempt - 1))
-        wait = max(wait * random.uniform(0.5, 1.0), error.retry_after_s or 0.0)  # noqa: S311 - spreads load only
+        wait = self.wait_s(error, attempt)
         return wait if elapsed_s + wait <= self.total_s_max else None
+
+    def wait_s(self, error: KetgateError, attempt: int) -> float:
+        """Seconds to wait after the given attempt (from 1) failed, where there is to be another.
+
+        Half the wait is chance, so that clients that were refused together do not come back
+        together. It never undercuts what the server asked for.
+        """
+        wait = min(self.delay_s_max, self.delay_s_initial * 2.0 ** min(attempt - 1, 30))
+        asked = getattr(error, "retry_after_s", None) or 0.0
+        return float(max(wait * random.uniform(0.5, 1.0), asked))  # noqa: S311 - spreads load only
 
 
 NEVER = Retry(attempts_max=1)
@@ -84,3 +96,46 @@ class Attempts:
             request_id=drain.request_id,
             code=drain.code,
         )
+
+
+class Patience:
+    """How long something that goes on for hours, a watch or a wait, is taken up again after it was
+    cut: for `total_s_max` since it was last heard of, however often that takes. Never where
+    `attempts_max` is 1.
+    """
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+        self._count = 0
+        self._lost_s = 0.0
+
+    def heard(self) -> None:
+        """There was a sign of life."""
+        self._count = 0
+
+    def after(self, error: KetgateError) -> float:
+        """Seconds to wait before it is taken up again; raises the error where that cannot help or
+        has been tried for long enough.
+        """
+        if not _is_a_cut(error) or self._retry.attempts_max == 1:
+            raise error
+        now_s = time.monotonic()
+        if not self._count:
+            self._lost_s = now_s
+        self._count += 1
+        wait = self._retry.wait_s(error, self._count)
+        if now_s + wait > self._lost_s + self._retry.total_s_max:
+            raise error
+        return wait
+
+
+def _is_a_cut(error: KetgateError) -> bool:
+    """Whether the call ended for a reason that has nothing to do with what it asked."""
+    if isinstance(error, Unavailable):
+        return error.passes
+    if isinstance(error, InternalError):
+        return not error.request_id  # a stream that the transport reset: no server said so
+    return (
+        isinstance(error, (ServerBusy, DeadlineExceeded, Cancelled))
+        or error.reason == "WATCH_TOO_SLOW"
+    ) and not error.reason.startswith("JOB_")

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from ketgate._job_requests import JobOptions
 from ketgate._options import SolveOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,8 +25,28 @@ def describe_as(method: F, build: Callable[..., Any], *, bound: bool, returns: A
     return method
 
 
-def job_result(build: Callable[..., Any]) -> Any:
-    """R of a function that returns Job[R]."""
+def describe_solving(method: F, build: Callable[..., Any]) -> F:
+    """As describe_as, of a method that solves, with durable= and what goes with it."""
+    describe_as(method, build, bound=True, returns=prepared_result(build))
+    options = {"durable": bool} | get_type_hints(JobOptions)
+    signature = inspect.signature(method)
+    added = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if name == "durable" else None,
+            annotation=kind,
+        )
+        for name, kind in options.items()
+    ]
+    parameters = [*signature.parameters.values(), *added]
+    method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    method.__doc__ = f"{method.__doc__}\n\n{inspect.getdoc(JobOptions)}"
+    return method
+
+
+def prepared_result(build: Callable[..., Any]) -> Any:
+    """R of a function that returns Prepared[R]."""
     return get_args(get_type_hints(build)["return"])[0]
 
 

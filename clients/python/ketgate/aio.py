@@ -12,7 +12,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
 
 import grpc
 import grpc.aio
@@ -21,8 +21,10 @@ from ketgate import _portfolio, _programs, _wire
 from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
-from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, job_of_spec
-from ketgate._options import Job, Progress
+from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
+from ketgate._job_requests import JobOptions, split_options
+from ketgate._jobs_aio import DurableJob, Jobs
+from ketgate._options import Prepared, Progress, check_names
 from ketgate._result import Result
 from ketgate._retry import Retry
 from ketgate._server import (
@@ -32,13 +34,13 @@ from ketgate._server import (
     server_info,
 )
 from ketgate._server import estimate as read_estimate
-from ketgate._signature import describe_as, job_result
+from ketgate._signature import describe_solving
 from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
 
-__all__ = ["Client", "Optimize", "connect"]
+__all__ = ["Client", "DurableJob", "Jobs", "Optimize", "connect"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,6 +83,7 @@ class Client(Caller):
         )
         super().__init__(endpoint, channel, timeout_s, retry)
         self.optimize = Optimize(self)
+        self.jobs = Jobs(self)
 
     async def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""
@@ -117,16 +120,18 @@ class Client(Caller):
     async def _call(
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
     ) -> Any:
+        return await self._repeat(lambda: self._once(method, request, timeout_s))
+
+    async def _once(
+        self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
+    ) -> Any:
+        """One attempt."""
         call = method.callable(self.channel)
-
-        async def attempt() -> Any:
-            request_id, metadata = _wire.call_metadata(self._endpoint)
-            try:
-                return await call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
-            except grpc.RpcError as error:
-                raise self._failed(error, request_id) from None
-
-        return await self._repeat(attempt)
+        request_id, metadata = _wire.call_metadata(self._endpoint)
+        try:
+            return await call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
+        except grpc.RpcError as error:
+            raise self._failed(error, request_id) from None
 
     async def _repeat(self, attempt: Callable[[], Awaitable[R]]) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""
@@ -139,11 +144,26 @@ class Client(Caller):
             await asyncio.sleep(delay_s)
 
 
-def _solving(build: Callable[P, Job[R]]) -> "Callable[Concatenate[Optimize, P], Awaitable[R]]":
-    async def method(self: "Optimize", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.run(build(*args, **kwargs))
+class Solving(Protocol[P, R]):
+    """A method of `Optimize`: the result, or with durable=True the job that makes it."""
 
-    return describe_as(method, build, bound=True, returns=job_result(build))
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
+    @overload
+    def __call__(
+        self, *args: Any, durable: Literal[True], **kwargs: Any
+    ) -> Awaitable[DurableJob[R]]: ...
+
+
+def _solving(build: Callable[P, Prepared[R]]) -> Solving[P, R]:
+    async def method(self: "Optimize", /, *args: Any, durable: bool = False, **kwargs: Any) -> Any:
+        options = split_options(kwargs, durable)
+        solve = build(*args, **kwargs)
+        if durable:
+            return await self._client.jobs._create(solve, options)
+        return await self.run(solve)
+
+    return cast(Solving[P, R], describe_solving(method, build))
 
 
 class Optimize:
@@ -160,21 +180,36 @@ class Optimize:
     binary = _solving(_programs.binary)
     linear = _solving(_programs.linear)
 
-    async def solve(self, spec: Spec, *, progress: Progress = False) -> Result:
+    @overload
+    async def solve(self, spec: Spec, *, progress: Progress = False) -> Result: ...
+    @overload
+    async def solve(
+        self,
+        spec: Spec,
+        *,
+        progress: Progress = False,
+        durable: Literal[True],
+        **options: Unpack[JobOptions],
+    ) -> DurableJob[Result]: ...
+    async def solve(
+        self, spec: Spec, *, progress: Progress = False, durable: bool = False, **options: Any
+    ) -> Any:
         """Solve a SolveSpec: the message, its JSON as a mapping, or a file of it; see
-        `ketgate.specs`.
+        `ketgate.specs`. With durable=True, as a job; options: see JobOptions.
         """
-        result: Result = await self.run(job_of_spec(as_spec(spec), progress))
-        return result
+        of_job = split_options(options, durable)
+        check_names(options, JobOptions)
+        solve = prepared(as_spec(spec), progress)
+        return await (self._client.jobs._create(solve, of_job) if durable else self.run(solve))
 
     async def solve_once(self, spec: Spec) -> Result:
         """As `solve`, by one message there and one back: quicker for the smallest."""
-        job = job_of_spec(as_spec(spec))
-        request = service_pb2.SolveRequest(spec=job.spec)
+        solve = prepared(as_spec(spec))
+        request = service_pb2.SolveRequest(spec=solve.spec)
         answer = await self._client._call(
-            _wire.SOLVE, request, job.time_limit_s + _wire.SOLVE_GRACE_S
+            _wire.SOLVE, request, solve.time_limit_s + _wire.SOLVE_GRACE_S
         )
-        found: Result = job.decode(Outcome(answer.result, job.spec, [], []))
+        found: Result = solve.decode(Outcome(answer.result, solve.spec, [], []))
         return found
 
     async def estimate(self, spec: Spec) -> Estimate:
@@ -187,31 +222,31 @@ class Optimize:
         """Solve; yield each ProgressEvent as it comes and the Result at the end. Leaving the loop
         ends the solve.
         """
-        job = job_of_spec(as_spec(spec))
-        gathering = Gathering(job.spec)
-        request_id, call = self._solves.open(job.spec)
+        solve = prepared(as_spec(spec))
+        gathering = Gathering(solve.spec)
+        request_id, call = self._solves.open(solve.spec)
         try:
             async for event in call:
                 progress = gathering.add(event)
                 if progress is not None:
                     yield progress
-            yield job.decode(gathering.outcome())
+            yield solve.decode(gathering.outcome())
         except grpc.RpcError as error:
-            yield job.decode(self._solves.after(error, gathering, request_id))
+            yield solve.decode(self._solves.after(error, gathering, request_id))
         finally:
             call.cancel()
 
-    async def run(self, job: Job[R]) -> R:
-        """Solve a job. (The other methods make one and call this.)"""
-        watcher = Watcher(job.progress, job.time_limit_s)
+    async def run(self, solve: Prepared[R]) -> R:
+        """Solve what was prepared. (The other methods prepare, and call this.)"""
+        watcher = Watcher(solve.progress, solve.time_limit_s)
         try:
-            return job.decode(await self._client._repeat(lambda: self._attempt(job, watcher)))
+            return solve.decode(await self._client._repeat(lambda: self._attempt(solve, watcher)))
         finally:
             watcher.close()
 
-    async def _attempt(self, job: Job[Any], watcher: Watcher) -> Outcome:
-        gathering = Gathering(job.spec)
-        request_id, call = self._solves.open(job.spec)
+    async def _attempt(self, solve: Prepared[Any], watcher: Watcher) -> Outcome:
+        gathering = Gathering(solve.spec)
+        request_id, call = self._solves.open(solve.spec)
         try:
             async for event in call:
                 if watcher.wants_stop(gathering.add(event)):

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 from ketgate import _portfolio, _programs
-from ketgate._options import Job
+from ketgate._options import Prepared
 from ketgate._signature import describe_as
 from ketgate.optimization.v1.optimization_service_pb2 import SolveSpec
 
 P = ParamSpec("P")
 
 
-def _spec_of(build: Callable[P, Job[Any]]) -> Callable[P, SolveSpec]:
+def _spec_of(build: Callable[P, Prepared[Any]]) -> Callable[P, SolveSpec]:
     def function(*args: P.args, **kwargs: P.kwargs) -> SolveSpec:
         return build(*args, **kwargs).spec
 

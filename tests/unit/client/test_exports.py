@@ -8,6 +8,14 @@ import ketgate
 import pytest
 
 EXPORTS = [
+    "JobAttempt",
+    "JobEvent",
+    "JobEventType",
+    "JobList",
+    "JobState",
+    "DurableJob",
+    "Jobs",
+    "JobOptions",
     "Aborted",
     "AlreadyExists",
     "DataLoss",
@@ -126,6 +134,8 @@ def test_both_clients_have_the_same_methods() -> None:
     for ours, theirs in (
         (ketgate.Client, ketgate.aio.Client),
         (ketgate.Optimize, ketgate.aio.Optimize),
+        (ketgate.Jobs, ketgate.aio.Jobs),
+        (ketgate.DurableJob, ketgate.aio.DurableJob),
     ):
         public = {name for name in vars(ours) if not name.startswith("_")}
         assert public == {name for name in vars(theirs) if not name.startswith("_")}
@@ -141,7 +151,8 @@ def test_signature_and_description_show_every_option() -> None:
     assert {"prices", "k", "min_position", "objective", "time_limit", "progress"} <= set(
         signature.parameters
     )
-    assert "risk_aversion" in signature.parameters
+    assert {"risk_aversion", "durable", "labels", "deadline"} <= set(signature.parameters)
+    assert "priority:" in (ketgate.aio.Optimize.ising.__doc__ or "")
     assert "min_position:" in (ketgate.Optimize.portfolio.__doc__ or "")
     assert "time_limit:" in (ketgate.Optimize.qubo.__doc__ or "")
     assert "self" not in inspect.signature(ketgate.specs.qubo).parameters

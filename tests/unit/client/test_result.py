@@ -8,7 +8,7 @@ import ketgate
 import numpy as np
 import pandas as pd
 import pytest
-from ketgate._events import Gathering, Outcome, job_of_spec
+from ketgate._events import Gathering, Outcome, prepared
 from ketgate._portfolio import frontier as frontier_job
 from ketgate._portfolio import portfolio as portfolio_job
 from ketgate._programs import ising as ising_job
@@ -109,7 +109,7 @@ def test_numpy_in_numpy_out_with_names_where_given() -> None:
     named = decode(portfolio_job(covariance=FRAME.to_numpy(), names=NAMES), solved(PORTFOLIO))
     assert named.weights["C"] == 0.75
     assert (
-        decode(job_of_spec(portfolio_job(covariance=FRAME).spec), solved(PORTFOLIO)).by_name["C"]
+        decode(prepared(portfolio_job(covariance=FRAME).spec), solved(PORTFOLIO)).by_name["C"]
         == 0.75
     )
 

@@ -19,7 +19,7 @@ from ketgate._cli.connection import (
 from ketgate._cli.show import print_result
 from ketgate._client import Client
 from ketgate._errors import InvalidArgument, PartNotInstalled
-from ketgate._events import job_of_spec
+from ketgate._events import prepared
 from ketgate._options import SolveOptions, fill_options
 from ketgate._result import Result
 from ketgate._spec import as_spec
@@ -176,7 +176,7 @@ def _solve_spec(client: Client, path: Path, options: dict[str, Any]) -> Result:
     if "solver" in options:
         message.ClearField("solvers")
     progress = fill_options(message, cast(SolveOptions, options))
-    result: Result = client.optimize.run(job_of_spec(message, progress))
+    result: Result = client.optimize.run(prepared(message, progress))
     return result
 
 
