@@ -100,6 +100,10 @@ class Store(Protocol):
     def now_us(self) -> int:
         """The clock of transactions."""
 
+    def observe(self, callback: Callable[[int, float], None]) -> None:
+        """Tell of every batch from now on: its operations, and the seconds until they were
+        durable. It runs on the writer's thread: it must be quick."""
+
     def close(self) -> None:
         """Commit what waits and close."""
 

@@ -6,7 +6,7 @@ follow the order of commits; READ COMMITTED is enough behind that lock. Needs th
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, TypeVar
@@ -323,6 +323,9 @@ class PostgresStore:
 
     def read(self) -> AbstractContextManager[Reader]:
         return Read(self._readers)
+
+    def observe(self, callback: Callable[[int, float], None]) -> None:
+        self._writer.observe = callback
 
     def now_us(self) -> int:
         return self._clock.now_us()

@@ -5,7 +5,7 @@ writer.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -221,6 +221,9 @@ class SqliteStore:
 
     def read(self) -> AbstractContextManager[Reader]:
         return Read(self._readers)
+
+    def observe(self, callback: Callable[[int, float], None]) -> None:
+        self._writer.observe = callback
 
     def now_us(self) -> int:
         return self._clock.now_us()

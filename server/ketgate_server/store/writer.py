@@ -69,6 +69,8 @@ class Writer:
         self._bell.acquire()
         self._asleep = False
         self._closed = False
+        self.observe: Callable[[int, float], None] | None = None
+        """Told of every batch: its operations, and the seconds until they were durable."""
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -152,7 +154,10 @@ class Writer:
                     self._room.notify_all()
                 self._asleep = not batch and not self._closed
             if batch:
+                started_s = time.monotonic()
                 run_batch(self._transaction, batch)
+                if self.observe is not None:
+                    self.observe(len(batch), time.monotonic() - started_s)
             elif self._asleep:
                 self._bell.acquire()
             else:
