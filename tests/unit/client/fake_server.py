@@ -18,7 +18,7 @@ class _Handler(grpc.GenericRpcHandler):
         self.calls: list[tuple[str, dict[str, str], float | None]] = []
 
     def service(self, details: Any) -> Any:
-        if details.method.endswith("/SolveStream"):
+        if details.method.endswith(("/SolveStream", "/WatchJobs")):
             return grpc.unary_stream_rpc_method_handler(self._stream(details.method))
         return grpc.unary_unary_rpc_method_handler(self._unary(details.method))
 
