@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from ketgate.jobs.v1 import job_pb2 as pb
 from ketgate_server.jobs.base import Ending, Outcome
 from ketgate_server.jobs.faults import Stopped, failed
 from ketgate_server.limits import LIMITS, Limit
+
+NICE_LOWEST = 19
 
 Entry = Callable[[Any, Any], Message]
 """``run(spec, context) -> result``."""
@@ -109,11 +112,21 @@ def perform(run: Entry, attempt: Attempt) -> Ending:
         attempt.forget()
 
 
-def resolve(entry: str) -> Entry:
+def perform_entry(attempt: Attempt, options: Mapping[str, Any]) -> Ending:  # noqa: ARG001
+    """As perform, with the function that the work names, at the lowest priority. What a worker process
+    does by default."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICE_LOWEST)
+    try:
+        run: Entry = resolve(attempt.work.entry)
+    except Exception as error:
+        return failed(error, attempt.work.reference)
+    return perform(run, attempt)
+
+
+def resolve(entry: str) -> Any:
     """The function of "module:function"; imports the module."""
     module, _, name = entry.partition(":")
-    found: Entry = getattr(importlib.import_module(module), name)
-    return found
+    return getattr(importlib.import_module(module), name)
 
 
 def _written(kind: str, result: Message) -> bytes:

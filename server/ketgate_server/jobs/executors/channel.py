@@ -5,11 +5,13 @@ The memory has no name (memfd): its descriptor travels with the packet, so it is
 who holds it, however that one ends. Both ends are this program, so packets are pickles.
 """
 
+import logging
 import mmap
 import os
 import pickle
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from ketgate_server.errors import KetgateError, Reason
@@ -17,6 +19,7 @@ from ketgate_server.jobs.base import Ending, Fault, Outcome
 
 PACKET_BYTES_MAX = 128 << 10
 """Below what a socket takes at once by default."""
+LOG_CHARACTERS_MAX = 8_000
 MESSAGE_CHARACTERS_MAX = 2_000
 INLINE_BYTES_MAX = 64 << 10
 """Bytes that are longer go through shared memory."""
@@ -98,6 +101,22 @@ def _take(memory: int) -> bytes:
             return shared[:]
     finally:
         os.close(memory)
+
+
+class LogSender(logging.Handler):
+    """Passes on what is logged in a worker, as ("log", name, level, text): the server writes it as its
+    own."""
+
+    def __init__(self, send: Callable[[tuple[Any, ...]], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)[:LOG_CHARACTERS_MAX]
+        try:
+            self._send(("log", record.name, record.levelno, text))
+        except Closed:
+            pass
 
 
 def pack(ending: Ending) -> dict[str, Any]:

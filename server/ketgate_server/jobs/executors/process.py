@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from ketgate.jobs.v1 import job_pb2 as pb
@@ -19,6 +20,7 @@ from ketgate_server.jobs.executors.channel import Channel, Closed, unpack
 from ketgate_server.jobs.executors.slots import WorkerDied
 
 PROGRAM = "ketgate_server.jobs.executors.worker"
+PERFORMER = "ketgate_server.jobs.executors.attempt:perform_entry"
 END_TIMEOUT_S = 1.0
 """For a process whose channel is closed to be gone by itself."""
 
@@ -27,8 +29,15 @@ class ProcessWorker:
     """Implements slots.Worker. run() is called from one thread, which must live as long as the
     worker."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        performer: str = PERFORMER,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """performer: "module:function" of what the process does with an attempt:
+        ``perform(attempt, options) -> ending``."""
+        self._begin = ("begin", surroundings, performer, dict(options or {}))
         self._lock = threading.Lock()
         self._channel: Channel | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,8 +96,7 @@ class ProcessWorker:
                     pass_fds=[descriptor],
                     stdin=subprocess.DEVNULL,
                 )
-            surroundings = self._surroundings
-            self._channel.send(("begin", surroundings.threads, dict(surroundings.limits)))
+            self._channel.send(self._begin)
             return self._channel
 
     def _heard(

@@ -1,7 +1,7 @@
 """The program of a worker process: ``python -m ketgate_server.jobs.executors.worker DESCRIPTOR``.
 
-It runs one attempt at a time, at the lowest priority, and imports what a kind needs when the first
-job of that kind comes. It ends when the server closes the channel, or is gone.
+It runs one attempt at a time, and imports what a kind needs when the first job of that kind comes.
+It ends when the server closes the channel, or is gone.
 """
 
 import ctypes
@@ -12,24 +12,17 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.jobs.base import Ending
-from ketgate_server.jobs.executors.attempt import (
-    Attempt,
-    Surroundings,
-    Work,
-    perform,
-    resolve,
-)
-from ketgate_server.jobs.executors.channel import Channel, Closed, pack
-from ketgate_server.jobs.faults import failed
+from ketgate_server.jobs.executors.attempt import Attempt, Surroundings, Work, resolve
+from ketgate_server.jobs.executors.channel import Channel, Closed, LogSender, pack
 
-NICE_LOWEST = 19
 PR_SET_PDEATHSIG = 1
-LOG_CHARACTERS_MAX = 8_000
 TRIM_BYTES = 1 << 20
 """After work on a spec or a result larger than this, memory is given back to the system."""
 
@@ -39,17 +32,16 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # Meant for the server, though they may reach its whole group: it lets its work finish.
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICE_LOWEST)
     channel = Channel(socket.socket(fileno=descriptor))
     _die_with_server()
     log = logging.getLogger()
-    log.addHandler(_Log(channel))
+    log.addHandler(LogSender(channel.send))
     log.setLevel(logging.INFO)
     try:
-        (_, threads, limits), _ = channel.receive()
+        (_, surroundings, performer, options), _ = channel.receive()
     except Closed:
         return
-    server = _Server(channel, Surroundings(threads, limits))
+    server = _Server(channel, surroundings, partial(resolve(performer), options=options))
     threading.Thread(target=server.listen, name="channel", daemon=True).start()
     server.work()
 
@@ -58,9 +50,12 @@ class _Server:
     """The attempt under way, and those who wait (at most one: the server sends the next after the
     end)."""
 
-    def __init__(self, channel: Channel, surroundings: Surroundings) -> None:
+    def __init__(
+        self, channel: Channel, surroundings: Surroundings, perform: Callable[[Attempt], Ending]
+    ) -> None:
         self._channel = channel
         self._surroundings = surroundings
+        self._perform = perform
         self._orders: queue.SimpleQueue[tuple[int, Attempt]] = queue.SimpleQueue()
         self._current: tuple[int, Attempt] | None = None
 
@@ -76,7 +71,7 @@ class _Server:
     def work(self) -> None:
         while True:
             number, attempt = self._orders.get()
-            ending = _perform(attempt)
+            ending = self._perform(attempt)
             large = len(attempt.work.spec) + len(ending.result or b"") > TRIM_BYTES
             self._current = None
             del attempt
@@ -103,29 +98,6 @@ class _Server:
                 current = self._current
                 if current is not None and current[0] == number:  # else it is over already
                     current[1].stop()
-
-
-def _perform(attempt: Attempt) -> Ending:
-    try:
-        run = resolve(attempt.work.entry)
-    except Exception as error:
-        return failed(error, attempt.work.reference)
-    return perform(run, attempt)
-
-
-class _Log(logging.Handler):
-    """What is logged here is written by the server, as its own."""
-
-    def __init__(self, channel: Channel) -> None:
-        super().__init__()
-        self._channel = channel
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)[:LOG_CHARACTERS_MAX]
-        try:
-            self._channel.send(("log", record.name, record.levelno, text))
-        except Closed:
-            pass
 
 
 def _die_with_server() -> None:

@@ -1,7 +1,10 @@
 """Every executor, behind one fixture: the tests of the interface run against each."""
 
+import itertools
 import os
 import queue
+import secrets
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +14,12 @@ from ketgate_server.jobs.base import Claim
 from ketgate_server.jobs.executors.attempt import Surroundings
 from ketgate_server.jobs.executors.local import LocalExecutor
 from ketgate_server.jobs.kinds import Kinds
+from ketgate_server.parts import part_version
 
 FOLDER = str(Path(__file__).parent)
 TIMEOUT_S = 60.0
 SURROUNDINGS = Surroundings(threads=2)
+FENCES = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,12 +44,14 @@ class Bench:
         self.ends = queue.Queue()
         self.news = queue.Queue()
         self.room_at_end = queue.Queue()
-        self._fence = 0
+        self.reference = ""
+        """Of the attempt started last."""
 
     def start(self, spec=None, remaining_s=float("inf"), tenant="t"):
-        self._fence += 1
+        fence = next(FENCES)
+        self.reference = f"jobs/id{fence}/attempts/1"
         spec = pb.JobSpec(solve=spec or {}).SerializeToString()
-        claim = Claim(self._fence, f"id{self._fence}", tenant, "solve", spec, 1, self._fence, None)
+        claim = Claim(fence, f"id{fence}", tenant, "solve", spec, 1, fence, None)
         return self.executor.start(
             claim, remaining_s=remaining_s, progress=self.news.put, end=self._end
         )
@@ -64,8 +71,61 @@ class Bench:
         return self.news.get(timeout=TIMEOUT_S)
 
 
+class Cluster:
+    """A Ray cluster of this machine, and one executor over it: a driver takes seconds to start."""
+
+    def __init__(self):
+        os.environ |= CLUSTER_ENVIRONMENT
+        command = [sys.executable, "-c", CLUSTER]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self.address = self._process.stdout.readline().decode().strip()
+        assert self.address, "the Ray cluster did not start"
+        self.kinds = Kinds()
+        self.executor = self.open(2)
+
+    def open(self, slots):
+        from ketgate_server.jobs.executors.ray import RayExecutor
+
+        return RayExecutor(slots, self.kinds, SURROUNDINGS, self.address)
+
+    def close(self):
+        self.executor.close()
+        self._process.stdin.close()
+        self._process.wait(TIMEOUT_S)
+        self._process.stdout.close()
+        for name in CLUSTER_ENVIRONMENT:
+            os.environ.pop(name, None)
+
+
+CLUSTER = """
+import ray, sys
+ray.init(
+    num_cpus=4, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False,
+    configure_logging=False,
+)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+CLUSTER_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
+
+
+@pytest.fixture(scope="session")
+def cluster(work_can_be_imported):
+    if part_version("ray") is None:
+        pytest.skip("ray is not installed: pip install 'ketgate-server[ray]'")
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
 @pytest.fixture
-def open_bench(work_can_be_imported):
+def open_bench(work_can_be_imported, request):
     """open_bench(sort)(run, slots): a Bench over an executor of that sort, whose jobs all run
     that."""
     opened = []
@@ -74,8 +134,12 @@ def open_bench(work_can_be_imported):
         def open_one(run, slots=1):
             import work
 
-            kinds = Kinds([work.Kind(getattr(work, run)) if isinstance(run, str) else run])
-            opened.append(LocalExecutor(slots, kinds, SURROUNDINGS, sort))
+            kind = work.Kind(getattr(work, run)) if isinstance(run, str) else run
+            if sort == "ray":
+                cluster = request.getfixturevalue("cluster")
+                cluster.kinds._kinds = {kind.name: kind}
+                return Bench(cluster.executor)
+            opened.append(LocalExecutor(slots, Kinds([kind]), SURROUNDINGS, sort))
             return Bench(opened[-1])
 
         return open_one
@@ -85,7 +149,9 @@ def open_bench(work_can_be_imported):
         executor.close()
 
 
-@pytest.fixture(params=["thread", "process"])
+@pytest.fixture(
+    params=["thread", "process", pytest.param("ray", marks=pytest.mark.xdist_group("ray"))]
+)
 def sort(request):
     """Of executor."""
     return request.param

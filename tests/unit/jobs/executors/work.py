@@ -60,6 +60,7 @@ def stopped_with_nothing(spec, context):
 
 
 def finishes_anyway(spec, context):
+    context.progress(job_pb2.JobProgress())
     stop = threading.Event()
     context.on_stop(stop.set)
     stop.wait()
