@@ -299,6 +299,8 @@ class Dispatcher:
             times.append(self._looked_s + self._settings.look_s)
         if self._held:
             times.append(self._renewed_s + self._settings.lease_s / 3)
-        newsworthy = (held for held in self._held.values() if held.news)
+        newsworthy = (
+            held for held in self._held.values() if held.news and held.stopped_for is not Stop.LOST
+        )
         times += [held.told_s + self._settings.progress_s for held in newsworthy]
         return max(now_s, min(times))
