@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from ketgate_server.files import make_private_folder, write_whole
-from ketgate_server.store.tokens import TokenStore, new_secret
+from ketgate_server.tokens import TokenStore, new_secret
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 LOCK_FILE = "server.lock"

@@ -34,7 +34,7 @@ from ketgate_server.rpc.server import AddressError, GrpcServer
 from ketgate_server.settings import Settings
 from ketgate_server.shutdown import StopRequest, drain
 from ketgate_server.store.errors import StoreError
-from ketgate_server.store.tokens import TokenStore
+from ketgate_server.tokens import TokenStore
 
 DOMAINS = ("ketgate_server.optimization.service",)
 """Modules with ``create_domain(limits: Mapping[str, Limit], threads: int) -> (Service, kinds of jobs)``."""
@@ -63,7 +63,6 @@ class Running:
     settings: Settings
     log: LogWriter
     durable: durable.Durable
-    tokens: TokenStore
     edge: Edge
     health: health.Health
     server: GrpcServer
@@ -138,7 +137,7 @@ def _serve(
     certificate: tls.ServerCertificate | None,
 ) -> Running:
     host, port = split_address(settings.listen)
-    tokens = TokenStore.open(settings.data_dir)
+    tokens = TokenStore(lasting.store, actor="server")
     metrics = Metrics()
     DurableMetrics(lasting, metrics.registry)
     edge = Edge(
@@ -169,7 +168,7 @@ def _serve(
     gc.freeze()  # what was loaded stays, so the collector need not look at it again and again
     gc.set_threshold(GARBAGE_THRESHOLD)
     standard.health.set_serving(True)
-    running = Running(settings, log, lasting, tokens, edge, standard.health, server, endpoint)
+    running = Running(settings, log, lasting, edge, standard.health, server, endpoint)
     metrics_address = None
     if endpoint is not None:
         metrics_address = reachable(split_address(settings.metrics_listen)[0], endpoint.port)
@@ -202,7 +201,6 @@ def _run(running: Running, stop: StopRequest) -> None:
     if running.metrics_endpoint is not None:
         running.metrics_endpoint.close()
     idle = running.durable.close() and idle
-    running.tokens.close()
     running.log.write("info", "stopped", {"idle": idle})
     running.log.close()
     busy = any(thread.name.startswith("solver-") for thread in threading.enumerate())

@@ -17,7 +17,7 @@ from ketgate_server.rpc.edge import Edge
 from ketgate_server.rpc.log import LogWriter
 from ketgate_server.rpc.metrics import Metrics
 from ketgate_server.rpc.server import GrpcServer
-from ketgate_server.store.tokens import TokenStore
+from ketgate_server.tokens import TokenStore
 
 TIMEOUT_S = 30.0
 DETAILS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 from ketgate.server.v1 import server_service_pb2 as pb
-from ketgate_server.store.tokens import TokenStore
+from ketgate_server.tokens import TokenStore
 
 INFO = "/ketgate.server.v1.ServerService/GetServerInfo"
 LIST_SOLVERS = "/ketgate.optimization.v1.OptimizationService/ListSolvers"

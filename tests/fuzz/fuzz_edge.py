@@ -29,7 +29,7 @@ from ketgate_server.rpc.auth import Authenticator  # noqa: E402
 from ketgate_server.rpc.edge import Edge  # noqa: E402
 from ketgate_server.rpc.log import LogWriter  # noqa: E402
 from ketgate_server.rpc.metrics import Metrics  # noqa: E402
-from ketgate_server.store.tokens import TokenStore  # noqa: E402
+from ketgate_server.tokens import TokenStore  # noqa: E402
 
 ANSWERS_MAX = 3
 SEEDS = [

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 from ketgate._cli.app import build
 from ketgate.audit.v1 import audit_service_pb2 as pb
-from ketgate_server.store.tokens import TokenStore
+from ketgate_server.tokens import TokenStore
 from typer.testing import CliRunner
 
 TIMEOUT_S = 100.0

@@ -23,8 +23,9 @@ BASE = {
     "",
 }
 ALLOWED = {
-    "rpc": BASE | {"store"},
+    "rpc": BASE | {"store", "tokens"},
     "store": BASE,
+    "audit": BASE | {"rpc", "store"},
     "jobs": BASE | {"rpc", "store", "audit"},
     "optimization": BASE | {"rpc", "jobs"},
 }

@@ -11,7 +11,8 @@ import time
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.rpc.call import Identity
-from ketgate_server.store.tokens import TokenStore
+from ketgate_server.store.base import StoreUnavailable
+from ketgate_server.tokens import TokenStore
 
 CHECK_INTERVAL_S = 0.25
 TOKENS_CACHED_MAX = 4096
@@ -68,7 +69,10 @@ class Authenticator:
     def _forget_if_changed(self, now_s: float) -> None:
         with self._lock:
             self._checked_s = now_s
-            revision = self._store.revision()
+            try:
+                revision = self._store.revision()
+            except StoreUnavailable:
+                return  # what was looked up stands while the store cannot be asked
             if revision != self._revision:
                 self._revision = revision
                 self._known.clear()

@@ -26,7 +26,7 @@ from ketgate_server.store.base import (
 )
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.readers import Read, Readers
-from ketgate_server.store.transaction import CLOCK, COUNTERS, WriteTransaction
+from ketgate_server.store.transaction import CLOCK, COUNTERS, PUT_COUNTER, WriteTransaction
 from ketgate_server.store.writer import Writer
 
 T = TypeVar("T")
@@ -238,7 +238,7 @@ class _Transaction(WriteTransaction):
         self._retry_s, self._lost = RETRY_S_MIN, None
         return self._cursor
 
-    def _begin(self) -> tuple[dict[str, int], int]:
+    def _begin(self, counters: dict[str, int]) -> int:
         for cursor in (self._cursor, None):
             try:
                 found = self._lock(cursor or self._connect())
@@ -250,9 +250,9 @@ class _Transaction(WriteTransaction):
                 self.close()
         if self._follow:
             self._clock.follow(max(row[2] for row in found))
-        stored: dict[str, int] = {name: value for name, value, _ in found}
-        self._clock.put_forward(stored[CLOCK])
-        return stored, self._clock.now_us()
+        counters.update((name, value) for name, value, _ in found)
+        self._clock.put_forward(counters[CLOCK])
+        return self._clock.now_us()
 
     @staticmethod
     def _lock(cursor: _Cursor) -> list[Row]:
@@ -260,9 +260,12 @@ class _Transaction(WriteTransaction):
         cursor.cursor.nextset()
         return cursor.cursor.fetchall()
 
-    def _commit(self, counters: Sequence[tuple[int, str]]) -> None:
-        updates = [f"UPDATE counters SET value = {v:d} WHERE name = '{n}'" for v, n in counters]  # noqa: S608
-        self._open.cursor.execute("; ".join([*updates, "COMMIT"]).encode(), binary=False)
+    def _commit(self, counters: Sequence[tuple[str, int]]) -> None:
+        puts = [
+            PUT_COUNTER.replace("?, ?", f"'{name}', {value:d}", 1)  # names are COUNTERS
+            for name, value in counters
+        ]
+        self._open.cursor.execute("; ".join([*puts, "COMMIT"]).encode(), binary=False)
 
     def _changed_rows(self) -> int:
         return self._past_changes + (self._cursor.changes if self._cursor is not None else 0)

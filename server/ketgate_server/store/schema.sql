@@ -150,5 +150,5 @@ CREATE TABLE uploads (
 	CONSTRAINT uploads_pk PRIMARY KEY (id),
 	CONSTRAINT uploads_content_unique UNIQUE (tenant, sha256)
 );
-INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('clock', 0);
+INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('clock', 0);
 INSERT INTO alembic_version (version_num) VALUES ('0002');

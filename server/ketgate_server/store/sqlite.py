@@ -20,7 +20,7 @@ from ketgate_server.store.base import (
 )
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.readers import Read, Readers
-from ketgate_server.store.transaction import CLOCK, COUNTERS, WriteTransaction
+from ketgate_server.store.transaction import CLOCK, COUNTERS, PUT_COUNTER, WriteTransaction
 from ketgate_server.store.writer import Writer
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ STATEMENTS_CACHED_MAX = 256
 WRITER_CACHE_KIB_MAX = 32 * 1024
 """Pages that the writer keeps; used as needed. SQLite's own 2 MiB are too few for the ends of all
 indices, and each page that is missing is a call to the system."""
+
+_COUNTERS = f"SELECT name, value FROM counters WHERE name IN ({', '.join(map(repr, COUNTERS))})"  # noqa: S608
 
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 _STATES = {
@@ -132,23 +134,17 @@ class _Transaction(WriteTransaction):
             connection, self._connection = self._connection, None
             connection.close()
 
-    def _begin(self) -> tuple[dict[str, int], int]:
+    def _begin(self, counters: dict[str, int]) -> int:
         if self._connection is None:
             self._connection = connect(self._path)
             self._cursor = _cursor_of_writer(self._connection)
         self._cursor.execute("BEGIN IMMEDIATE")
-        marks = ", ".join("?" * len(COUNTERS))
-        stored: dict[str, int] = dict(
-            self._cursor.execute(
-                f"SELECT name, value FROM counters WHERE name IN ({marks})",  # noqa: S608
-                COUNTERS,
-            ).fetchall()
-        )
-        self._clock.put_forward(stored[CLOCK])
-        return stored, self._clock.now_us()
+        counters.update(self._cursor.execute(_COUNTERS).fetchall())
+        self._clock.put_forward(counters[CLOCK])
+        return self._clock.now_us()
 
-    def _commit(self, counters: Sequence[tuple[int, str]]) -> None:
-        self._cursor.executemany("UPDATE counters SET value = ? WHERE name = ?", counters)
+    def _commit(self, counters: Sequence[tuple[str, int]]) -> None:
+        self._cursor.executemany(PUT_COUNTER, counters)
         self._cursor.execute("COMMIT")
 
     def _changed_rows(self) -> int:

@@ -10,10 +10,13 @@ from typing import Any
 
 from ketgate_server.store.base import Row, StoreUnavailable
 
+PUT_COUNTER = """INSERT INTO counters (name, value) VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+
 CLOCK = "clock"
 """The time of the newest transaction."""
 
-COUNTERS = ("revision", "audit", CLOCK)
+COUNTERS = ("revision", "audit", "tokens", CLOCK)
 
 
 class WriteTransaction(ABC):
@@ -64,19 +67,21 @@ class WriteTransaction(ABC):
         """Wait for all other writers, and start. Raises the database's errors."""
         self.callbacks = {}
         self._taken = 0
-        self._stored, self.now_us = self._begin()
+        self._stored = dict.fromkeys(COUNTERS, 0)
+        self.now_us = self._begin(self._stored)
         self._counters = dict(self._stored)
         self._writes_at_begin = self.writes
 
     def commit(self) -> None:
         """Make it durable. Raises the database's errors; the transaction is over all the same once
         rollback() was called."""
-        changed: list[tuple[int, str]] = []
+        changed: list[tuple[str, int]] = []
         if self.writes != self._writes_at_begin:
             self._counters[CLOCK] = self.now_us
-            stored = self._stored
             changed = [
-                (value, name) for name, value in self._counters.items() if value != stored[name]
+                (name, value)
+                for name, value in self._counters.items()
+                if value != self._stored[name]
             ]
         self._commit(changed)
 
@@ -99,11 +104,11 @@ class WriteTransaction(ABC):
     def close(self) -> None: ...
 
     @abstractmethod
-    def _begin(self) -> tuple[dict[str, int], int]:
-        """Start; the value of each of COUNTERS, and the transaction's time."""
+    def _begin(self, counters: dict[str, int]) -> int:
+        """Start, and fill in the value of each counter that is stored; the transaction's time."""
 
     @abstractmethod
-    def _commit(self, counters: Sequence[tuple[int, str]]) -> None:
+    def _commit(self, counters: Sequence[tuple[str, int]]) -> None:
         """Write the value of each counter that rose, and commit."""
 
     @abstractmethod

@@ -91,7 +91,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path, monkeypatch
 def test_processes_that_start_together_make_one_store(tmp_path):
     script = (
         "import sys; from pathlib import Path;"
-        "from ketgate_server.store.tokens import TokenStore;"
+        "from ketgate_server.tokens import TokenStore;"
         "TokenStore.open(Path(sys.argv[1])).create(sys.argv[2])"
     )
     running = [
@@ -121,7 +121,7 @@ def test_the_database_is_private(tmp_path):
 def test_opening_a_store_imports_no_migration_tools(tmp_path):
     script = (
         "import sys; from pathlib import Path;"
-        "from ketgate_server.store.tokens import TokenStore; TokenStore.open(Path(sys.argv[1]));"
+        "from ketgate_server.tokens import TokenStore; TokenStore.open(Path(sys.argv[1]));"
         "assert not {'alembic', 'sqlalchemy'} & set(sys.modules)"
     )
     subprocess.run(

@@ -1,21 +1,22 @@
 """The store of tokens, and what an Authenticator makes of it."""
 
-import sqlite3
 import threading
 import time
 
 import pytest
+from ketgate.audit.v1.audit_service_pb2 import AuditPayload
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.rpc import auth
 from ketgate_server.rpc.auth import Authenticator
 from ketgate_server.rpc.call import require_role
+from ketgate_server.store.base import StoreUnavailable
 from ketgate_server.store.errors import StoreError, TokenError
-from ketgate_server.store.tokens import ROLES, TokenStore
+from ketgate_server.tokens import ROLES, TokenStore
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = TokenStore.open(tmp_path)
+def store(tmp_path, store_url):
+    store = TokenStore.open(tmp_path, store_url)
     yield store
     store.close()
 
@@ -83,15 +84,15 @@ def test_revoking_what_never_was(store):
 
 
 def test_the_number_of_tokens_is_bounded(store, monkeypatch):
-    monkeypatch.setattr("ketgate_server.store.tokens.TOKENS_MAX", 2)
+    monkeypatch.setattr("ketgate_server.tokens.TOKENS_MAX", 2)
     store.create("a")
     store.create("b")
     with pytest.raises(TokenError, match="2 tokens"):
         store.create("c")
 
 
-def test_two_stores_on_one_folder_see_each_other(store, tmp_path):
-    other = TokenStore.open(tmp_path)
+def test_two_processes_see_each_other(store, tmp_path, store_url):
+    other = TokenStore.open(tmp_path, store_url)
     before = store.revision()
     secret, _ = other.create("shared")
     assert store.revision() != before
@@ -186,8 +187,46 @@ def test_roles(store):
             assert reason_of(require_role, identity, "other", "/m") is Reason.ROLE_MISSING
 
 
-def test_only_the_hash_is_kept(store, tmp_path):
+def test_making_and_revoking_leave_entries_in_the_audit(store):
+    secret, record = store.create("ci", tenant="desk", roles=("admin",), expires_in_s=60)
+    store.revoke("ci")
+    store.revoke("ci")
+    for refused in (lambda: store.create("a b"), lambda: store.revoke("nobody")):
+        with pytest.raises(TokenError):
+            refused()
+    with store._store.read() as reader:
+        rows = reader.rows("SELECT idx, tenant, payload FROM audit_entries ORDER BY idx")
+    payloads = [AuditPayload.FromString(payload) for _, _, payload in rows]
+    assert [row[:2] for row in rows] == [(0, "desk"), (1, "desk")]
+    assert [p.action for p in payloads] == ["token.created", "token.revoked"]
+    assert {(p.actor, p.resource, p.outcome) for p in payloads} == {("command", "tokens/ci", "OK")}
+    expires = record.expire_time.isoformat(timespec="seconds")
+    assert payloads[0].facts == {"roles": "admin", "expires": expires}
+    assert secret not in str(payloads)
+
+
+def test_other_changes_of_the_store_are_no_changes_of_tokens(store):
+    before = store.revision()
+    store._store.run(lambda tx: tx.take("revision"))
+    assert store.revision() == before
+    store.create("ci")
+    assert store.revision() != before
+
+
+def test_what_is_known_stands_while_the_store_cannot_be_asked(store, monkeypatch):
+    monkeypatch.setattr(auth, "CHECK_INTERVAL_S", -1.0)
+    authenticator = Authenticator(store)
     secret, _ = store.create("ci")
-    rows = sqlite3.connect(tmp_path / "ketgate.db").execute("SELECT * FROM tokens").fetchall()
+    authenticator.identify(f"Bearer {secret}")
+    store.close()
+    assert authenticator.identify(f"Bearer {secret}").subject == "ci"
+    with pytest.raises(StoreUnavailable):
+        authenticator.identify("Bearer another")
+
+
+def test_only_the_hash_is_kept(store):
+    secret, _ = store.create("ci")
+    with store._store.read() as reader:
+        rows = reader.rows("SELECT uid, secret_sha256, name, tenant, roles FROM tokens")
     assert secret not in str(rows)
     assert len(rows[0][1]) == 64

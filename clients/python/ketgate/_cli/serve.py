@@ -19,6 +19,20 @@ def require_server() -> None:
         )
 
 
+def store_of(data_dir: Path | None, config: Path | None = None) -> tuple[Path, str | None]:
+    """The data folder, and the URL of the database if there is one, of a server that is started
+    with these flags. Raises InvalidArgument for settings that are wrong."""
+    from ketgate_server.config import ConfigError, load
+
+    flags = {} if data_dir is None else {"data_dir": str(data_dir)}
+    try:
+        settings, _ = load(flags, config)
+    except ConfigError as error:
+        raise InvalidArgument(str(error), field="--config", reason="") from None
+    url = settings.store_url
+    return settings.data_dir, None if url is None else url.get_secret_value()
+
+
 def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of keys, tokens and state.")] = None,
     listen: Annotated[

@@ -1,8 +1,6 @@
 """`ketgate token`: tokens of a server's data folder, also while it runs."""
 
 import json
-import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json
-from ketgate._cli.serve import require_server
+from ketgate._cli.durations import read_seconds
+from ketgate._cli.serve import require_server, store_of
 from ketgate._cli.show import print_table
-from ketgate._connect import default_data_dir
 from ketgate._errors import InvalidArgument
 
 token = typer.Typer(
@@ -23,14 +21,14 @@ token = typer.Typer(
 DataDir = Annotated[
     Path | None, typer.Option(help="The server's data folder; default: that of `ketgate serve`.")
 ]
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @token.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name of the token, for logs and for revoking it.")],
     role: Annotated[
-        list[str] | None, typer.Option(help="Role; may be repeated. Default: those for ordinary work.")
+        list[str] | None,
+        typer.Option(help="Role; may be repeated. Default: those for ordinary work."),
     ] = None,
     tenant: Annotated[str, typer.Option(help="Tenant.")] = "default",
     expires: Annotated[
@@ -40,7 +38,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a token and print it: it is shown once and kept as a hash."""
-    expires_in_s = None if expires is None else _seconds(expires)
+    expires_in_s = None if expires is None else read_seconds(expires, "--expires")
     with _tokens(data_dir) as tokens:
         secret, record = tokens.create(
             name,
@@ -93,14 +91,14 @@ def revoke(
 
 @contextmanager
 def _tokens(data_dir: Path | None) -> Iterator[Any]:
-    """The store of a data folder; its refusals are the user's to hear."""
+    """The tokens of a server that has these settings; its refusals are the user's to hear."""
     require_server()
     from ketgate_server.store.errors import StoreError
-    from ketgate_server.store.tokens import TokenStore
+    from ketgate_server.tokens import TokenStore
 
-    folder = data_dir or default_data_dir(os.environ)
+    folder, url = store_of(data_dir)
     try:
-        store = TokenStore.open(folder)
+        store = TokenStore.open(folder, url)
         try:
             yield store
         finally:
@@ -111,16 +109,6 @@ def _tokens(data_dir: Path | None) -> Iterator[Any]:
         raise InvalidArgument(
             f"{folder} cannot be used: {error.strerror}", field="--data-dir"
         ) from None
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if found is None:
-        raise InvalidArgument(
-            f"--expires: expected a number with s, m, h or d, for example 30d, given {text!r}",
-            field="--expires",
-        )
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _record(record: Any) -> dict[str, Any]:

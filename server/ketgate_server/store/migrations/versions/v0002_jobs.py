@@ -51,7 +51,8 @@ def _common() -> None:
         sa.PrimaryKeyConstraint("name", name="leases_pk"),
     )
     op.execute(
-        "INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('clock', 0)"
+        "INSERT INTO counters (name, value)"
+        " VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('clock', 0)"
     )
 
 

@@ -7,15 +7,14 @@ the hash has no comparison whose time could tell a caller anything.
 import hashlib
 import re
 import secrets
-import sqlite3
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ketgate_server.store.database import open_database
+from ketgate_server.audit.log import new_salt, record
+from ketgate_server.store.base import Reader, Row, Store, Transaction
+from ketgate_server.store.database import open_store
 from ketgate_server.store.errors import TokenError
 
 ROLES = {
@@ -34,6 +33,14 @@ DEFAULT_ROLES = ("optimization.user", "jobs.user", "artifacts.user")
 SECRET_PREFIX = "kg_"  # noqa: S105
 TOKENS_MAX = 10_000
 EXPIRES_IN_S_MAX = 100 * 365 * 86_400
+
+COUNTER = "tokens"
+"""Rises with every change of tokens."""
+
+COMMAND = "command"
+"""Actor of what the operator's command does, beside the server."""
+
+TokenRow = tuple[str, str, str, int, int | None, int | None]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -62,30 +69,30 @@ class TokenRecord:
 
 
 class TokenStore:
-    """The tokens of a data folder. Several processes may have it open: a server, and a command
-    beside it.
+    """The tokens of a store. Several processes may use it: servers, and a command beside them.
 
     >>> import tempfile
-    >>> store = TokenStore.open(Path(tempfile.mkdtemp()))
-    >>> secret, record = store.create("ci", expires_in_s=3600)
-    >>> store.lookup(secret).name, store.lookup("wrong")
+    >>> tokens = TokenStore.open(Path(tempfile.mkdtemp()))
+    >>> secret, record = tokens.create("ci", expires_in_s=3600)
+    >>> tokens.lookup(secret).name, tokens.lookup("wrong")
     ('ci', None)
-    >>> store.close()
+    >>> tokens.close()
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-        self._own_changes = 0
+    def __init__(self, store: Store, actor: str = COMMAND) -> None:
+        """actor: who makes and revokes, for the audit."""
+        self._store = store
+        self._actor = actor
 
     @classmethod
-    def open(cls, data_dir: Path) -> "TokenStore":
-        """Raises StoreError when the store cannot be opened; makes it if there is none."""
-        return cls(open_database(Path(data_dir)))
+    def open(cls, data_dir: Path, url: str | None = None) -> "TokenStore":
+        """With a store of its own, made if there is none. Raises StoreError when it cannot be
+        opened."""
+        return cls(open_store(Path(data_dir), url))
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        """Close the store."""
+        self._store.close()
 
     def create(
         self,
@@ -105,28 +112,33 @@ class TokenStore:
         """
         _check(name, tenant, roles, expires_in_s)
         secret = secret or new_secret()
-        now_us = time.time_ns() // 1000
-        expire_us = None if expires_in_s is None else now_us + round(expires_in_s * 1e6)
-        row = (name, tenant, " ".join(dict.fromkeys(roles)), now_us, expire_us, None)
-        with self._lock:
-            if self._count() >= TOKENS_MAX:
+        digest, salt = _hash(secret), new_salt()
+        given = " ".join(dict.fromkeys(roles))
+
+        def operation(tx: Transaction) -> TokenRow:
+            if _count(tx) >= TOKENS_MAX:
                 raise TokenError(
                     f"there are {TOKENS_MAX} tokens already; revoked ones count: they are the record"
                 )
-            try:
-                self._connection.execute(_INSERT, (_hash(secret), *row))
-            except sqlite3.IntegrityError as error:
+            if tx.row("SELECT 1 FROM tokens WHERE name = ? AND revoke_time_us IS NULL", (name,)):
                 raise TokenError(
                     f"there is a token named {name!r} already; choose another name, or revoke that one first"
-                ) from error
-            self._own_changes += 1
-        return secret, _record(row)
+                )
+            expire_us = None if expires_in_s is None else tx.now_us + round(expires_in_s * 1e6)
+            row = (name, tenant, given, tx.now_us, expire_us, None)
+            tx.execute(_INSERT, (digest, *row))
+            tx.take(COUNTER)
+            facts = {"roles": given} | ({} if expire_us is None else {"expires": _text(expire_us)})
+            self._record(tx, "token.created", name, tenant, facts, salt)
+            return row
+
+        return secret, _as_record(self._store.run(operation))
 
     def list(self) -> list[TokenRecord]:
         """All tokens, the revoked and the expired too, oldest first."""
-        with self._lock:
-            rows = self._connection.execute(_SELECT + "ORDER BY uid").fetchall()
-        return [_record(row) for row in rows]
+        with self._store.read() as reader:
+            rows = reader.rows(_SELECT + "ORDER BY uid")
+        return [_as_record(row) for row in rows]
 
     def revoke(self, name: str) -> TokenRecord:
         """Revoke the token of this name; running servers refuse it within a second. Revoking twice
@@ -134,43 +146,63 @@ class TokenStore:
 
         Raises TokenError when there never was one.
         """
-        with self._lock:
-            changed = self._connection.execute(
+        salt = new_salt()
+
+        def operation(tx: Transaction) -> TokenRow:
+            last = _SELECT + "WHERE name = ? ORDER BY uid DESC LIMIT 1"
+            row = tx.row(last, (name,))
+            if row is None:
+                raise TokenError(
+                    f"there is no token named {name[:100]!r}; `ketgate token list` shows all"
+                )
+            if row[5] is not None:
+                return row
+            tx.execute(
                 "UPDATE tokens SET revoke_time_us = ? WHERE name = ? AND revoke_time_us IS NULL",
-                (time.time_ns() // 1000, name),
-            ).rowcount
-            self._own_changes += changed
-            row = self._connection.execute(
-                _SELECT + "WHERE name = ? ORDER BY uid DESC LIMIT 1", (name,)
-            ).fetchone()
-        if row is None:
-            raise TokenError(
-                f"there is no token named {name[:100]!r}; `ketgate token list` shows all"
+                (tx.now_us, name),
             )
-        return _record(row)
+            tx.take(COUNTER)
+            self._record(tx, "token.revoked", name, row[1], {}, salt)
+            return *row[:5], tx.now_us
+
+        return _as_record(self._store.run(operation))
 
     def lookup(self, secret: str) -> TokenRecord | None:
         """The token with this secret, in whatever state it is; None for an unknown one."""
-        with self._lock:
-            row = self._connection.execute(
-                _SELECT + "WHERE secret_sha256 = ?", (_hash(secret),)
-            ).fetchone()
-        return _record(row) if row else None
+        with self._store.read() as reader:
+            row = reader.row(_SELECT + "WHERE secret_sha256 = ?", (_hash(secret),))
+        return _as_record(row) if row else None
 
-    def revision(self) -> tuple[int, int]:
-        """Changes whenever the database was changed, by this process or another. Costs
-        microseconds."""
-        with self._lock:
-            return self._connection.execute("PRAGMA data_version").fetchone()[0], self._own_changes
+    def revision(self) -> int:
+        """Changes whenever tokens were changed, by this process or another."""
+        with self._store.read() as reader:
+            row = reader.row("SELECT value FROM counters WHERE name = ?", (COUNTER,))
+        return row[0] if row else 0
 
     def is_empty(self) -> bool:
         """Whether no token was ever made."""
-        with self._lock:
-            return self._count() == 0
+        with self._store.read() as reader:
+            return _count(reader) == 0
 
-    def _count(self) -> int:
-        count: int = self._connection.execute("SELECT count(*) FROM tokens").fetchone()[0]
-        return count
+    def _record(
+        self,
+        tx: Transaction,
+        action: str,
+        name: str,
+        tenant: str,
+        facts: dict[str, str],
+        salt: bytes,
+    ) -> None:
+        resource = f"tokens/{name}"
+        record(
+            tx,
+            actor=self._actor,
+            tenant=tenant,
+            action=action,
+            resource=resource,
+            facts=facts,
+            salt=salt,
+        )
 
 
 def new_secret() -> str:
@@ -202,14 +234,28 @@ def _check(name: str, tenant: str, roles: Sequence[str], expires_in_s: float | N
         )
 
 
-def _record(row: tuple[str, str, str, int, int | None, int | None]) -> TokenRecord:
+def _count(reader: Reader) -> int:
+    row = reader.row("SELECT count(*) FROM tokens")
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
+def _as_record(row: TokenRow | Row) -> TokenRecord:
     name, tenant, roles, create_us, expire_us, revoke_us = row
-    create = _time(create_us)
-    assert create is not None
     return TokenRecord(
-        name, tenant, tuple(roles.split()), create, _time(expire_us), _time(revoke_us)
+        name,
+        tenant,
+        tuple(roles.split()),
+        _time(create_us),
+        None if expire_us is None else _time(expire_us),
+        None if revoke_us is None else _time(revoke_us),
     )
 
 
-def _time(time_us: int | None) -> datetime | None:
-    return None if time_us is None else datetime.fromtimestamp(time_us / 1e6, UTC)
+def _time(time_us: int) -> datetime:
+    return datetime.fromtimestamp(time_us / 1e6, UTC)
+
+
+def _text(time_us: int) -> str:
+    return _time(time_us).isoformat(timespec="seconds")
