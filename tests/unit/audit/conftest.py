@@ -1,6 +1,6 @@
-"""A store in a folder of the test's own, a log in it, and calls to the audit's service without an edge."""
+"""Entries in a store, and calls to the audit's service without an edge."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from ketgate_server.audit.service import create_service
 from ketgate_server.audit.signer import open_signer
 from ketgate_server.rpc.call import Identity, Service
 from ketgate_server.store.base import Store
-from ketgate_server.store.database import open_store
 
 
 @dataclass
@@ -74,13 +73,6 @@ def said(store: Store, start: int = 0) -> list[tuple[str, str, Mapping[str, str]
         )
     entries = [pb.AuditPayload.FromString(row[0]) for row in rows]
     return [(entry.action, entry.outcome, dict(entry.facts)) for entry in entries]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from ketgate._tree_head import log_id, open_head
 from ketgate.audit.v1 import audit_service_pb2 as pb
 from ketgate_server.audit.heads import Heads
 from ketgate_server.audit.sequencer import Sequencer
-from ketgate_server.audit.signer import SignerError, open_signer
+from ketgate_server.audit.signer import open_signer
 from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Service
 from ketgate_server.store.base import Store
@@ -205,23 +205,3 @@ def test_redacting_what_is_not_there(admin: Caller, reader: Caller) -> None:
     assert caught.value.reason is Reason.RESOURCE_NOT_FOUND
     admin("RedactEntry", redaction(index=7, request_id="one"))  # a refusal does not take the id
     assert head(reader).size == SIZE + 1
-
-
-def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "audit.pem"
-    first = open_signer(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert open_signer(path).key_id == first.key_id
-    assert [file.name for file in path.parent.iterdir()] == ["audit.pem"]
-    other = open_signer(tmp_path / "other.pem")
-    assert other.key_id != first.key_id
-
-
-def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "audit.pem"
-    path.write_text("no key")
-    with pytest.raises(SignerError, match="expected an unencrypted private key in PEM"):
-        open_signer(path)
-    with pytest.raises(SignerError, match="audit_key_file"):
-        open_signer(path / "below")
