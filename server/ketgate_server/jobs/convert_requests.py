@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
 
-from ketgate_server.errors import FieldError, LimitError, NotFound
+from ketgate_server.errors import FieldError, NotFound
 from ketgate_server.jobs.ids import is_id
 
 NANOS = 1_000_000_000
@@ -66,7 +66,9 @@ def read_priority(priority: int) -> int:
 
 def read_labels(labels: Mapping[str, str]) -> dict[str, str]:
     if len(labels) > LABELS_MAX:
-        raise LimitError("jobs.labels_max", allowed=LABELS_MAX, given=len(labels), field="labels")
+        raise FieldError(
+            "labels", expected=f"at most {LABELS_MAX} labels", given=f"{len(labels)} labels"
+        )
     for key in sorted(labels):
         value = labels[key]
         if not _LABEL_KEY.fullmatch(key):

@@ -3,7 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ketgate_server.rpc.edge import Edge
 from ketgate_server.rpc.log import LogWriter
 from ketgate_server.rpc.metrics import Metrics
 from ketgate_server.rpc.server import GrpcServer
-from ketgate_server.store.tokens import TokenStore
+from ketgate_server.tokens import TokenStore
 
 TIMEOUT_S = 30.0
 OVER = {5, 6, 7, 8}
@@ -85,8 +85,9 @@ class Caller:
 
     server: "JobServer"
     tenant: str
+    subject: str
+    """Name of the token."""
     metadata: tuple[tuple[str, str], ...]
-    jobs: dict[str, Any] = field(default_factory=dict)
 
     def call(self, method: str, request: Any, **options: Any) -> Any:
         """A method of JobService."""
@@ -128,13 +129,21 @@ def creation(seed: int = 0, **fields: Any) -> pb.CreateJobRequest:
 class JobServer:
     """An edge over plaintext loopback, with the whole of what is durable behind it."""
 
-    def __init__(self, folder: Path, limits: Mapping[str, int], jobs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Mapping[str, int],
+        jobs: Mapping[str, Any],
+        store_url: str | None = None,
+    ) -> None:
+        folder.mkdir(exist_ok=True)
         self.work = Work()
         given = {"data_dir": str(folder), "limits": dict(limits), "jobs": dict(jobs)}
-        self.settings, _ = load(given | {"insecure": True})
+        self.settings, _ = load(given | {"insecure": True, "store_url": store_url})
         values = self.settings.limit_values
         self.durable = durable.start(self.settings, [self.work])
-        self.tokens = TokenStore.open(folder)
+        self.tokens = TokenStore(self.durable.store)
+        self._name = folder.name
         self._log_file = (folder / "log.jsonl").open("wb")
         self.log = LogWriter(self._log_file.fileno())
         self.metrics = Metrics()
@@ -161,8 +170,9 @@ class JobServer:
         number = next(self._numbers)
         tenant = tenant or f"tenant-{number}"
         named = {} if roles is None else {"roles": roles}
-        secret, _ = self.tokens.create(f"caller-{number}", tenant=tenant, **named)
-        return Caller(self, tenant, (("authorization", f"Bearer {secret}"),))
+        subject = f"{self._name}-{number}"
+        secret, _ = self.tokens.create(subject, tenant=tenant, **named)
+        return Caller(self, tenant, subject, (("authorization", f"Bearer {secret}"),))
 
     def gate(self) -> tuple[int, Gate]:
         """A seed whose jobs wait at the gate."""
@@ -188,7 +198,6 @@ class JobServer:
         self.durable.close()
         self.log.close()
         self._log_file.close()
-        self.tokens.close()
 
 
 MakeJobServer = Callable[..., JobServer]
@@ -199,9 +208,12 @@ def make_job_server(tmp_path: Path) -> Iterator[MakeJobServer]:
     """Makes servers of a test's own; limits by name, jobs: settings of jobs."""
     made: list[JobServer] = []
 
-    def make(jobs: Mapping[str, Any] | None = None, **limits: int) -> JobServer:
+    def make(
+        jobs: Mapping[str, Any] | None = None, store_url: str | None = None, **limits: int
+    ) -> JobServer:
         named = {name.replace("__", "."): value for name, value in limits.items()}
-        made.append(JobServer(tmp_path / f"jobs-{len(made)}", named, jobs or {"workers": 2}))
+        folder = tmp_path / f"jobs-{len(made)}"
+        made.append(JobServer(folder, named, jobs or {"workers": 2}, store_url))
         return made[-1]
 
     yield make
@@ -209,10 +221,15 @@ def make_job_server(tmp_path: Path) -> Iterator[MakeJobServer]:
         server.close()
 
 
-@pytest.fixture(scope="session")
-def job_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobServer]:
-    """One server for all; tests keep apart by their tenants."""
-    server = JobServer(tmp_path_factory.mktemp("jobs"), {}, {"workers": 16})
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def job_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[JobServer]:
+    """One server for all, on each kind of store; tests keep apart by their tenants."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_server").new_database()
+    server = JobServer(tmp_path_factory.mktemp("jobs"), {}, {"workers": 16}, url)
     yield server
     server.close()
 
