@@ -17,6 +17,7 @@ from ketgate_server.tokens import TokenStore
 from typer.testing import CliRunner
 
 TIMEOUT_S = 100.0
+BEGINNING = ["log.created", "server.started", "audit.key_changed", "token.created"]
 SERVICE = "/ketgate.audit.v1.AuditService"
 
 
@@ -60,11 +61,7 @@ def refused(call: Callable[[], object]) -> str:
 def test_a_log_from_the_first_start_to_an_auditor_s_desk(start_server: Any, tmp_path: Path) -> None:
     server = start_server()
     with connect(server) as admin:
-        assert [entry.action for entry in admin.audit.entries()][:3] == [
-            "log.created",
-            "server.started",
-            "audit.key_changed",
-        ]
+        assert [entry.action for entry in admin.audit.entries()] == BEGINNING
         with connect(server, token="kg_wrong") as stranger:
             assert refused(stranger.info) == "TOKEN_INVALID"
         user = new_token(server, "auditor", "desk", "audit.reader")
@@ -81,7 +78,10 @@ def test_a_log_from_the_first_start_to_an_auditor_s_desk(start_server: Any, tmp_
                 ("admin", "", "OK"),
             ]
             mine = list(reader.audit.entries())
-            assert {e.actor for e in mine if not e.withheld and not e.redacted} == {"auditor"}
+            assert {e.actor for e in mine if not e.withheld and not e.redacted} == {
+                "auditor",
+                "command",
+            }
             assert reader.audit.verify().withheld > 0
         exported = tmp_path / "log.jsonl"
         size = admin.audit.export(exported).head.size
@@ -97,10 +97,10 @@ def test_a_log_from_the_first_start_to_an_auditor_s_desk(start_server: Any, tmp_
 def test_commands(start_server: Any, tmp_path: Path) -> None:
     server = start_server()
     head = json.loads(command(server, "head", "--json").stdout)
-    assert (head["size"], len(head["root"])) == (3, 64)
+    assert (head["size"], len(head["root"])) == (4, 64)
     assert "server.started" in command(server, "list").stdout
     [last] = json.loads(command(server, "list", "--count", 1, "--json").stdout)
-    assert last["action"] == "audit.key_changed"
+    assert (last["action"], last["tenant"]) == ("token.created", "default")
     proof = json.loads(command(server, "prove", 1).stdout)
     assert proof["entry"]["action"] == "server.started"
     exported = tmp_path / "log.jsonl"
@@ -108,7 +108,7 @@ def test_commands(start_server: Any, tmp_path: Path) -> None:
     [offline] = json.loads(command(None, "list", "--file", exported, "--count", 1, "--json").stdout)
     assert offline == last
     assert "says nothing any more" in command(server, "redact", 1, "--reason", "a test").stdout
-    assert "the log is whole: 4 entries (1 redacted)" in command(server, "verify").stdout
+    assert "the log is whole: 5 entries (1 redacted)" in command(server, "verify").stdout
     wrong = command(None, "verify", exported, "--key", "0" * 64)
     assert "should be by 000" in tampered(wrong)
 
@@ -141,16 +141,11 @@ def test_the_log_goes_on_after_a_kill(start_server: Any) -> None:
         after = client.audit.verify()
         assert (after.head.log_id, after.head.key_id) == (before.log_id, before.key_id)
         actions = [entry.action for entry in client.audit.entries()]
-        assert actions[:4] == [
-            "log.created",
-            "server.started",
-            "audit.key_changed",
-            "server.started",
-        ]
+        assert actions[:5] == [*BEGINNING, "server.started"]
     assert again.stop() == 0
     third = start_server("--log-level", "debug", data_dir=server.data_dir)
     with connect(third) as client:
-        *_, stopped, started, changed = client.audit.entries(4)
+        *_, stopped, started, changed = client.audit.entries(5)
         assert (stopped.action, started.action) == ("server.stopped", "server.started")
         assert changed.action == "settings.changed"
         assert changed.facts["log_level"] == "info -> debug"
