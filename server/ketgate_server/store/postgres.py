@@ -5,6 +5,7 @@ follow the order of commits; READ COMMITTED is enough behind that lock. Needs th
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -139,6 +140,40 @@ def unavailable(url: str, error: Exception, *, committing: bool) -> StoreUnavail
     return StoreUnavailable(message, uncertain=committing and lost)
 
 
+class _Door:
+    """The way into a database. While it is shut, most callers are refused at once, and now and then
+    one tries, with jitter, as all servers lost it together."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.retry_s = RETRY_S_MIN
+        self.retry_at_s = 0.0
+        self._shut: str | None = None
+        self._lock = threading.Lock()
+
+    def connect(self) -> "psycopg.Connection[Row]":
+        """Raises StoreUnavailable."""
+        with self._lock:
+            if self._shut is not None:
+                now_s = time.monotonic()
+                if now_s < self.retry_at_s:
+                    raise StoreUnavailable(self._shut)
+                self.retry_at_s = now_s + self.retry_s * random.uniform(0.5, 1.0)  # noqa: S311
+        try:
+            connection = connect(self.url)
+        except psycopg.Error as error:
+            cause = unavailable(self.url, error, committing=False)
+            cause = cause or StoreUnavailable(f"the store {place(self.url)} refuses us: {error}")
+            with self._lock:
+                self._shut = str(cause)
+                self.retry_at_s = time.monotonic() + self.retry_s * random.uniform(0.5, 1.0)  # noqa: S311
+                self.retry_s = min(RETRY_S_MAX, 2 * self.retry_s)
+            raise cause from error
+        with self._lock:
+            self._shut, self.retry_s = None, RETRY_S_MIN
+        return connection
+
+
 class _Cursor:
     """Statements on a connection."""
 
@@ -170,17 +205,14 @@ class _Cursor:
 
 
 class _Transaction(WriteTransaction):
-    def __init__(self, url: str, clock: Clock, *, follow: bool) -> None:
+    def __init__(self, door: _Door, clock: Clock, *, follow: bool) -> None:
         """follow: the database's clock, and not the one given."""
         super().__init__()
-        self._url = url
+        self._door = door
         self._clock = clock
         self._follow = follow
         self._cursor: _Cursor | None = None
         self._past_changes = 0
-        self._retry_s = RETRY_S_MIN
-        self._retry_at_s = 0.0
-        self._lost: StoreUnavailable | None = None
 
     @property
     def _open(self) -> _Cursor:
@@ -215,7 +247,7 @@ class _Transaction(WriteTransaction):
         return self._cursor.connection.info.transaction_status is TransactionStatus.INTRANS
 
     def unavailable(self, error: Exception, *, committing: bool) -> StoreUnavailable | None:
-        return unavailable(self._url, error, committing=committing)
+        return unavailable(self._door.url, error, committing=committing)
 
     def close(self) -> None:
         if self._cursor is not None:
@@ -224,18 +256,7 @@ class _Transaction(WriteTransaction):
             self._cursor = None
 
     def _connect(self) -> _Cursor:
-        now_s = time.monotonic()
-        if self._lost is not None and now_s < self._retry_at_s:
-            raise StoreUnavailable(str(self._lost))
-        try:
-            self._cursor = _Cursor(connect(self._url))
-        except psycopg.Error as error:
-            # With jitter, as all servers lost it at once.
-            self._retry_at_s = now_s + self._retry_s * random.uniform(0.5, 1.0)  # noqa: S311
-            self._retry_s = min(RETRY_S_MAX, 2 * self._retry_s)
-            self._lost = self.unavailable(error, committing=False)
-            raise self._lost or error from error
-        self._retry_s, self._lost = RETRY_S_MIN, None
+        self._cursor = _Cursor(self._door.connect())
         return self._cursor
 
     def _begin(self, counters: dict[str, int]) -> int:
@@ -272,8 +293,8 @@ class _Transaction(WriteTransaction):
 
 
 class _Reader:
-    def __init__(self, url: str) -> None:
-        self._cursor = _Cursor(connect(url))
+    def __init__(self, door: _Door) -> None:
+        self._cursor = _Cursor(door.connect())
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return self._cursor.rows(sql, parameters)
@@ -301,12 +322,15 @@ class PostgresStore:
         for tests. Raises StoreUnavailable."""
         self.url = url
         self._clock = clock or Clock()
+        self._door = _Door(url)
         self._readers = Readers(
-            lambda: _Reader(url),
+            lambda: _Reader(self._door),
             lambda error: unavailable(url, error, committing=False),
             READERS_MAX,
         )
-        self._writer = Writer(_Transaction(url, self._clock, follow=clock is None), "store-writer")
+        self._writer = Writer(
+            _Transaction(self._door, self._clock, follow=clock is None), "store-writer"
+        )
         self.run(lambda tx: tx.now_us)  # sets the clock
 
     def run(self, operation: Operation[T]) -> T:

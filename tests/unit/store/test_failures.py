@@ -36,7 +36,7 @@ def postgres_url(postgres_server):
 def postgres_store(postgres_url, tmp_path, monkeypatch):
     monkeypatch.setattr(postgres, "RETRY_S_MIN", 0.0)  # try again each time
     store = open_store(tmp_path, postgres_url)
-    store._writer._transaction._retry_s = 0.0
+    store._door.retry_s = 0.0
     yield store
     store.close()
 
@@ -170,7 +170,7 @@ def test_a_database_that_stops_and_comes_back(postgres_store, postgres_server):
 def test_while_the_database_is_away_callers_are_refused_at_once(
     postgres_store, postgres_server, monkeypatch
 ):
-    postgres_store._writer._transaction._retry_s = 1000.0
+    postgres_store._door.retry_s = 1000.0
     attempts = []
     connect = postgres.connect
     monkeypatch.setattr(postgres, "connect", lambda url: attempts.append(url) or connect(url))
@@ -179,10 +179,12 @@ def test_while_the_database_is_away_callers_are_refused_at_once(
         for _ in range(5):
             with pytest.raises(StoreUnavailable, match=r"cannot be reached|is stopping"):
                 postgres_store.run(add_event)
+            with pytest.raises(StoreUnavailable), postgres_store.read():
+                pass
     finally:
         postgres_server.start()
     assert len(attempts) == 1
-    postgres_store._writer._transaction._retry_at_s = 0.0
+    postgres_store._door.retry_at_s = 0.0
     assert postgres_store.run(add_event) == 1
 
 
