@@ -20,6 +20,7 @@ from ketgate_server.optimization.portfolio import continuous, sharpe
 from ketgate_server.optimization.portfolio.conflict import find_conflict
 from ketgate_server.optimization.portfolio.covariance import Array
 from ketgate_server.optimization.portfolio.frontier import Walk
+from ketgate_server.optimization.portfolio.frontier_discrete import DiscreteWalk
 from ketgate_server.optimization.portfolio.model import (
     EfficientFrontier,
     MaximumSharpe,
@@ -141,7 +142,8 @@ class ActiveSet:
 
 def walk(problem: PortfolioProblem, task: Task) -> Outcome:
     """The frontier point by point, as far as the limits let it."""
-    path = Walk(problem, task)
+    discrete = problem.constraints.discrete
+    path = DiscreteWalk(problem, task) if discrete else Walk(problem, task)
     frontier = path.run()
     if frontier is None:
         return settled(problem, task, path.status, None, -np.inf, path.work)
@@ -153,7 +155,7 @@ def walk(problem: PortfolioProblem, task: Task) -> Outcome:
         )
     reason = ended(task, work=path.work)
     if reason is StopReason.COMPLETED and path.status is not Status.OPTIMAL:
-        reason = path.cut or reason
+        reason = (path.cut if isinstance(path, DiscreteWalk) else None) or reason
     return Outcome(
         path.status,
         reason,

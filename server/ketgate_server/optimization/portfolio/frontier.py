@@ -2,13 +2,10 @@
 it.
 """
 
-import math
-from collections.abc import Callable
-
 import numpy as np
 from ketgate_native import qp
 
-from ketgate_server.optimization.base import Status, StopReason, Task
+from ketgate_server.optimization.base import Status, Task
 from ketgate_server.optimization.portfolio import continuous, quadratic
 from ketgate_server.optimization.portfolio.covariance import (
     Array,
@@ -17,8 +14,6 @@ from ketgate_server.optimization.portfolio.covariance import (
     Factors,
     variance,
 )
-from ketgate_server.optimization.portfolio.discrete import Searched, search
-from ketgate_server.optimization.portfolio.mixed import Return, greatest_return
 from ketgate_server.optimization.portfolio.model import (
     EfficientFrontier,
     Frontier,
@@ -148,10 +143,9 @@ def _volatilities(problem: PortfolioProblem, weights: Array) -> Array:
 
 
 class Walk:
-    """A frontier walked point by point, each warm-started from its neighbour.
+    """A frontier of continuous weights walked point by point, each warm-started from its neighbour.
 
-    status and bound speak of the whole: OPTIMAL where every point was proven. A discrete point may
-    take its share of the time and of the work that are left; what it does not need is the others'.
+    status and bound speak of the whole: OPTIMAL where every point was proven.
     """
 
     def __init__(self, problem: PortfolioProblem, task: Task) -> None:
@@ -162,40 +156,26 @@ class Walk:
         self.expected = problem.expected_returns
         self.points = problem.objective.points
         self.work = 0
-        self.cut: StopReason | None = None
-        """Which limit's share ended the search for a point."""
         self.status = Status.OPTIMAL
         self.low_bound = -np.inf
         self.weights: list[Array] = []
         self.bounds: list[float] = []
         self._near: Solved | None = None
-        self._start: Array | None = None
 
     def run(self) -> Frontier | None:
         """The frontier as far as the limits let it be walked; None without a single portfolio."""
-        discrete = self.problem.constraints.discrete
-        # A discrete search starts from the portfolio of the greatest return: it holds every target.
-        most = self._greatest_return() if discrete else None
-        if most is not None and most.status is Status.INFEASIBLE:
-            self.status = Status.INFEASIBLE
-            return None
-        self._start = None if most is None else most.weights
-        solve = self._discrete if discrete else self._continuous
-        low = solve(build(self.problem, scale=2.0))
+        low = self._solve(build(self.problem, scale=2.0))
         if low is None:
             return None
         self.low_bound = self.bounds[0]
-        high = most.weights if most is not None else self._most_return()
-        if high is None or (most is not None and most.status is not Status.OPTIMAL):
+        high = self._most_return()
+        if high is None:
             self.status = Status.FEASIBLE
             return self._frontier()
         ends = float(self.expected @ low), float(self.expected @ high)
         if ends[1] - ends[0] > 1e-12 * max(1.0, abs(ends[1])):
-            self._between(np.linspace(*ends, self.points)[1:], solve)
+            self._between(np.linspace(*ends, self.points)[1:])
         return self._frontier()
-
-    def _greatest_return(self) -> Return:
-        return greatest_return(self.problem, self.task, net=False, share=0.5)
 
     def _most_return(self) -> Array | None:
         """A portfolio of the greatest expected return; others of it may have less risk.
@@ -207,16 +187,12 @@ class Walk:
         self.work += found.work
         return found.weights if found.status is Status.OPTIMAL else None
 
-    def _between(self, targets: Array, solve: Callable[[Program], Array | None]) -> None:
+    def _between(self, targets: Array) -> None:
         for target in targets:
-            # Rounding may put what touches the greatest return out of reach; a discrete search
-            # starts from it.
-            hair = 0.0 if self.problem.constraints.discrete else 1e-12 * max(1.0, abs(target))
-            floor = float(target) - hair
-            if (
-                self._exhausted
-                or solve(build(self.problem, scale=2.0, minimum_return=floor)) is None
-            ):
+            # Rounding may put what touches the greatest return out of reach.
+            floor = float(target) - 1e-12 * max(1.0, abs(target))
+            program = build(self.problem, scale=2.0, minimum_return=floor)
+            if self._exhausted or self._solve(program) is None:
                 self.status = Status.FEASIBLE if self.status is Status.OPTIMAL else self.status
                 return
 
@@ -226,7 +202,7 @@ class Walk:
             self.task.work_limit and self.work >= self.task.work_limit
         )
 
-    def _continuous(self, program: Program) -> Array | None:
+    def _solve(self, program: Program) -> Array | None:
         found = continuous.solve(program, self.task, self._near)
         self.work += found.work
         self._near = found
@@ -235,43 +211,6 @@ class Walk:
         if found.weights is None or found.status is Status.NO_SOLUTION:
             return None
         return self._keep(self.problem.polish(found.weights), found.bound)
-
-    def _discrete(self, program: Program) -> Array | None:
-        last = len(self.weights) == self.points - 1
-        found = self._search(program, self._start if last or not self.weights else self.weights[-1])
-        shares = 1
-        while (
-            found.weights is None
-            and found.status is Status.NO_SOLUTION
-            and shares < 2 * self.points
-            and not self._exhausted
-        ):  # from what holds every target; a share may be too small for a first portfolio
-            found = self._search(program, self._start, shares)
-            shares *= 2
-        if found.status is not Status.OPTIMAL:
-            self._settle(found.status)
-        if found.weights is None:
-            return None
-        return self._keep(self.problem.polish(found.weights), found.bound)
-
-    def _search(self, program: Program, initial: Array | None, shares: int = 1) -> Searched:
-        waiting = max(1.0, (self.points - len(self.weights)) / shares)
-        work_left = self.task.work_limit - self.work
-        nodes_max = math.ceil(work_left / waiting) if self.task.work_limit else None
-        found = search(
-            program,
-            self.problem.constraints,
-            self.task,
-            initial=initial,
-            nodes_max=nodes_max,
-            time_limit_s=self.task.remaining_s / waiting,
-        )
-        self.work += found.nodes
-        if found.out_of_time:
-            self.cut = self.task.deadline_reason
-        elif nodes_max is not None and found.nodes >= nodes_max and self.cut is None:
-            self.cut = StopReason.WORK_LIMIT
-        return found
 
     def _settle(self, status: Status) -> None:
         """The first point decides whether there is a solution; later ones only whether all is
@@ -289,10 +228,8 @@ class Walk:
 
     def _frontier(self) -> Frontier:
         weights = np.array(self.weights)
-        discrete = self.problem.constraints.discrete
         return Frontier(
             weights=weights,
             expected_returns=weights @ self.expected,
             volatilities=np.sqrt([variance(self.problem.covariance, w) for w in weights]),
-            variance_bounds=np.maximum(0.0, np.array(self.bounds)) if discrete else None,
         )

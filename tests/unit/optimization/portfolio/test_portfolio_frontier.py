@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ketgate_server.optimization.base import Status, StopReason
-from ketgate_server.optimization.portfolio import estimators, frontier
+from ketgate_server.optimization.portfolio import estimators, frontier_discrete
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.covariance import Dense
 from ketgate_server.optimization.portfolio.discrete import Searched, search
@@ -182,28 +182,70 @@ def test_a_discrete_frontier_shares_its_work(solve: Any, random_problem: Any) ->
     assert (cut.frontier.variance_bounds <= cut.frontier.volatilities**2 + 1e-12).all()
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Of the time that a task has left; it moves only when somebody moves it."""
+    left = [60.0]
+    monkeypatch.setattr(RecordingTask, "remaining_s", property(lambda task: left[0]))
+    return left
+
+
 def test_a_discrete_frontier_shares_its_time(
-    monkeypatch: pytest.MonkeyPatch, solve: Any, random_problem: Any
+    monkeypatch: pytest.MonkeyPatch, clock: list[float], solve: Any, random_problem: Any
 ) -> None:
-    """Of a clock that stands, each point is given an equal part; one that used its up is not the end."""
+    """Each point is given an equal part; one that used its up is not the end."""
     shares: list[float] = []
 
     def searched(*given: Any, time_limit_s: float, **more: Any) -> Searched:
         shares.append(time_limit_s)
         found = search(*given, **more)
+        clock[0] -= time_limit_s
         return replace(found, status=Status.FEASIBLE, out_of_time=True)
 
-    monkeypatch.setattr(frontier, "search", searched)
-    monkeypatch.setattr(RecordingTask, "remaining_s", property(lambda task: 60.0))
+    monkeypatch.setattr(frontier_discrete, "search", searched)
     cut = solve(many_points(random_problem))
-    assert shares == [60.0 / left for left in (6, 5, 4, 3, 2, 1)]
+    assert shares == [10.0] * 6
     assert cut.status is Status.FEASIBLE
     assert cut.stop_reason is StopReason.TIME_LIMIT
     assert len(cut.frontier.weights) == 6
 
 
+def test_what_the_points_leave_goes_to_those_not_proven(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float], solve: Any, random_problem: Any
+) -> None:
+    """One hard point takes more than its share; the others need little, so all is proven in the end."""
+    shares: list[float] = []
+
+    def searched(*given: Any, time_limit_s: float, **more: Any) -> Searched:
+        shares.append(time_limit_s)
+        found = search(*given, **more)
+        if len(shares) == 3 or time_limit_s < 10.0:
+            clock[0] -= time_limit_s
+            return replace(found, status=Status.FEASIBLE, out_of_time=True)
+        clock[0] -= 1.0
+        return found
+
+    monkeypatch.setattr(frontier_discrete, "search", searched)
+    whole = solve(many_points(random_problem))
+    assert len(shares) == 7
+    assert shares[-1] == clock[0] + 1.0  # all that is left
+    assert whole.status is Status.OPTIMAL
+    assert whole.stop_reason is StopReason.COMPLETED
+
+
+def test_portfolios_of_a_cut_frontier_rise_in_return_and_variance(
+    solve: Any, random_problem: Any
+) -> None:
+    """Where nothing is proven a point may be worse than one that returns more: then that serves it."""
+    problem = many_points(random_problem)
+    for limit in (1, 3, 7, 12, 20):
+        cut = solve(problem, work_limit=limit).frontier
+        assert (np.diff(cut.expected_returns) >= 0).all()
+        assert (np.diff(cut.volatilities) >= 0).all()
+
+
 def test_a_share_too_small_for_a_first_portfolio_grows(
-    monkeypatch: pytest.MonkeyPatch, solve: Any, random_problem: Any
+    monkeypatch: pytest.MonkeyPatch, clock: list[float], solve: Any, random_problem: Any
 ) -> None:
     """A machine that has no time for us for a moment costs one point its share, not the frontier."""
     shares: list[float] = []
@@ -214,8 +256,7 @@ def test_a_share_too_small_for_a_first_portfolio_grows(
             return Searched(Status.NO_SOLUTION, out_of_time=True)
         return search(*given, **more)
 
-    monkeypatch.setattr(frontier, "search", searched)
-    monkeypatch.setattr(RecordingTask, "remaining_s", property(lambda task: 60.0))
+    monkeypatch.setattr(frontier_discrete, "search", searched)
     whole = solve(many_points(random_problem))
     assert shares[:3] == [10.0, 10.0, 20.0]
     assert len(whole.frontier.weights) == 6
