@@ -5,7 +5,9 @@ Started from the inside out, and ended from the outside in: the store is the las
 
 import logging
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from ketgate_server import __version__
@@ -18,6 +20,8 @@ from ketgate_server.rpc.call import Service
 from ketgate_server.settings import Settings
 from ketgate_server.store.base import Store, StoreUnavailable
 from ketgate_server.store.database import open_store
+
+HURRY_INTERVAL_S = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -47,12 +51,17 @@ class Durable:
         self._drain = threading.Thread(target=drain, name="jobs-drain", daemon=True)
         self._drain.start()
 
-    def close(self) -> bool:
-        """End, when no call runs any more. Whether all attempts ended."""
+    def close(self, hurry: Callable[[], bool] = lambda: False) -> bool:
+        """End, when no call runs any more. hurry: whether to give back at once what still runs.
+        Whether all attempts ended."""
         if self._drain is None:
             self.begin_drain(0.0)
         assert self._drain is not None
-        self._drain.join()
+        while self._drain.is_alive():
+            self._drain.join(HURRY_INTERVAL_S)
+            if hurry():
+                now_s = time.monotonic()
+                self.jobs.dispatcher.dispatcher.drain(now_s, now_s)
         try:
             self.audit.close()
         except StoreUnavailable as error:
@@ -64,9 +73,10 @@ class Durable:
 def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
     """Raises StoreError, PartMissing and OSError; what was started until then is ended."""
     url = settings.store_url.get_secret_value() if settings.store_url else None
-    store = open_store(settings.data_dir, url)
-    try:
-        server = server_name(settings.data_dir)
+    server = server_name(settings.data_dir)
+    with ExitStack() as started:
+        store = open_store(settings.data_dir, url)
+        started.callback(store.close)
         audited = audit.start(
             store,
             settings.data_dir,
@@ -75,6 +85,7 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
             settings=settings.model_dump(mode="json"),
             key_file=settings.audit_key_file,
         )
+        started.callback(audited.close)
         running = jobs.start(
             store,
             Kinds(kinds),
@@ -83,7 +94,5 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
             limits=settings.limit_table,
             processors=settings.processors,
         )
-    except BaseException:
-        store.close()
-        raise
+        started.pop_all()
     return Durable(store, audited, running)

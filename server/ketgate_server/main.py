@@ -200,7 +200,7 @@ def _run(running: Running, stop: StopRequest) -> None:
     running.server.stop()
     if running.metrics_endpoint is not None:
         running.metrics_endpoint.close()
-    idle = running.durable.close() and idle
+    idle = running.durable.close(stop.insisted.is_set) and idle
     running.log.write("info", "stopped", {"idle": idle})
     running.log.close()
     busy = any(thread.name.startswith("solver-") for thread in threading.enumerate())

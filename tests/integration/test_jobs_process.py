@@ -1,5 +1,8 @@
 """Jobs across the ends of their server: what was accepted is done, whatever happens to the process."""
 
+import signal
+import time
+
 import grpc
 import pytest
 from ketgate.jobs.v1 import job_pb2
@@ -100,3 +103,15 @@ def test_a_drain_gives_back_what_does_not_end(start_server):
         assert over.state == job_pb2.JOB_STATE_CANCELLED
         assert over.result.solve.solutions  # the best so far
     assert second.stop() == 0
+
+
+def test_a_second_signal_does_not_wait_for_jobs(start_server):
+    server = start_server("--set", "drain_limit_s=3600")
+    with server.channel() as channel:
+        stub = services.JobServiceStub(channel)
+        job = stub.CreateJob(request(20.0, "a"), metadata=server.metadata, timeout=TIMEOUT_S).job
+        until_running(stub, job.name, server.metadata)
+    server.process.send_signal(signal.SIGTERM)
+    while not any(line.get("event") == "draining" for line in server.log()):
+        time.sleep(0.02)  # another process: there is nothing to wait on
+    assert server.stop() == 0
