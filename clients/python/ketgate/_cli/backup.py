@@ -1,0 +1,82 @@
+"""`ketgate backup` and `ketgate restore`, where the server is installed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ketgate._cli.connection import Json
+from ketgate._cli.serve import require_server, store_of
+from ketgate._errors import InvalidArgument
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="The server's data folder; default: that of `ketgate serve`.")
+]
+Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML) of the server.")]
+
+
+def backup(
+    target: Annotated[
+        Path, typer.Argument(help="File to write, or a folder to put one in, named by the time.")
+    ],
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Back up a server's store and data folder into one file, also while it runs. It holds keys."""
+    require_server()
+    with _refusals():
+        from ketgate_server.store.backup import back_up
+
+        folder, url = store_of(data_dir, config)
+        file, manifest = back_up(target, folder, url)
+    _tell(file, manifest, as_json, f"wrote {file}")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="File that `ketgate backup` wrote.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Restore a back-up into an empty data folder, and an empty database where it is of one."""
+    require_server()
+    with _refusals():
+        from ketgate_server.store.backup import restore as restore_backup
+
+        folder, url = store_of(data_dir, config)
+        manifest = restore_backup(source, folder, url)
+    _tell(source, manifest, as_json, f"restored {folder}")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    from ketgate_server.store.errors import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise InvalidArgument(str(error), field="backup", reason="") from None
+    except OSError as error:
+        raise InvalidArgument(
+            f"{error.filename}: {error.strerror}", field="backup", reason=""
+        ) from None
+
+
+def _tell(file: Path, manifest: Any, as_json: bool, words: str) -> None:
+    size_bytes = sum(entry["size_bytes"] for entry in manifest.files.values())
+    if as_json:
+        said = {
+            "file": str(file),
+            "files": len(manifest.files),
+            "size_bytes": size_bytes,
+            "create_time": manifest.create_time,
+            "database": manifest.dialect,
+        }
+        typer.echo(json.dumps(said, indent=2))
+        return
+    count = len(manifest.files)
+    typer.echo(f"{words}: {count} files, {size_bytes / 1e6:,.1f} MB, as of {manifest.create_time}")
