@@ -17,7 +17,7 @@ help: ## what there is
 demo: $(VENV)/installed ## build, start a server, find the best portfolios, draw them, stop
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/ketgate demo
 
-test: $(VENV)/installed-dev ## every test; what is not there is skipped by name
+test: $(VENV)/installed-dev ## every test; what is not there (PostgreSQL, Go: see .ci/tools) is skipped by name
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/python -m pytest -n auto --dist loadgroup
 
 serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
