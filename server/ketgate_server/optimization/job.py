@@ -17,7 +17,7 @@ from ketgate_server.jobs.faults import Stopped
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import convert, convert_result
 from ketgate_server.optimization.base import StopReason, sense_sign
-from ketgate_server.optimization.engine import Caller, Engine
+from ketgate_server.optimization.engine import THREADS_MAX, Caller, Engine
 from ketgate_server.optimization.race import Progress, Race
 from ketgate_server.optimization.scoreboard import Improvement
 from ketgate_server.optimization.tensors import spell_out
@@ -70,9 +70,11 @@ def run(spec: SolveSpec, context: RunContext) -> SolveResult:
 def solve(engine: Engine, spec: SolveSpec, context: RunContext) -> SolveResult:
     """Solve, and tell of every improvement. Raises Stopped with the best so far."""
     started_s = time.monotonic()
+    # Where it runs there may be fewer processors than where it was accepted.
+    threads_max = max(engine.threads, min(spec.threads, THREADS_MAX))
     try:
         problem, options = convert.read_spec(
-            spec, context.limits, engine.threads, deadline_s=started_s + context.remaining_s()
+            spec, context.limits, threads_max, deadline_s=started_s + context.remaining_s()
         )
         checking_s = time.monotonic() - started_s
         race, queued_s = engine.race(problem, options, _caller(context))

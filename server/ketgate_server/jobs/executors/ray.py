@@ -7,6 +7,8 @@ next attempt, and gives its processors back to the cluster when none comes.
 
 import logging
 import os
+import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,6 +26,7 @@ from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.parts import require_part
 
 PERFORMER = "ketgate_server.jobs.executors.ray:perform_remotely"
+CONNECT_TIMEOUT_S = 2.0
 CONNECT_INTERVAL_S = 5.0
 """Between tries to reach the cluster."""
 IDLE_S = 10.0
@@ -77,14 +80,18 @@ def _connect(address: str, attempt: Attempt) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     stopped = threading.Event()
     attempt.on_stop(stopped.set)
+    host, _, port = address.rpartition(":")
     while not ray.is_initialized():
         if stopped.is_set():
             raise Stopped
         try:
+            # First, as Ray itself would try for minutes, and could not be told to stop meanwhile.
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except Exception as error:
             log.error("the Ray cluster %s cannot be reached: %s", address, _why(error))
             stopped.wait(CONNECT_INTERVAL_S)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray would end this process with it
 
 
 class _Parking:

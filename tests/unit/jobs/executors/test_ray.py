@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import psutil
 import pytest
@@ -12,7 +13,8 @@ from ketgate_server.jobs.executors.attempt import Surroundings
 from ketgate_server.jobs.executors.ray import RayExecutor
 from ketgate_server.jobs.kinds import Kinds
 
-TIMEOUT_S = 60.0
+from .conftest import TIMEOUT_S, Bench
+
 ray_group = pytest.mark.xdist_group("ray")
 
 
@@ -58,3 +60,31 @@ def test_what_waits_for_a_node_hears_that_it_is_to_stop(open_bench, cluster, mon
     attempt.stop()
     ending = here.end()
     assert (ending.outcome, ending.result) == (Outcome.STOPPED, None)
+
+
+def test_what_waits_for_the_cluster_hears_that_it_is_to_stop(work_can_be_imported):
+    """And does not fail: an outage is no fault of the job."""
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'ketgate-server[ray]'")
+    import work
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"  # nobody listens
+        kinds = Kinds([work.Kind(work.echo)])
+        executor = RayExecutor(1, kinds, Surroundings(), address)
+        here = Bench(executor)
+        here.start().stop()
+        assert here.end().outcome is Outcome.STOPPED
+        executor.close()
+
+
+@ray_group
+def test_signals_meant_for_the_server_do_not_end_its_drivers(open_bench):
+    here = open_bench("ray")("until_stopped")
+    attempt = here.start({"seed": 1})
+    here.progress()
+    for slot in here.executor._made:
+        if slot._worker._process is not None:
+            slot._worker._process.terminate()
+    attempt.stop()
+    assert here.end().outcome is Outcome.STOPPED
