@@ -9,7 +9,7 @@ BUILD_FILES := pyproject.toml setup.py clients/python/pyproject.toml clients/pyt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test serve lint types proto go-check proto-freeze bench bench-peers docs lock wheels fuzz clean
+.PHONY: help demo test serve ray lint types proto go-check proto-freeze bench bench-peers docs lock wheels fuzz clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,9 @@ test: $(VENV)/installed-dev ## every test; what is not there (PostgreSQL, Go: se
 
 serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/ketgate serve
+
+ray: $(VENV)/installed-dev ## Ray, for jobs on a cluster; without it the tests of that are skipped
+	@$(PIP) install --require-hashes -r requirements-ray.lock
 
 lint: $(VENV)/installed-dev ## style of Python, Go and the contract
 	@$(BIN)/ruff check .
