@@ -29,11 +29,11 @@ class Process:
         self.name = name
         self.alive = True
         self.frozen_until_us = 0
-        self.tasks: set[Task] = set()
+        self.tasks: dict[Task, None] = {}
 
     def spawn(self, run: Callable[[], None], delay_us: float = 0) -> None:
         task = Task(self, run)
-        self.tasks.add(task)
+        self.tasks[task] = None
         self.world.later(delay_us, lambda: self.world.go_on(task, task.waits, None))
 
     def kill(self) -> None:
@@ -73,7 +73,7 @@ class Task(greenlet):
         except Exception as error:
             self.process.world.broken(f"{self.process.name}: {error!r}", error)
         finally:
-            self.process.tasks.discard(self)
+            self.process.tasks.pop(self, None)
 
     __hash__ = object.__hash__
 
