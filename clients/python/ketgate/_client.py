@@ -1,6 +1,7 @@
 """The synchronous client."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -34,6 +35,8 @@ from ketgate.server.v1 import server_service_pb2
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_CLOSE_LIMIT_S = 1.0
 
 
 def connect(
@@ -114,7 +117,13 @@ class Client(Caller):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            self.close()
+            return
+        # grpc waits for ever for the end of a call that Ctrl-C interrupted as it began.
+        closing = threading.Thread(target=self.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_LIMIT_S)
 
     def __repr__(self) -> str:
         return f"<ketgate.Client of {self.address}>"

@@ -8,8 +8,8 @@ import typer
 from ketgate._version import VERSION
 
 # In the order of the help.
-COMMANDS = ("serve", "demo", "optimize", "solvers", "info", "load", "audit", "token")
-_MODULES = {"solvers": "listing", "info": "listing"}
+COMMANDS = ("serve", "demo", "optimize", "jobs", "solvers", "info", "load", "audit", "token", "backup", "restore")
+_MODULES = {"solvers": "listing", "info": "listing", "restore": "backup"}
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:

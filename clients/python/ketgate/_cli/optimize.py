@@ -16,15 +16,19 @@ from ketgate._cli.connection import (
     TokenFile,
     open_client,
 )
+from ketgate._cli.durations import read_seconds
 from ketgate._cli.show import print_result
 from ketgate._client import Client
 from ketgate._errors import InvalidArgument, PartNotInstalled
-from ketgate._events import prepared
+from ketgate._job_requests import JOB_OPTIONS
+from ketgate._jobs import DurableJob
 from ketgate._options import SolveOptions, fill_options
 from ketgate._result import Result
 from ketgate._spec import as_spec
 
 EXIT_NO_SOLUTION = 3
+_PANEL = "Durable job"
+_OF_JOBS = JOB_OPTIONS | {"durable"}
 
 
 def optimize(
@@ -83,6 +87,32 @@ def optimize(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed.")] = None,
     pool_size: Annotated[int | None, typer.Option(help="Distinct solutions at most.")] = None,
+    durable: Annotated[
+        bool,
+        typer.Option(
+            "--durable",
+            help="As a job: print its name and return; it survives a crash of the server.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Of the job; may be repeated.", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(help="-100 to 100; greater ones start first.", rich_help_panel=_PANEL),
+    ] = None,
+    delay: Annotated[
+        str | None,
+        typer.Option(help="Not to start before, for example 2h.", rich_help_panel=_PANEL),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(help="To be over by then, for example 8h.", rich_help_panel=_PANEL),
+    ] = None,
     progress: Annotated[bool, typer.Option(help="Show how it goes, on standard error.")] = True,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the result to this file (.png, .pdf, .svg).")
@@ -96,7 +126,8 @@ def optimize(
 ) -> None:
     """Optimise a portfolio from prices, or solve a spec.
 
-    Ctrl-C ends the search and shows the best so far.
+    Ctrl-C ends the search and shows the best so far. With --durable it becomes a job of the server,
+    whose name is printed.
 
     Exit status: 0 solved, 1 error, 2 wrong usage, 3 no solution.
     """
@@ -107,8 +138,11 @@ def optimize(
         solver=solver or None,
         seed=seed,
         pool_size=pool_size,
-        progress=progress and not as_json,
+        progress=progress and not as_json and not durable,
     )
+    options |= job_options(durable, label, priority, delay, deadline)
+    if durable and plot is not None:
+        raise typer.BadParameter("--plot draws a result: `ketgate jobs show NAME --plot FILE` does")
     model = _given(
         k=k,
         min_position=min_position,
@@ -140,6 +174,9 @@ def optimize(
             assert prices is not None
             solve = client.optimize.portfolio if frontier is None else client.optimize.frontier
             result = solve(read_prices(prices), **model, **options)
+    if isinstance(result, DurableJob):
+        _print_job(result, as_json)
+        return
     _show(result, plot, as_json)
     if not result.solved:
         raise typer.Exit(EXIT_NO_SOLUTION)
@@ -170,14 +207,49 @@ def read_prices(path: Path) -> Any:
     return frame
 
 
-def _solve_spec(client: Client, path: Path, options: dict[str, Any]) -> Result:
+def job_options(
+    durable: bool,
+    label: list[str] | None,
+    priority: int | None,
+    delay: str | None,
+    deadline: str | None,
+) -> dict[str, Any]:
+    """Those of the SDK."""
+    labels = dict(pair.partition("=")[::2] for pair in label or ())
+    if "" in labels or any("=" not in pair for pair in label or ()):
+        raise typer.BadParameter(f"--label: expected KEY=VALUE, given {label}")
+    options = _given(
+        labels=labels or None,
+        priority=priority,
+        delay=None if delay is None else read_seconds(delay, "--delay"),
+        deadline=None if deadline is None else read_seconds(deadline, "--deadline"),
+    )
+    if options and not durable:
+        raise typer.BadParameter("--label, --priority, --delay and --deadline go with --durable")
+    return options | {"durable": True} if durable else {}
+
+
+def _print_job(job: DurableJob[Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"job": job.name, "state": job.state.value}, indent=2))
+        return
+    typer.echo(job.name)
+    print(
+        f"accepted. It goes on without this command:\n"
+        f"  ketgate jobs watch {job.name}\n"
+        f"  ketgate jobs show {job.name}",
+        file=sys.stderr,
+    )
+
+
+def _solve_spec(client: Client, path: Path, options: dict[str, Any]) -> Any:
     """The options of the command line are written over those of the file."""
     message = as_spec(path)
+    durable = {name: options.pop(name) for name in _OF_JOBS & options.keys()}
     if "solver" in options:
         message.ClearField("solvers")
     progress = fill_options(message, cast(SolveOptions, options))
-    result: Result = client.optimize.run(prepared(message, progress))
-    return result
+    return client.optimize.solve(message, progress=progress, **durable)
 
 
 def _show(result: Result, plot: Path | None, as_json: bool) -> None:

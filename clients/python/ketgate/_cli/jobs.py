@@ -1,0 +1,294 @@
+"""`ketgate jobs`: what the server does that nobody has to wait for."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ketgate._cli import job_view
+from ketgate._cli.connection import (
+    Address,
+    CaFile,
+    Insecure,
+    Json,
+    ReadyFile,
+    TokenFile,
+    open_client,
+)
+from ketgate._cli.durations import read_seconds
+from ketgate._cli.show import console, print_result
+from ketgate._client import Client
+from ketgate._errors import KetgateError
+from ketgate._job import JobRecord, JobState
+from ketgate._jobs import DurableJob
+
+EXIT_FAILED = 1
+EXIT_ENDED_EARLY = 4
+EXIT_NOT_OVER = 5
+ROWS = 20
+REDRAW_S = 0.3
+"""Changes that come closer together are drawn together."""
+
+jobs = typer.Typer(help="List, watch, cancel and delete jobs.", no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(help="Names of jobs: jobs/ID, or the ID alone.")]
+Name = Annotated[str, typer.Argument(help="Name of the job: jobs/ID, or the ID alone.")]
+
+
+@jobs.command("list")
+def list_jobs(
+    query: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            help="For example: 'state = (QUEUED, RUNNING) AND labels.desk = \"fx\"'; also kind, "
+            "creator, create_time, end_time.",
+        ),
+    ] = "",
+    order_by: Annotated[str, typer.Option(help="create_time or end_time, also with desc.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = ROWS,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the changes.")] = False,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """List jobs, the newest first."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        look = partial(client.jobs.list, query, order_by=order_by, limit=limit)
+        if watch and _is_live(as_json):
+            _draw(client, look)
+        elif watch:
+            _follow(client, look, as_json)
+        found = look()
+    if as_json:
+        typer.echo(json.dumps(job_view.documents(found), indent=2))
+        return
+    console().print(job_view.table(found, "Jobs" if found else "No jobs"))
+    if not found.complete:
+        console().print(f"and more: --limit shows more than {limit}")
+
+
+@jobs.command()
+def show(
+    name: Name,
+    plot: Annotated[Path | None, typer.Option(help="Draw the result to this file.")] = None,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Show a job, its attempts and, when it is over, its result."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        job = client.jobs.get(name)
+        result = _result(job)
+    if as_json:
+        told = job_view.document(job)
+        told["result"] = None if result is None else result.to_dict()
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        job_view.print_job(job)
+        if result is not None:
+            print_result(result)
+    if plot is not None and result is not None and result.solved:
+        result.plot(plot)
+
+
+@jobs.command()
+def watch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these, until all are over; default: all, for ever."),
+    ] = None,
+    start: Annotated[
+        int | None,
+        typer.Option("--from", min=1, help="Revision to begin at; default: from now on."),
+    ] = None,
+    states_only: Annotated[bool, typer.Option("--states-only", help="Leave out progress.")] = False,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Follow the changes of jobs: a live table on a terminal; a line for each change elsewhere, and
+    with --from or --states-only.
+
+    A server that is restarted is waited for; nothing is missed. --json prints a document a line.
+
+    Exit status, with names: as that of `wait`.
+    """
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        now = client.jobs.revision()
+        watched = [client.jobs.get(name) for name in names or ()]
+        if start is None and not states_only and _is_live(as_json):
+            _draw(client, lambda: _refreshed(client, watched), names or ())
+        else:
+            _tell_all(client, watched, start or now + 1, states_only, as_json)
+        states = [job.refresh().state for job in watched]
+    if states:
+        raise typer.Exit(_exit_status(states))
+
+
+@jobs.command()
+def wait(
+    names: Names,
+    timeout: Annotated[
+        str | None, typer.Option(help="At most so long, for example 90s or 2h; default: for ever.")
+    ] = None,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Wait until jobs are over.
+
+    Exit status: 0 all succeeded, 1 one failed, 4 one was cancelled or has expired, 5 not over in time.
+    """
+    end_s = None if timeout is None else time.monotonic() + read_seconds(timeout, "--timeout")
+    found: list[JobRecord] = []
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        for name in names:
+            left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
+            job = client.jobs.wait(name, left_s)
+            found.append(job)
+            if not as_json:
+                typer.echo(repr(job))
+    if as_json:
+        typer.echo(json.dumps(job_view.documents(found), indent=2))
+    raise typer.Exit(_exit_status([job.state for job in found]))
+
+
+@jobs.command()
+def cancel(
+    names: Names,
+    reason: Annotated[str, typer.Option(help="In words; kept with the job.")] = "",
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Tell jobs to stop; they keep their best so far. What is over stays as it is."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        found = [client.jobs.cancel(name, reason) for name in names]
+    _print(found, as_json)
+
+
+@jobs.command()
+def delete(
+    names: Names,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Delete jobs that are over, with their specs and results."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        for name in names:
+            client.jobs.delete(name)
+            if not as_json:
+                typer.echo(f"deleted {name}")
+    if as_json:
+        typer.echo(json.dumps({"deleted": names}))
+
+
+def _draw(
+    client: Client, look: Callable[[], Sequence[JobRecord]], names: Sequence[str] = ()
+) -> None:
+    """A table on the terminal, drawn again after every change, until all that are named are over."""
+    from rich.live import Live
+
+    with Live(console=console(), auto_refresh=False) as shown:
+        for found in _looks(client, look, names):
+            shown.update(job_view.table(found, "Jobs (Ctrl-C ends)"), refresh=True)
+            if names and all(job.over for job in found):
+                return
+
+
+def _follow(client: Client, look: Callable[[], Sequence[JobRecord]], as_json: bool) -> None:
+    """A line for each job of a list that has changed, for ever."""
+    known: dict[str, int] = {}
+    for found in _looks(client, look):
+        for job in found:
+            if known.get(job.name) != job.revision:
+                told = json.dumps(job_view.document(job)) if as_json else job_view.job_line(job)
+                print(told, flush=True)
+        known = {job.name: job.revision for job in found}
+
+
+def _looks(
+    client: Client, look: Callable[[], Sequence[JobRecord]], names: Sequence[str] = ()
+) -> Iterator[Sequence[JobRecord]]:
+    """What look finds, now and after every change."""
+    while True:
+        revision = client.jobs.revision()
+        yield look()
+        next(client.jobs.watch(revision + 1, names=names))
+        time.sleep(REDRAW_S)
+
+
+def _result(job: DurableJob[Any]) -> Any:
+    """What there is of a result: also the best before a failure, which is shown with the job."""
+    try:
+        return job.result() if job.over else None
+    except KetgateError as error:
+        if job.error is None:
+            raise
+        return error.best
+
+
+def _refreshed(client: Client, watched: list[DurableJob[Any]]) -> Sequence[JobRecord]:
+    """Those jobs as they are now; the newest ones where none is named."""
+    return [job.refresh() for job in watched] or client.jobs.list(limit=ROWS)
+
+
+def _tell_all(
+    client: Client, watched: list[DurableJob[Any]], start: int, states_only: bool, as_json: bool
+) -> None:
+    """A line for each change from start on; with names, until all of them are over."""
+    pending = {job.name for job in watched if not job.over or job.revision >= start}
+    if watched and not pending:
+        return
+    names = [job.name for job in watched]
+    for event in client.jobs.watch(start, names=names, states_only=states_only):
+        told = json.dumps(job_view.event_document(event)) if as_json else job_view.line(event)
+        print(told, flush=True)
+        if event.last:
+            pending.discard(event.job)
+            if watched and not pending:
+                return
+
+
+def _is_live(as_json: bool) -> bool:
+    return console().is_terminal and not as_json
+
+
+def _print(found: list[DurableJob[Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(job_view.documents(found), indent=2))
+        return
+    for job in found:
+        typer.echo(repr(job))
+
+
+def _exit_status(states: list[JobState]) -> int:
+    if JobState.FAILED in states:
+        return EXIT_FAILED
+    if {JobState.CANCELLED, JobState.EXPIRED} & set(states):
+        return EXIT_ENDED_EARLY
+    return 0 if all(state.over for state in states) else EXIT_NOT_OVER
