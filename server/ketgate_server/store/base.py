@@ -95,7 +95,8 @@ class Store(Protocol):
         when it is not."""
 
     def read(self) -> AbstractContextManager[Reader]:
-        """A snapshot to read from, of what is committed. Any number at once."""
+        """A snapshot to read from, of what is committed. Any number at once, each for moments: what
+        is read may not be cleared away meanwhile."""
 
     def now_us(self) -> int:
         """The clock of transactions."""

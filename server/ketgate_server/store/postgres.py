@@ -43,8 +43,7 @@ _DEFAULTS = {
     "tcp_user_timeout": "10000",
     "application_name": "ketgate",
     # A server that stops in the middle of a transaction must not hold up the others.
-    "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c timezone=UTC "
-    "-c synchronous_commit=on",
+    "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c timezone=UTC",
 }
 
 _BEGIN = f"""BEGIN;
@@ -82,6 +81,11 @@ def connect(url: str) -> "psycopg.Connection[Row]":
     options = f"{_DEFAULTS['options']} {given.get('options') or ''}"
     connection: psycopg.Connection[Row] = psycopg.connect(
         make_conninfo(url, **{**_DEFAULTS, **given, "options": options}), autocommit=True
+    )
+    # Off, a commit may be lost; what is stronger than on is left as it is.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
     )
     connection.adapters.register_loader("numeric", _IntegerLoader)
     return connection
@@ -231,7 +235,7 @@ class _Transaction(WriteTransaction):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._open.execute_many(sql, rows)
 
-    def rollback(self) -> None:
+    def _rollback(self) -> None:
         if self._cursor is None:
             return
         try:

@@ -37,6 +37,9 @@ BUSY_TIMEOUT_S = 5.0
 
 READERS_MAX = 32
 
+WAL_BYTES_KEPT_MAX = 64 << 20
+"""What a WAL that grew during a long read is cut to when it is empty again."""
+
 STATEMENTS_CACHED_MAX = 256
 
 WRITER_CACHE_KIB_MAX = 32 * 1024
@@ -72,6 +75,7 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT_MAX}")
     return connection
 
 
@@ -109,7 +113,7 @@ class _Transaction(WriteTransaction):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._cursor.executemany(sql, rows)
 
-    def rollback(self) -> None:
+    def _rollback(self) -> None:
         connection = self._connection
         if connection is None:
             return

@@ -85,10 +85,11 @@ class WriteTransaction(ABC):
             ]
         self._commit(changed)
 
-    @abstractmethod
     def rollback(self) -> None:
         """End without a trace, whatever state the connection is in. Never raises; a connection that
         is of no more use is opened anew by the next begin()."""
+        self.callbacks = {}
+        self._rollback()
 
     @property
     @abstractmethod
@@ -110,6 +111,9 @@ class WriteTransaction(ABC):
     @abstractmethod
     def _commit(self, counters: Sequence[tuple[str, int]]) -> None:
         """Write the value of each counter that rose, and commit."""
+
+    @abstractmethod
+    def _rollback(self) -> None: ...
 
     @abstractmethod
     def _changed_rows(self) -> int: ...

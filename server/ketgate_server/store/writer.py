@@ -9,7 +9,9 @@ interpreter's lock (measured with 64 callers: 4.2 switches of context an operati
 a third of the longest waits).
 """
 
+import copy
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -39,8 +41,8 @@ class Pending:
     def __init__(self, gate: Any) -> None:
         self.gate = gate
         """A lock, held until there is an outcome; None if nobody waits."""
-        self.in_chain = threading.current_thread() is not threading.main_thread()
-        """Whether it wakes another: the main thread does not, as a signal may end its wait."""
+        self.in_chain = _wakes_others()
+        """Whether it wakes another."""
         self.behind: Pending | None = None
         """Whom it wakes."""
         self.operation: Callable[..., Any] | None = None
@@ -48,6 +50,15 @@ class Pending:
         self.batched = False
         self.result: Any = None
         self.error: BaseException | None = None
+
+
+def _wakes_others() -> bool:
+    """Not the main thread, as a signal may end its wait; and not a thread that yields to others, as
+    on a busy machine all behind it would wait with it."""
+    if threading.current_thread() is threading.main_thread():
+        return False
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    return own <= os.getpriority(os.PRIO_PROCESS, os.getpid())
 
 
 class _Waiter(threading.local):
@@ -293,6 +304,7 @@ def _cause(
 
 
 def _fail(part: Sequence[Pending], error: BaseException) -> list[list[Pending]]:
-    for pending in part:
-        pending.result, pending.error = None, error
+    for number, pending in enumerate(part):
+        # Each its own: threads that raise one exception would write into each other's traceback.
+        pending.result, pending.error = None, copy.copy(error) if number else error
     return []

@@ -67,6 +67,33 @@ def test_a_full_disk_refuses_what_has_no_room_only(sqlite_store):
     assert revisions(sqlite_store) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_commit_that_fails_runs_no_callback_and_tells_each_caller(sqlite_store, monkeypatch):
+    seen = []
+
+    def operation(tx):
+        tx.on_commit(lambda: seen.append(1))
+        return add_event(tx)
+
+    transaction = sqlite_store._writer._transaction
+    commit = transaction._commit
+
+    def fail(counters):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    monkeypatch.setattr(transaction, "_commit", fail)
+    with held_writer(sqlite_store) as release:
+        outcomes = in_threads([lambda: sqlite_store.run(operation)] * 3, release)
+    assert [type(o) for o in outcomes] == [StoreUnavailable] * 3
+    assert all(o.uncertain for o in outcomes)
+    assert len({id(o) for o in outcomes}) == 3
+    assert (seen, revisions(sqlite_store)) == ([], [])
+    monkeypatch.setattr(transaction, "_commit", commit)
+    assert sqlite_store.run(operation) == 1
+    assert seen == [1]
+
+
 def test_a_full_disk_refuses_all_until_there_is_room(sqlite_store):
     set_pages_max(sqlite_store, 100)
     with pytest.raises(StoreFull):

@@ -1,6 +1,7 @@
 """Operations, their batches and reads: the same on every database."""
 
 import itertools
+import os
 import threading
 import time
 
@@ -206,6 +207,33 @@ def test_callbacks_run_once_when_it_is_durable_and_before_the_caller_goes_on(sto
     with pytest.raises(NotFound):
         store.run(refused)
     assert seen == [[1]]
+
+
+def test_callbacks_of_what_failed_are_forgotten(store):
+    seen = []
+
+    def operation(tx):
+        tx.on_commit(lambda: seen.append("failed"))
+        write_then_fail(tx)
+
+    with pytest.raises(ValueError, match="after writing"):
+        store.run(operation)
+    store.run(add_event)
+    assert seen == []
+
+
+def test_threads_of_a_lower_priority_hold_up_nobody(store):
+    """They are woken by the writer, and wake no one."""
+    chained = []
+
+    def work(nice):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        store.run(add_event)
+        chained.append((nice, store._writer._waiter.pending.in_chain))
+
+    own = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    in_threads([lambda: work(min(own + 5, 19)), lambda: work(own)])
+    assert sorted(chained) == [(own, True), (min(own + 5, 19), False)]
 
 
 def test_a_callback_that_fails_harms_nobody(store, caplog):
