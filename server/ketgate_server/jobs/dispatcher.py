@@ -36,6 +36,9 @@ class Queue(Protocol):
     def renew(self, worker: str, fences: Sequence[int], lease_us: int) -> Mapping[int, str]:
         """For each fence that needs it "stop" or "lost"."""
 
+    def signs(self, fences: Sequence[int]) -> Mapping[int, str]:
+        """As renew, without a write."""
+
     def progress(self, fence: int, seq: int, progress: pb.JobProgress) -> None: ...
     def finish_many(self, endings: Sequence[tuple[Claim, Ending]]) -> Sequence[bool]: ...
     def tick(self) -> int | None:
@@ -226,10 +229,14 @@ class Dispatcher:
     def _keep(self, now_s: float) -> None:
         """Renew leases, hear of what is to stop, and do what is due."""
         look = self._may_be_due and now_s >= self._looked_s + self._settings.look_s
-        if self._held and (look or now_s >= self._renewed_s + self._settings.lease_s / 3):
+        beat = now_s >= self._renewed_s + self._settings.lease_s / 3
+        if self._held and (look or beat):
             fences = [f for f, held in self._held.items() if held.stopped_for is not Stop.LOST]
-            signs = self._queue.renew(self._settings.worker, fences, self._lease_us)
-            self._renewed_s = now_s
+            if beat:
+                signs = self._queue.renew(self._settings.worker, fences, self._lease_us)
+                self._renewed_s = now_s
+            else:
+                signs = self._queue.signs(fences)
             for fence, sign in signs.items():
                 self._held[fence].stop(Stop.LOST if sign == "lost" else Stop.ASKED)
         if look or now_s >= self._due_s:

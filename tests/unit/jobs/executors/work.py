@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 
@@ -100,3 +101,7 @@ def logs_at_length(spec, context):
 def modules(spec, context):
     """What is loaded where it runs."""
     return Result(warnings=sorted(name for name in sys.modules if "." not in name))
+
+
+def dies(spec, context):
+    os.kill(os.getpid(), signal.SIGKILL)
