@@ -120,6 +120,14 @@ def test_a_write_that_the_system_refuses(sqlite_store, tmp_path):
     assert sqlite_store.run(add_event) == 2
 
 
+def test_a_file_system_that_was_read_only_for_a_while(sqlite_store):
+    sqlite_store._writer._transaction._connection.execute("PRAGMA query_only=ON")
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        sqlite_store.run(add_event)
+    assert revisions(sqlite_store) == []
+    assert sqlite_store.run(add_event) == 1, "with a new connection"
+
+
 def test_another_process_that_writes_too_long(sqlite_store, tmp_path, monkeypatch):
     sqlite_store._writer._transaction._connection.execute("PRAGMA busy_timeout=1")
     other = sqlite3.connect(tmp_path / "data" / "ketgate.db", isolation_level=None)
