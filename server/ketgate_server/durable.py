@@ -1,4 +1,4 @@
-"""What outlives the process, put together: the store, the audit and the jobs on it.
+"""What outlives the process, put together: the store, and the audit, artifacts and jobs on it.
 
 Started from the inside out, and ended from the outside in: the store is the last to close.
 """
@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from ketgate_server import __version__
+from ketgate_server.artifacts import start as artifacts
 from ketgate_server.audit import start as audit
 from ketgate_server.data_folder import server_name
 from ketgate_server.jobs import start as jobs
@@ -32,13 +33,14 @@ class Durable:
 
     store: Store
     audit: audit.Audit
+    artifacts: artifacts.Artifacts
     jobs: jobs.Jobs
     _drain: threading.Thread | None = field(default=None, init=False)
     _idle: bool = field(default=True, init=False)
 
     @property
     def services(self) -> list[Service]:
-        return [*self.jobs.services, self.audit.service]
+        return [*self.jobs.services, self.artifacts.service, self.audit.service]
 
     def begin_drain(self, limit_s: float) -> None:
         """End watches and long polls, start no more attempts, and let those that run end within
@@ -62,6 +64,7 @@ class Durable:
             if hurry():
                 now_s = time.monotonic()
                 self.jobs.dispatcher.dispatcher.drain(now_s, now_s)
+        self.artifacts.close()
         try:
             self.audit.close()
         except StoreUnavailable as error:
@@ -86,13 +89,22 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
             key_file=settings.audit_key_file,
         )
         started.callback(audited.close)
+        kept = artifacts.start(
+            store,
+            settings.data_dir,
+            settings.artifacts_url,
+            server=server,
+            limits=settings.limit_table,
+        )
+        started.callback(kept.close)
         running = jobs.start(
             store,
             Kinds(kinds),
+            kept,
             server=server,
             settings=settings.jobs,
             limits=settings.limit_table,
             processors=settings.processors,
         )
         started.pop_all()
-    return Durable(store, audited, running)
+    return Durable(store, audited, kept, running)

@@ -75,4 +75,18 @@ LIMITS: dict[str, Limit] = {
     "jobs.events_max": Limit(
         10_000_000, "count", "Changes of jobs that are kept, whatever their age."
     ),
+    "artifacts.bytes_max": Limit(16_384 * MIB, "bytes", "Largest artifact."),
+    "artifacts.tenant_bytes_max": Limit(
+        65_536 * MIB, "bytes", "Artifacts of one tenant together, uploads under way included."
+    ),
+    "artifacts.uploads_max": Limit(64, "count", "Uploads of one tenant under way at once."),
+    "artifacts.unused_hours_max": Limit(
+        24, "hours", "How long an artifact is kept that nothing refers to, and a halted upload."
+    ),
+    "artifacts.inline_bytes_max": Limit(
+        4 * MIB, "bytes", "Larger arrays of a job's result become artifacts."
+    ),
+    "artifacts.referenced_bytes_max": Limit(
+        4096 * MIB, "bytes", "Artifacts that one spec may refer to, together."
+    ),
 }

@@ -18,6 +18,7 @@ from typing import Any
 
 from ketgate_server import __version__, durable
 from ketgate_server.address import reachable, split_address
+from ketgate_server.artifacts.using_service import with_arrays
 from ketgate_server.config import ConfigError, load
 from ketgate_server.data_folder import FolderInUse, FolderUnusable, admin_token, lock_folder
 from ketgate_server.durable_metrics import DurableMetrics
@@ -148,7 +149,8 @@ def _serve(
         plaintext=settings.insecure,
         witness=lasting.audit.recorder,
     )
-    services = [*services, *lasting.services]
+    arrays_of = lasting.artifacts.arrays_of_call
+    services = [*(with_arrays(service, arrays_of) for service in services), *lasting.services]
     names = [service.name for service in services] + [info.SERVICE]
     standard = _standard_endpoints(settings, names)
     served = sorted({*names, *(method.split("/")[1] for method in standard.endpoints)})

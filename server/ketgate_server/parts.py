@@ -54,6 +54,13 @@ PARTS: dict[str, Part] = {
             "pip install 'ketgate-server[postgres]'",
         ),
         Part(
+            "s3",
+            "boto3",
+            "boto3",
+            "S3: artifacts in a bucket that several servers share.",
+            "pip install 'ketgate-server[s3]'",
+        ),
+        Part(
             "ray",
             "ray",
             "ray",

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     """PEM private key (Ed25519) that signs the audit's tree heads; without one, a key is made in
     data_dir. Servers that share a store share the key: name the same file, or a copy."""
 
+    artifacts_url: str | None = None
+    """Where the content of artifacts lies: s3://BUCKET/PREFIX, or file:///FOLDER; without one, a
+    folder in data_dir. Servers that share a store share it."""
+
     jobs: JobSettings = JobSettings()
     """Where jobs run, and how long what they leave is kept."""
 
@@ -130,6 +134,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"expected postgresql://USER:PASSWORD@HOST/DATABASE, given {scheme[:20]}://..."
             )
+        return url
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _artifacts(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("s3://", "file:///")):
+            raise ValueError(f"expected s3://BUCKET/PREFIX or file:///FOLDER, given {url[:100]}")
         return url
 
     @field_validator("drain_limit_s")

@@ -12,6 +12,7 @@ EDGE = {"rpc", "main.py", "shutdown.py", "__main__.py"}
 BASE = {
     "__version__",
     "address",
+    "arrays",
     "config",
     "errors",
     "files",
@@ -26,8 +27,9 @@ ALLOWED = {
     "rpc": BASE | {"store", "tokens"},
     "store": BASE,
     "audit": BASE | {"rpc", "store"},
-    "jobs": BASE | {"rpc", "store", "audit"},
-    "optimization": BASE | {"rpc", "jobs"},
+    "artifacts": BASE | {"rpc", "store", "audit"},
+    "jobs": BASE | {"rpc", "store", "audit", "artifacts"},
+    "optimization": BASE | {"rpc", "jobs", "artifacts"},
 }
 CONTRACT_READERS = {"service.py", "sparse.py", "tensors.py", "job.py"}  # and convert*.py
 KEEPS_MESSAGES = {"jobs"}  # what it stores and hands on are the contract's own

@@ -7,7 +7,7 @@ State lives in the JobStore only: an executor that vanishes is a lease that runs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_pb2 as pb
@@ -149,19 +149,19 @@ class JobKind(Protocol):
     isolated: bool
     """Whether it computes in Python, and so never in a thread of the server."""
 
-    def run(self, spec: Message, context: RunContext) -> Message:
+    def run(self, spec: Any, context: RunContext) -> Message:
         """Do the work, in this process. The messages are those of the fields of JobSpec and
         JobResult. Raises KetgateError for what is the caller's fault, faults.ProviderError for a
         provider's, and faults.Stopped with the best so far where it was told to stop. The thread is
         used again: its priority must stay."""
 
-    def digest(self, spec: Message) -> bytes:
+    def digest(self, spec: Any) -> bytes:
         """SHA-256 of the spec's canonical bytes, as results of the unary method tell it."""
 
-    def check(self, spec: Message) -> None:
+    def check(self, spec: Any) -> None:
         """Raises KetgateError as the unary method would, with paths that begin with "spec"."""
 
-    def artifacts(self, spec: Message) -> Sequence[str]:
+    def artifacts(self, spec: Any) -> Sequence[str]:
         """SHA-256 of each artifact that the spec refers to."""
 
 

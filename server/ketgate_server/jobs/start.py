@@ -5,12 +5,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ketgate_server.artifacts.start import Artifacts
+from ketgate_server.artifacts.using_service import with_arrays
 from ketgate_server.job_settings import JobSettings
 from ketgate_server.jobs import operations, service
 from ketgate_server.jobs.base import Executor
 from ketgate_server.jobs.dispatcher import Dispatcher, DispatcherSettings
 from ketgate_server.jobs.dispatcher_thread import DispatcherThread
 from ketgate_server.jobs.executors.attempt import Surroundings
+from ketgate_server.jobs.executors.large_results import LargeResults
 from ketgate_server.jobs.executors.local import LocalExecutor
 from ketgate_server.jobs.hub import Hub
 from ketgate_server.jobs.kinds import Kinds
@@ -53,6 +56,7 @@ class Jobs:
 def start(
     store: Store,
     kinds: Kinds,
+    artifacts: Artifacts,
     *,
     server: str,
     settings: JobSettings,
@@ -67,7 +71,11 @@ def start(
     jobs = JobStore(store, _policy(limits))
     jobs.recover(f"{server}/")
     shared = store.dialect != "sqlite"
-    executor = _executor(kinds, settings, limits, processors)
+    executor = LargeResults(
+        _executor(kinds, settings, limits, processors, artifacts.url),
+        artifacts.arrays_of_tenant,
+        artifacts.inline_bytes_max,
+    )
 
     def create(wake: Callable[[], None]) -> Dispatcher:
         names = DispatcherSettings(
@@ -85,7 +93,8 @@ def start(
     hub.start()
     dispatcher.start()
     retainer.start()
-    services = [service.create_service(jobs, hub, kinds), operations.create_service(jobs, hub)]
+    own = with_arrays(service.create_service(jobs, hub, kinds), artifacts.arrays_of_call)
+    services = [own, operations.create_service(jobs, hub)]
     return Jobs(jobs, hub, dispatcher, executor, retainer, services)
 
 
@@ -110,10 +119,16 @@ def _retention(settings: JobSettings, limits: Mapping[str, Limit]) -> Retention:
 
 
 def _executor(
-    kinds: Kinds, settings: JobSettings, limits: Mapping[str, Limit], processors: int
+    kinds: Kinds,
+    settings: JobSettings,
+    limits: Mapping[str, Limit],
+    processors: int,
+    artifacts_url: str,
 ) -> Executor:
     slots = settings.workers_at_once
-    surroundings = Surroundings(threads=max(1, processors // 2), limits=limits)
+    surroundings = Surroundings(
+        threads=max(1, processors // 2), limits=limits, artifacts_url=artifacts_url
+    )
     if settings.ray_address is not None:
         from ketgate_server.jobs.executors.ray import RayExecutor  # heavy
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ketgate.jobs.v1 import job_pb2
 from ketgate.optimization.v1 import optimization_service_pb2, result_pb2
 
+from ketgate_server.artifacts.convert_tensors import referenced
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs.base import RunContext
 from ketgate_server.jobs.faults import Stopped
@@ -49,8 +50,8 @@ class SolveKind:
     def digest(self, spec: SolveSpec) -> bytes:
         return bytes.fromhex(convert.digest(spec))
 
-    def artifacts(self, spec: SolveSpec) -> Sequence[str]:  # noqa: ARG002
-        return ()
+    def artifacts(self, spec: SolveSpec) -> Sequence[str]:
+        return referenced(spec, "spec")
 
     def run(self, spec: SolveSpec, context: RunContext) -> SolveResult:
         return solve(self._engine, spec, context)

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
-from ketgate.optimization.v1 import solver_pb2
+from ketgate.optimization.v1 import result_pb2, solver_pb2
 
+from ketgate_server.arrays import current
+from ketgate_server.artifacts.convert_tensors import refer
 from ketgate_server.errors import FieldError
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.limits import Limit
@@ -59,6 +61,7 @@ class OptimizationServicer:
         result = self._engine.solve(problem, options, _caller(call))
         result = replace(result, times=replace(result.times, checking_s=checking_s))
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
+        self._refer(request, written)
         return _spelled(request, pb.SolveResponse(result=written))
 
     def solve_stream(
@@ -88,6 +91,7 @@ class OptimizationServicer:
             found = convert_result.write_incumbent(last, problem, sign)
             yield _spelled(request, pb.SolveStreamResponse(incumbent=found))
         written = convert_result.write_result(result, problem, digest, call.arrival_s)
+        self._refer(request, written)
         yield _spelled(request, pb.SolveStreamResponse(result=written))
 
     def list_solvers(
@@ -106,6 +110,13 @@ class OptimizationServicer:
         return pb.ListSolversResponse(
             solvers=convert_result.write_solvers(page), next_page_token=token
         )
+
+    def _refer(
+        self, request: pb.SolveRequest | pb.SolveStreamRequest, written: result_pb2.SolveResult
+    ) -> None:
+        """Keep the large arrays of a result as artifacts, where the request asks for that."""
+        if request.spec.reference_arrays:
+            refer(written, self._limits["artifacts.inline_bytes_max"].value, current().keep)
 
     def _read(
         self, call: Call, request: pb.SolveRequest | pb.SolveStreamRequest

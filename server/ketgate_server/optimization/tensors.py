@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from ketgate.type.v1 import tensor_pb2
 from numpy.typing import NDArray
 
+from ketgate_server.arrays import current
 from ketgate_server.errors import FieldError
 
 FLOAT64 = tensor_pb2.DATA_TYPE_FLOAT64
@@ -142,6 +143,8 @@ def _elements(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) ->
         raise FieldError(f"{path}.dtype", expected=_choice(accepted), given=tensor.dtype)
     if kind == "data":
         return _from_bytes(tensor, path, accepted)
+    if kind == "artifact":
+        return _from_artifact(tensor, path, accepted)
     implied = FLOAT64 if kind == "doubles" else INT64
     if tensor.dtype not in (0, implied) and not (kind == "integers" and tensor.dtype in INTEGERS):
         raise FieldError(
@@ -172,6 +175,16 @@ def _from_bytes(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) 
     return np.frombuffer(content, dtype=wire).astype(_native(tensor.dtype), copy=False)
 
 
+def _from_artifact(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) -> NDArray[Any]:
+    """A view of the artifact in memory; read-only."""
+    if tensor.dtype not in accepted:
+        raise FieldError(f"{path}.dtype", expected=_choice(accepted), given=_NAMES[tensor.dtype])
+    wire = _WIRE[tensor.dtype]
+    size = _count(_checked_extents(tensor, path)) * wire.itemsize
+    content = current().read(tensor.artifact, size, f"{path}.artifact")
+    return np.frombuffer(content, dtype=wire).astype(_native(tensor.dtype), copy=False)
+
+
 def _from_integers(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int]) -> NDArray[Any]:
     values = np.array(tensor.integers.values, dtype=np.int64)
     number = _widest(accepted & INTEGERS) if accepted & INTEGERS else FLOAT64
@@ -189,6 +202,19 @@ def _from_integers(tensor: tensor_pb2.Tensor, path: str, accepted: frozenset[int
 
 def _extents(tensor: tensor_pb2.Tensor, path: str, count: int) -> tuple[int, ...]:
     """The shape that the message states, whose product is the number of elements."""
+    extents = _checked_extents(tensor, path)
+    if not extents and tensor.WhichOneof("values") not in ("data", "artifact"):
+        return (count,)
+    if _count(extents) != count:
+        raise FieldError(
+            f"{path}.shape",
+            expected=f"a shape of {count} elements, as many as were sent",
+            given=list(extents),
+        )
+    return extents
+
+
+def _checked_extents(tensor: tensor_pb2.Tensor, path: str) -> tuple[int, ...]:
     extents = tuple(tensor.shape)
     if len(extents) > DIMENSIONS_MAX:
         raise FieldError(
@@ -198,18 +224,15 @@ def _extents(tensor: tensor_pb2.Tensor, path: str, count: int) -> tuple[int, ...
         raise FieldError(
             f"{path}.shape", expected="extents that are not negative", given=list(extents)
         )
-    if not extents and tensor.WhichOneof("values") != "data":
-        return (count,)
-    product = 1
-    for extent in extents:  # Python integers: no overflow
-        product *= extent
-    if product != count:
-        raise FieldError(
-            f"{path}.shape",
-            expected=f"a shape of {count} elements, as many as were sent",
-            given=list(extents),
-        )
     return extents
+
+
+def _count(extents: tuple[int, ...]) -> int:
+    """Python integers: no overflow."""
+    product = 1
+    for extent in extents:
+        product *= extent
+    return product
 
 
 def _check_shape(

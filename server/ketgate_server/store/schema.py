@@ -228,6 +228,7 @@ artifacts = Table(
     Column("used_time_us", BigInteger, nullable=False),  # when something last referred to it
     PrimaryKeyConstraint("tenant", "sha256", name="artifacts_pk"),
 )
+Index("artifacts_by_content", artifacts.c.sha256)
 Index("artifacts_by_time", artifacts.c.tenant, artifacts.c.create_time_us, artifacts.c.sha256)
 artifact_references = Table(
     "artifact_references",
@@ -247,8 +248,9 @@ uploads = Table(
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("media_type", String(100), nullable=False),
-    Column("offset_bytes", BigInteger, nullable=False),  # how much is on disk
+    Column("offset_bytes", BigInteger, nullable=False),  # at least so much has arrived
     Column("update_time_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("id", name="uploads_pk"),
     UniqueConstraint("tenant", "sha256", name="uploads_content_unique"),
 )
+Index("uploads_by_content", uploads.c.sha256)

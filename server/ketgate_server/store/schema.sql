@@ -130,6 +130,7 @@ CREATE TABLE artifacts (
 	used_time_us BIGINT NOT NULL,
 	CONSTRAINT artifacts_pk PRIMARY KEY (tenant, sha256)
 );
+CREATE INDEX artifacts_by_content ON artifacts (sha256);
 CREATE INDEX artifacts_by_time ON artifacts (tenant, create_time_us, sha256);
 CREATE TABLE artifact_references (
 	tenant VARCHAR(63) NOT NULL,
@@ -150,5 +151,6 @@ CREATE TABLE uploads (
 	CONSTRAINT uploads_pk PRIMARY KEY (id),
 	CONSTRAINT uploads_content_unique UNIQUE (tenant, sha256)
 );
+CREATE INDEX uploads_by_content ON uploads (sha256);
 INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('clock', 0);
 INSERT INTO alembic_version (version_num) VALUES ('0002');

@@ -7,11 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_pb2 as pb
 
+from ketgate_server.arrays import Arrays, using
+from ketgate_server.artifacts.blobs import known_blobs
+from ketgate_server.artifacts.tenant_arrays import REFERENCED_MAX, WorkerArrays
 from ketgate_server.jobs.base import Ending, Outcome
 from ketgate_server.jobs.faults import Stopped, failed
 from ketgate_server.limits import LIMITS, Limit
@@ -29,6 +33,8 @@ class Surroundings:
     threads: int = 1
     """Threads that an attempt may use."""
     limits: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
+    artifacts_url: str = ""
+    """Where the content of artifacts lies; empty: no spec refers to any."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Attempt:
         self.tenant = work.tenant
         self.threads = surroundings.threads
         self.limits = surroundings.limits
+        self.surroundings = surroundings
         self._progress = progress
         self._deadline_s = time.monotonic() + work.remaining_s
         self._lock = threading.Lock()
@@ -102,7 +109,8 @@ def perform(run: Entry, attempt: Attempt) -> Ending:
     work = attempt.work
     try:
         spec = getattr(pb.JobSpec.FromString(work.spec), work.kind)
-        return Ending(Outcome.SUCCEEDED, result=_written(work.kind, run(spec, attempt)))
+        with using(_arrays(attempt.surroundings)):
+            return Ending(Outcome.SUCCEEDED, result=_written(work.kind, run(spec, attempt)))
     except Stopped as stop:
         best = None if stop.best is None else _written(work.kind, stop.best)
         return Ending(Outcome.STOPPED, result=best)
@@ -127,6 +135,12 @@ def resolve(entry: str) -> Any:
     """The function of "module:function"; imports the module."""
     module, _, name = entry.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def _arrays(surroundings: Surroundings) -> Arrays:
+    """What the spec may refer to."""
+    bytes_max = surroundings.limits[REFERENCED_MAX].value
+    return WorkerArrays(partial(known_blobs, surroundings.artifacts_url), bytes_max)
 
 
 def _written(kind: str, result: Message) -> bytes:

@@ -156,7 +156,7 @@ class _Remote:
         actor_class: Any = ray.remote(Actor)
         self._actor = actor_class.options(
             num_cpus=attempt.threads, max_concurrency=CALLS_AT_ONCE, max_restarts=0
-        ).remote(Surroundings(attempt.threads, attempt.limits))
+        ).remote(attempt.surroundings)
         self.alive = False
         """It has begun with an attempt; before that it may wait for a node."""
 

@@ -210,6 +210,7 @@ def _artifacts() -> None:
         sa.Column("used_time_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "sha256", name="artifacts_pk"),
     )
+    op.create_index("artifacts_by_content", "artifacts", ["sha256"])
     op.create_index("artifacts_by_time", "artifacts", ["tenant", "create_time_us", "sha256"])
     op.create_table(
         "artifact_references",
@@ -232,3 +233,4 @@ def _artifacts() -> None:
         sa.PrimaryKeyConstraint("id", name="uploads_pk"),
         sa.UniqueConstraint("tenant", "sha256", name="uploads_content_unique"),
     )
+    op.create_index("uploads_by_content", "uploads", ["sha256"])

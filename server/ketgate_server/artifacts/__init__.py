@@ -1,0 +1,1 @@
+"""Large content, kept under its SHA-256."""

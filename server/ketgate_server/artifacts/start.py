@@ -1,0 +1,76 @@
+"""The artifacts of a server, put together: what the composition root starts and ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ketgate_server.arrays import Arrays
+from ketgate_server.artifacts import service
+from ketgate_server.artifacts.blobs import folder_url, open_blobs
+from ketgate_server.artifacts.collector import Collector
+from ketgate_server.artifacts.index import Asker, Quota
+from ketgate_server.artifacts.store import HOUR_US, ArtifactStore, Policy
+from ketgate_server.artifacts.tenant_arrays import REFERENCED_MAX, TenantArrays
+from ketgate_server.limits import Limit
+from ketgate_server.rpc.call import Call, Service
+from ketgate_server.store.base import Store
+
+FOLDER = "blobs"
+"""In the data folder, unless the settings say another place."""
+JOBS = "jobs"
+"""Who keeps the arrays of jobs' results, for the audit."""
+
+
+@dataclass
+class Artifacts:
+    """Running."""
+
+    store: ArtifactStore
+    url: str
+    """Where the content lies."""
+    service: Service
+    inline_bytes_max: int
+    """Arrays of results that are larger become artifacts."""
+    _collector: Collector
+    _referenced_bytes_max: int
+
+    def arrays_of_call(self, call: Call) -> Arrays:
+        """The artifacts that a call may use."""
+        asker = Asker(call.identity.tenant, call.identity.subject, call.method, call.request_id)
+        return TenantArrays(self.store, asker, self._referenced_bytes_max)
+
+    def arrays_of_tenant(self, tenant: str) -> Arrays:
+        """As arrays_of_call, for a tenant's jobs."""
+        asker = Asker(tenant, "server", JOBS)
+        return TenantArrays(self.store, asker, self._referenced_bytes_max)
+
+    def close(self) -> None:
+        """To be called before the store is closed."""
+        self._collector.close()
+
+
+def start(
+    store: Store, data_dir: Path, url: str | None, *, server: str, limits: Mapping[str, Limit]
+) -> Artifacts:
+    """url: where the content lies; None: in data_dir. server: its name among those of the store.
+    Raises StoreError and PartMissing."""
+    url = url or folder_url(data_dir / FOLDER)
+    policy = Policy(
+        bytes_max=limits["artifacts.bytes_max"].value,
+        quota=Quota(
+            bytes_max=limits["artifacts.tenant_bytes_max"].value,
+            uploads_max=limits["artifacts.uploads_max"].value,
+        ),
+        unused_us=limits["artifacts.unused_hours_max"].value * HOUR_US,
+    )
+    artifacts = ArtifactStore(store, open_blobs(url), policy)
+    collector = Collector(artifacts, server)
+    collector.start()
+    return Artifacts(
+        artifacts,
+        url,
+        service.create_service(artifacts),
+        limits["artifacts.inline_bytes_max"].value,
+        collector,
+        limits[REFERENCED_MAX].value,
+    )

@@ -1,0 +1,219 @@
+"""The artifacts of all tenants: all there is to do to them. Every method may be called from any
+thread."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ketgate_server.arrays import Content
+from ketgate_server.artifacts import index
+from ketgate_server.artifacts.blobs import BlobMissing, Blobs, Gap
+from ketgate_server.artifacts.index import ArtifactRow, Asker, Quota, UploadRow
+from ketgate_server.audit.log import new_salt
+from ketgate_server.errors import KetgateError, LimitError, NotFound, Reason
+from ketgate_server.store.base import Store, StoreUnavailable
+
+CHUNK_BYTES_MAX = 256 << 10
+"""Of one message."""
+HOUR_US = 3_600_000_000
+TOUCH_INTERVAL_US = 60_000_000
+"""How often it is written down that an upload goes on, or that an artifact is used."""
+CATCH_UP_S = 2.0
+"""How long a chunk waits for those before it that are on their way."""
+AHEAD_BYTES_MAX = 8 * CHUNK_BYTES_MAX
+_POLL_S = 0.002
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an operator may set."""
+
+    bytes_max: int
+    """Of an artifact."""
+    quota: Quota
+    unused_us: int
+    """How long what nothing refers to is kept."""
+
+
+class ArtifactStore:
+    """store: the index; blobs: the content."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        policy: Policy,
+        *,
+        new_upload_id: Callable[[], str] = lambda: os.urandom(16).hex(),
+    ) -> None:
+        self.store = store
+        self.blobs = blobs
+        self.policy = policy
+        self._new_upload_id = new_upload_id
+
+    def begin(
+        self, asker: Asker, sha256: str, size_bytes: int, media_type: str
+    ) -> tuple[ArtifactRow | UploadRow, int]:
+        """The artifact, where the tenant has this content; otherwise the upload of it. And how much
+        has arrived.
+
+        That another tenant has the content makes no difference: it cannot be found out, and who does
+        not have the bytes does not get them.
+        Raises LIMIT_EXCEEDED, QUOTA_EXCEEDED, REQUEST_ID_REUSED, SERVER_BUSY.
+        """
+        if size_bytes > self.policy.bytes_max:
+            raise LimitError(
+                "artifacts.bytes_max",
+                allowed=self.policy.bytes_max,
+                given=size_bytes,
+                field="size_bytes",
+            )
+        wanted = UploadRow(
+            self._new_upload_id(), asker.tenant, sha256, size_bytes, media_type, update_time_us=0
+        )
+        salt = new_salt()
+        found = self.store.run(lambda tx: index.begin(tx, asker, wanted, self.policy.quota, salt))
+        if isinstance(found, ArtifactRow):
+            return found, found.size_bytes
+        return found, 0 if found is wanted else self.blobs.staged(found.id)
+
+    def write(self, tenant: str, upload_id: str, offset: int, content: bytes) -> int:
+        """Take a chunk, durably; where to go on. Raises RESOURCE_NOT_FOUND, OFFSET_MISMATCH."""
+        row = self._upload(tenant, upload_id)
+        if offset + len(content) > row.size_bytes:
+            raise KetgateError(
+                Reason.OFFSET_MISMATCH,
+                f"offset: a chunk of {len(content)} bytes at {offset} would end beyond the "
+                f"{row.size_bytes} bytes that were announced",
+                field="offset",
+                metadata={"offset": str(row.size_bytes)},
+            )
+        end = self._stage(upload_id, offset, content)
+        if self.store.now_us() - row.update_time_us > TOUCH_INTERVAL_US and self.store.has_room:
+            self.store.submit(partial(index.touch_upload, upload_id=upload_id, offset=end))
+        return end
+
+    def progress(self, tenant: str, upload_id: str) -> tuple[int, int]:
+        """How much has arrived, and how much was announced. Raises RESOURCE_NOT_FOUND."""
+        row = self._upload(tenant, upload_id)
+        return self.blobs.staged(upload_id), row.size_bytes
+
+    def finish(self, asker: Asker, upload_id: str) -> ArtifactRow:
+        """Check what has arrived and make it an artifact; durable when this returns.
+
+        Raises RESOURCE_NOT_FOUND, OFFSET_MISMATCH (not all has arrived), DIGEST_MISMATCH (it begins
+        at 0 again), REQUEST_ID_REUSED.
+        """
+        with self.store.read() as reader:
+            known = index.completed(reader, asker)
+        if known is not None:
+            return known
+        row = self._upload(asker.tenant, upload_id)
+        try:
+            if not self.blobs.publish(upload_id, row.sha256, row.size_bytes):
+                raise KetgateError(
+                    Reason.DIGEST_MISMATCH,
+                    f"upload: what arrived has not the SHA-256 {row.sha256} that was announced; "
+                    "send it again from 0",
+                    field="upload",
+                    metadata={"offset": "0"},
+                )
+        except Gap as gap:
+            raise _mismatch(
+                "upload", gap.end, f"{gap.end} of {row.size_bytes} bytes have arrived"
+            ) from None
+        salt = new_salt()
+        made = self.store.run(lambda tx: index.complete(tx, asker, upload_id, salt))
+        self.blobs.discard(upload_id)
+        return made
+
+    def get(self, tenant: str, sha256: str) -> ArtifactRow:
+        """Raises RESOURCE_NOT_FOUND."""
+        with self.store.read() as reader:
+            found = index.get(reader, tenant, sha256)
+        if found is None:
+            raise NotFound(index.name_of(sha256))
+        return found
+
+    def page(self, tenant: str, after: tuple[int, str] | None, limit: int) -> list[ArtifactRow]:
+        """The newest artifacts, or those that follow the one of this creation time and digest."""
+        with self.store.read() as reader:
+            return index.page(reader, tenant, after, limit)
+
+    def chunks(self, row: ArtifactRow, offset: int, limit_bytes: int) -> Iterator[bytes]:
+        """Content of an artifact. Raises STORE_UNAVAILABLE where this server cannot reach it."""
+        try:
+            yield from self.blobs.chunks(row.sha256, offset, limit_bytes, CHUNK_BYTES_MAX)
+        except BlobMissing:
+            raise unreachable(row.sha256) from None
+
+    def delete(self, asker: Asker, sha256: str) -> None:
+        """Raises RESOURCE_NOT_FOUND, ARTIFACT_IN_USE, REQUEST_ID_REUSED."""
+        salt = new_salt()
+        if self.store.run(lambda tx: index.delete(tx, asker, sha256, salt)):
+            self.drop(sha256)
+
+    def drop(self, sha256: str) -> None:
+        """Delete content that is marked as to be deleted. Done in part, the collector ends it."""
+        self.blobs.delete(sha256)
+        self.store.run(partial(index.unmark, sha256=sha256))
+
+    def keep(self, asker: Asker, content: Content, media_type: str) -> str:
+        """Make content of this server an artifact, unless the tenant has it; its digest.
+
+        Raises LIMIT_EXCEEDED, QUOTA_EXCEEDED, SERVER_BUSY.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        found, offset = self.begin(asker, sha256, len(content), media_type)
+        if isinstance(found, UploadRow):
+            step = 16 * CHUNK_BYTES_MAX
+            while offset < len(content):
+                offset = self._stage(found.id, offset, bytes(content[offset : offset + step]))
+            self.finish(asker, found.id)
+        return sha256
+
+    def used(self, tenant: str, row: ArtifactRow) -> None:
+        """It was read for some work, so it stays for a while. Soon, and not at any price."""
+        if self.store.now_us() - row.used_time_us > TOUCH_INTERVAL_US and self.store.has_room:
+            self.store.submit(partial(index.touch, tenant=tenant, sha256=row.sha256))
+
+    def _upload(self, tenant: str, upload_id: str) -> UploadRow:
+        with self.store.read() as reader:
+            row = index.upload(reader, tenant, upload_id)
+        if row is None:
+            raise NotFound(index.upload_name(upload_id), "upload")
+        return row
+
+    def _stage(self, upload_id: str, offset: int, content: bytes) -> int:
+        """Callers send a few chunks at once, and threads may take them in another order: one that is
+        a little ahead waits for those before it."""
+        end_s = time.monotonic() + CATCH_UP_S
+        while True:
+            try:
+                return self.blobs.stage(upload_id, offset, content)
+            except Gap as gap:
+                if offset > gap.end + AHEAD_BYTES_MAX or time.monotonic() >= end_s:
+                    raise _mismatch(
+                        "offset", gap.end, f"a chunk at {offset} would leave a gap"
+                    ) from None
+            time.sleep(_POLL_S)
+
+
+def unreachable(sha256: str) -> StoreUnavailable:
+    """The content of an artifact is not where this server looks."""
+    return StoreUnavailable(
+        f"the content of {index.name_of(sha256)} is not where artifacts_url says; servers that share "
+        "a database must share that too"
+    )
+
+
+def _mismatch(field: str, offset: int, what: str) -> KetgateError:
+    return KetgateError(
+        Reason.OFFSET_MISMATCH,
+        f"{field}: {what}; go on at {offset}",
+        field=field,
+        metadata={"offset": str(offset)},
+    )
