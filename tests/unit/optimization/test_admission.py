@@ -103,3 +103,40 @@ def test_what_is_quick_passes_by_what_is_heavy() -> None:
     for slot in (*quick, heavy):
         slot.release()
     assert admission.running == 0
+
+
+def test_the_patient_wait_in_the_same_line_but_do_not_fill_it() -> None:
+    admission = Admission(1, 1)
+    first = admission.enter(FAR, never)
+    order: list[str] = []
+
+    def stand(name: str, patient: bool) -> None:
+        slot = admission.enter(FAR, never, patient=patient)
+        order.append(name)
+        slot.release()
+
+    threads = []
+    for count, (name, patient) in enumerate([("p1", True), ("p2", True), ("caller", False)], 1):
+        threads.append(threading.Thread(target=stand, args=(name, patient)))
+        threads[-1].start()
+        waiting(admission, count)
+    with pytest.raises(KetgateError, match="1 are waiting"):
+        admission.enter(FAR, never)
+    last = threading.Thread(target=stand, args=("p3", True))  # even now that the line is full
+    last.start()
+    waiting(admission, 4)
+    first.release()
+    for thread in [*threads, last]:
+        thread.join()
+    assert order == ["p1", "p2", "caller", "p3"]
+
+
+def test_a_patient_one_that_gives_up_leaves_no_trace() -> None:
+    admission = Admission(1, 1)
+    first = admission.enter(FAR, never)
+    with pytest.raises(KetgateError) as refusal:
+        admission.enter(FAR, lambda: True, patient=True)
+    assert refusal.value.reason is Reason.CANCELLED
+    first.release()
+    admission.enter(FAR, never).release()
+    assert (admission.running, admission._patient) == (0, 0)
