@@ -32,8 +32,11 @@ def test_the_demo_tells_its_story_and_draws_it(tmp_path: Path) -> None:
     for part in (
         "The best 10 of the 225 names of the Nikkei", "proven optimal", "branch-and-bound", "critical-line",
         "share of risk", "greatest Sharpe", "What to try next", "ketgate optimize",
+        "A job that outlives its server", "kill -9", "running, attempt 1", "running, attempt 2",
+        "the same as that of a call that nobody disturbed", "every one verified",
     ):  # fmt: skip
         assert part in run.stdout
+    assert "NOT the same" not in run.stdout
     picture = tmp_path / "demo-output" / "ketgate-demo.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 100_000
@@ -49,6 +52,7 @@ def test_the_demo_on_a_given_server_in_json(server: Any, tmp_path: Path) -> None
     assert told["picture"] == "here/ketgate-demo.png"
     assert (tmp_path / told["picture"]).exists()
     assert told["ten"]["status"] == "optimal"
+    assert told["survived"] is None, "a server that is not the demo's own is not killed"
     assert told["lambda_objective"] == pytest.approx(-0.001440672, abs=5e-10)
     assert (
         told["five"]["figures"]["sharpe_ratio"] <= told["sharpe"]["figures"]["sharpe_ratio"] + 1e-9

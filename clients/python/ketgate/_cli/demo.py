@@ -1,5 +1,5 @@
-"""`ketgate demo`: start a server, solve on real market data, show tables and a picture, stop the
-server.
+"""`ketgate demo`: start a server, solve on real market data, kill it amid a job and start it again,
+show tables and a picture, stop the server.
 """
 
 import json
@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ketgate._cli import demo_crash
 from ketgate._cli.connection import (
     Address,
     CaFile,
@@ -51,18 +53,22 @@ def demo(
     say = _Silent() if as_json else _Aloud()
     begin = time.monotonic()
     with ExitStack() as stack:
+        own = None
         if address is None and ready_file is None:
-            ready_file = stack.enter_context(local_server(_import_libraries))
+            own = stack.enter_context(local_server(_import_libraries))
+            ready_file = own.ready_file
             say.line(f"Started a Ketgate server of our own in {time.monotonic() - begin:.1f} s.")
         client = stack.enter_context(
             open_client(address, ca_file, token_file, ready_file, insecure)
         )
         told = _tell(client, say)
+        survived = None if own is None else demo_crash.survive(client, own, told.prices, say.line)
         picture = _draw(told, output)
     document = {
         "picture": str(picture),
         "seconds": round(time.monotonic() - begin, 3),
         "lambda_objective": told.lambda_objective,
+        "survived": None if survived is None else asdict(survived),
         **{name: getattr(told, name).to_dict() for name in ("ten", "frontier", "sharpe", "five")},
     }
     if as_json:
@@ -223,6 +229,8 @@ def _say_what_next(say: "_Aloud | _Silent") -> None:
         "\n[bold]What to try next[/bold]\n"
         "   ketgate serve                                       a server that stays\n"
         "   ketgate optimize prices.csv --k 10 --plot out.png   your own prices: a CSV, dates first\n"
+        "   ketgate optimize prices.csv --k 10 --durable        as a job; `ketgate jobs watch` follows it\n"
+        "   ketgate audit verify                                proves that no record was changed\n"
         "   ketgate solvers --parameters                        what solves what, and can prove it\n"
         "   python -c 'import ketgate; print(ketgate.connect().optimize.qubo([[-1, 2], [0, -1]]))'"
     )

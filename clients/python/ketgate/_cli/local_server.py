@@ -22,24 +22,56 @@ _POLL_S = 0.02
 _LOG_CHARACTERS_SHOWN = 2000
 
 
-@contextmanager
-def local_server(meanwhile: Callable[[], None]) -> Iterator[Path]:
-    """The ready file of a server that runs until the block ends; meanwhile is done as it starts.
+class LocalServer:
+    """A server process on a folder of its own, which may be killed and started again."""
 
-    Raises ServerNotFound if it does not start, or ends while it is needed.
-    """
-    require_server()
-    with tempfile.TemporaryDirectory(prefix="ketgate-") as folder:
-        ready_file, log_file = Path(folder) / "ready.json", Path(folder) / "server.log"
+    def __init__(self, folder: Path) -> None:
+        self.ready_file = folder / "ready.json"
+        self.log_file = folder / "server.log"
+        self._data_dir = folder / "data"
+        self._process = self._launch("127.0.0.1:0")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Raises ServerNotFound if it does not start."""
+        _wait_until_ready(self._process, self.ready_file, self.log_file)
+
+    def kill(self) -> None:
+        """SIGKILL: it has no moment left to tidy up."""
+        self._process.kill()
+        self._process.wait()
+
+    def start_again(self) -> None:
+        """On the same folder and address, after a kill."""
+        address = json.loads(self.ready_file.read_text(encoding="utf-8"))["address"]
+        self.ready_file.unlink()
+        self._process = self._launch(address)
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        _stop(self._process)
+
+    def ended(self) -> ServerNotFound:
+        """The error of one that ended while it was needed."""
+        return _ended(self._process, self.log_file, "ended while it was needed")
+
+    def _launch(self, listen: str) -> "subprocess.Popen[bytes]":
         command = [
             *(sys.executable, "-m", "ketgate", "serve"),
-            *("--data-dir", str(Path(folder) / "data")),
-            *("--listen", "127.0.0.1:0"),
-            *("--ready-file", str(ready_file)),
+            *("--data-dir", str(self._data_dir)),
+            *("--listen", listen),
+            *("--ready-file", str(self.ready_file)),
         ]
-        with log_file.open("wb") as log:
+        with self.log_file.open("ab") as log:
             # In a session of its own: Ctrl-C is for the command, which then stops the server.
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -47,17 +79,28 @@ def local_server(meanwhile: Callable[[], None]) -> Iterator[Path]:
                 env=_environment(),
                 start_new_session=True,
             )
+
+
+@contextmanager
+def local_server(meanwhile: Callable[[], None]) -> Iterator[LocalServer]:
+    """A server that runs until the block ends; meanwhile is done as it starts.
+
+    Raises ServerNotFound if it does not start, or ends while it is needed.
+    """
+    require_server()
+    with tempfile.TemporaryDirectory(prefix="ketgate-") as folder:
+        server = LocalServer(Path(folder))
         try:
             meanwhile()
-            _wait_until_ready(process, ready_file, log_file)
+            server.wait_until_ready()
             try:
-                yield ready_file
+                yield server
             except Unavailable as error:
-                if process.poll() is None:
+                if server.is_running:
                     raise
-                raise _ended(process, log_file, "ended while it was needed") from error
+                raise server.ended() from error
         finally:
-            _stop(process)
+            server.stop()
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", ready_file: Path, log_file: Path) -> None:
