@@ -34,8 +34,8 @@ CHANGES_KEPT_MAX = 65_536
 """In all tails together."""
 CHANGES_KEPT_MIN = 64
 BATCH_EVENTS = 256
-BATCH_BYTES = 1 << 20
-"""Of one message, far below the 4 MiB that clients accept."""
+BATCH_BYTES = 1 << 18
+"""Of one message: what a watcher that does not read makes the server hold."""
 SCAN_CHANGES = 2_000
 """Looked through at once for the few that a watcher wants."""
 CATCH_UPS_MAX = 4

@@ -161,7 +161,8 @@ class JobServer:
         port = self.server.listen("127.0.0.1", 0, None)
         self.server.start()
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options)
+        self.address = f"127.0.0.1:{port}"
+        self.channel = grpc.insecure_channel(self.address, options)
         self.stub = services.JobServiceStub(self.channel)
         self._numbers = itertools.count(1)
 

@@ -2,13 +2,16 @@
 
 import itertools
 import threading
+import time
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
+from ketgate.jobs.v1 import job_service_pb2_grpc as services
 from ketgate_server.jobs.policy import Retention
+from ketgate_server.jobs.watch import WRITE_LIMIT_S
 
 from .conftest import OVER, TIMEOUT_S
 
@@ -216,3 +219,49 @@ def test_many_watchers_of_one_tenant_all_see_everything(make_job_server):
         seen = until_over(watch, count=5)
         assert {event.job for event in seen} == names
         assert len(seen) == 15
+
+
+@pytest.fixture
+def narrow_channel(make_job_server):
+    """A server, and a channel to it that holds little: its window does not grow with the line."""
+    server = make_job_server()
+    with grpc.insecure_channel(server.address, [("grpc.http2.bdp_probe", 0)]) as channel:
+        yield server, channel
+
+
+def test_a_caller_that_does_not_read_is_told_to_resume(narrow_channel):
+    """The server waits for the caller to read what is on its way, and when that takes too long by the hub's clock, says
+    so and where to resume."""
+    server, channel = narrow_channel
+    caller = server.caller()
+    hub = server.durable.jobs.hub
+    labels = {f"k{i}": "\N{EURO SIGN}" * 63 for i in range(16)}
+    for _ in range(300):
+        caller.create(labels=labels, delay=HOUR)
+    late_s = [0.0]
+    hub.clock = lambda: time.monotonic() + late_s[0]
+    watch = services.JobServiceStub(channel).WatchJobs(
+        pb.WatchJobsRequest(start_revision=1), metadata=caller.metadata, timeout=TIMEOUT_S
+    )
+    same, on_its_way = 0, None
+    while same < 100:  # a message that stays on its way, not one that is passing
+        before, on_its_way = on_its_way, [w.writing_since_s for w in hub._all_watchers()]
+        stays = on_its_way == before and on_its_way not in ([], [None])
+        same = same + 1 if stays else 0
+        threading.Event().wait(0.001)
+    late_s[0] = WRITE_LIMIT_S + 1
+    messages, ended = [], None
+    try:
+        messages += watch
+    except grpc.RpcError as error:
+        ended = error
+    assert ended.code() is CODE.ABORTED
+    assert b"WATCH_TOO_SLOW" in dict(ended.trailing_metadata())["grpc-status-details-bin"]
+    resume = messages[-1].next_revision
+    assert f"resume at {resume}" in ended.details()
+    seen = [event for message in messages for event in message.events]
+    assert 0 < len(seen) < 300
+    rest = caller.watch(start_revision=resume)
+    seen += itertools.islice(events(rest), 300 - len(seen))
+    rest.cancel()
+    assert [event.revision for event in seen] == list(range(1, 301))
