@@ -43,10 +43,10 @@ def _open_postgres(url: str, clock: Clock | None) -> Store:
         require_part("postgres")
     except PartMissing as error:
         raise StoreError(f"a PostgreSQL database is asked for, but {error}") from error
-    from ketgate_server.store import postgres
+    from ketgate_server.store import postgres, postgres_connection
 
     try:
-        if postgres.revision(url) != SCHEMA_HEAD:
+        if postgres_connection.revision(url) != SCHEMA_HEAD:
             from ketgate_server.store import migrations
 
             migrations.upgrade_postgres(url)

@@ -8,7 +8,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ketgate_server.store.errors import StoreError
-from ketgate_server.store.postgres import place, revision
+from ketgate_server.store.postgres_connection import place, revision
 
 
 def save(url: str, file: Path) -> None:

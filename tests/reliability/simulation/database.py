@@ -11,9 +11,9 @@ from typing import Any
 
 from ketgate_server.store import database
 from ketgate_server.store.base import BatchOperation, Operation, Reader, Row, StoreUnavailable
+from ketgate_server.store.batch import Pending, run_batch
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.sqlite import _Transaction
-from ketgate_server.store.writer import Pending, run_batch
 
 from .world import MS, SECOND, Process, World
 

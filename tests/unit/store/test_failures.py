@@ -5,7 +5,7 @@ import resource
 import sqlite3
 
 import pytest
-from ketgate_server.store import postgres
+from ketgate_server.store import postgres_connection
 from ketgate_server.store.base import StoreFull, StoreUnavailable
 from ketgate_server.store.database import open_store
 from ketgate_server.store.errors import StoreError
@@ -34,7 +34,7 @@ def postgres_url(postgres_server):
 
 @pytest.fixture
 def postgres_store(postgres_url, tmp_path, monkeypatch):
-    monkeypatch.setattr(postgres, "RETRY_S_MIN", 0.0)  # try again each time
+    monkeypatch.setattr(postgres_connection, "RETRY_S_MIN", 0.0)  # try again each time
     store = open_store(tmp_path, postgres_url)
     store._door.retry_s = 0.0
     yield store
@@ -207,8 +207,10 @@ def test_while_the_database_is_away_callers_are_refused_at_once(
 ):
     postgres_store._door.retry_s = 1000.0
     attempts = []
-    connect = postgres.connect
-    monkeypatch.setattr(postgres, "connect", lambda url: attempts.append(url) or connect(url))
+    connect = postgres_connection.connect
+    monkeypatch.setattr(
+        postgres_connection, "connect", lambda url: attempts.append(url) or connect(url)
+    )
     postgres_server.stop()
     try:
         for _ in range(5):
@@ -224,7 +226,7 @@ def test_while_the_database_is_away_callers_are_refused_at_once(
 
 
 def test_another_server_that_holds_the_lock_too_long(postgres_store, postgres_url, monkeypatch):
-    with postgres.connect(postgres_url) as other, other.transaction():
+    with postgres_connection.connect(postgres_url) as other, other.transaction():
         other.execute("SELECT 1 FROM counters FOR UPDATE")
         postgres_store._writer._transaction._open.connection.execute("SET lock_timeout = '1ms'")
         with pytest.raises(StoreUnavailable, match="another server"):

@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from ketgate_server.store import migrations, postgres
+from ketgate_server.store import migrations, postgres_connection
 from ketgate_server.store.database import FILE_NAME, SCHEMA_HEAD, open_store
 from ketgate_server.store.errors import StoreError
 from ketgate_server.store.schema import metadata
@@ -34,7 +34,9 @@ def empty_url(request):
 def engine_of(folder, url):
     if url is not None:
         return create_engine(
-            "postgresql+psycopg://", creator=lambda: postgres.connect(url), poolclass=NullPool
+            "postgresql+psycopg://",
+            creator=lambda: postgres_connection.connect(url),
+            poolclass=NullPool,
         )
     folder.mkdir(exist_ok=True)
     return create_engine(f"sqlite:///{folder / FILE_NAME}", poolclass=NullPool)

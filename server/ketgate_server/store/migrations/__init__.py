@@ -36,10 +36,10 @@ def upgrade_sqlite(database: Path) -> None:
 
 def upgrade_postgres(url: str) -> None:
     """As upgrade_sqlite. Servers that start together wait for each other."""
-    from ketgate_server.store import postgres
+    from ketgate_server.store import postgres_connection
 
     def connect() -> object:
-        connection = postgres.connect(url)
+        connection = postgres_connection.connect(url)
         connection.autocommit = False
         # A migration of a large table takes its time, and who waits for it too.
         connection.execute("SET lock_timeout = 0")
@@ -47,7 +47,7 @@ def upgrade_postgres(url: str) -> None:
         return connection
 
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
-    _upgrade(engine, postgres.place(url))
+    _upgrade(engine, postgres_connection.place(url))
 
 
 def _upgrade(engine: Engine, place: str) -> None:
