@@ -188,6 +188,9 @@ def _serve(
             f"{error.strerror}; choose another with --ready-file"
         ) from error
     log.write("info", "serving", ready)
+    for service in services:
+        if service.warm_up is not None:
+            threading.Thread(target=service.warm_up, name="warm-up", daemon=True).start()
     return running
 
 

@@ -1,7 +1,6 @@
 """OptimizationService: messages in, messages out. The work is done by the engine."""
 
 import math
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -41,7 +40,7 @@ def create_domain(limits: Mapping[str, Limit], threads: int) -> tuple[Service, t
         "SolveStream": Method(pb.SolveStreamRequest, ROLE, stream=servicer.solve_stream),
         "ListSolvers": Method(pb.ListSolversRequest, ROLE, unary=servicer.list_solvers),
     }
-    return Service(NAME, methods), (SolveKind(engine, limits),)
+    return Service(NAME, methods, registry.solvers), (SolveKind(engine, limits),)
 
 
 class OptimizationServicer:
@@ -50,8 +49,6 @@ class OptimizationServicer:
     def __init__(self, limits: Mapping[str, Limit], engine: Engine) -> None:
         self._limits = limits
         self._engine = engine
-        # Importing the solvers takes a second: not before the server is ready, nor in a first call.
-        threading.Thread(target=registry.solvers, name="solvers", daemon=True).start()
 
     def solve(self, call: Call, request: pb.SolveRequest) -> pb.SolveResponse:
         problem, options, digest, checking_s = self._read(call, request)

@@ -82,6 +82,9 @@ class Service:
     name: str
     """Full name, for example ``ketgate.optimization.v1.OptimizationService``."""
     methods: dict[str, Method] = field(default_factory=dict)
+    warm_up: Callable[[], object] | None = None
+    """Loads what is slow to load. Called on a thread of its own once the server serves: not before
+    it is ready, nor in a first call."""
 
 
 def require_role(identity: Identity, role: str, method: str) -> None:
