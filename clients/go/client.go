@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	jobsv1 "ketgate.dev/clients/go/gen/ketgate/jobs/v1"
 	optimizationv1 "ketgate.dev/clients/go/gen/ketgate/optimization/v1"
 	serverv1 "ketgate.dev/clients/go/gen/ketgate/server/v1"
 )
@@ -16,6 +17,8 @@ const receiveBytesMax = 64 << 20
 type Client struct {
 	// Optimization has every method of ketgate.optimization.v1.OptimizationService.
 	Optimization optimizationv1.OptimizationServiceClient
+	// Jobs has every method of ketgate.jobs.v1.JobService.
+	Jobs jobsv1.JobServiceClient
 	// Server has every method of ketgate.server.v1.ServerService.
 	Server serverv1.ServerServiceClient
 
@@ -70,6 +73,7 @@ func open(s *settings) (*Client, error) {
 	}
 	return &Client{
 		Optimization: optimizationv1.NewOptimizationServiceClient(conn),
+		Jobs:         jobsv1.NewJobServiceClient(conn),
 		Server:       serverv1.NewServerServiceClient(conn),
 		address:      s.address,
 		conn:         conn,

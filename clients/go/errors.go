@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -98,11 +99,29 @@ func (e *Error) Is(target error) bool {
 
 // Temporary tells whether the same call may succeed a little later.
 func (e *Error) Temporary() bool {
-	if e.Reason == ErrServerBusy.Reason || e.Reason == ErrDraining.Reason {
+	switch e.Reason {
+	case ErrServerBusy.Reason, ErrDraining.Reason, ErrStoreUnavailable.Reason:
 		return true
 	}
 	return e.Code == codes.Unavailable && e.Reason == ""
 }
+
+// isCut tells whether a watch or a wait ended for a reason that has nothing to do with what it asked.
+func (e *Error) isCut() bool {
+	switch {
+	case e.Temporary(), e.Reason == ErrWatchTooSlow.Reason:
+		return true
+	case e.Code == codes.Internal || e.Code == codes.Canceled || e.Code == codes.DeadlineExceeded:
+		return e.RequestID == "" // of the transport, or of our own renewal: no server said so
+	}
+	return false
+}
+
+// fromStatus is the error that a status stands for which came in an answer, as that of a failed job.
+func fromStatus(told *spb.Status) error { return newError(status.ErrorProto(told)) }
+
+// unavailable is an error of this client's own making.
+func unavailable(message string) error { return newError(status.Error(codes.Unavailable, message)) }
 
 // newError reads an error of grpc-go; nil stays nil.
 func newError(err error) error {

@@ -21,6 +21,8 @@ var sentinels = []*Error{
 	ErrMalformedMessage, ErrFieldInvalid, ErrLimitExceeded, ErrServerBusy, ErrTokenMissing, ErrTokenInvalid,
 	ErrRoleMissing, ErrTLSRequired, ErrPartNotInstalled, ErrDeadlineExceeded, ErrCancelled, ErrDraining,
 	ErrMethodUnknown, ErrInternal, ErrSolverUnsuitable, ErrServiceUnknown,
+	ErrRequestIDReused, ErrReplyExpired, ErrResourceNotFound, ErrRevisionCompacted, ErrWatchTooSlow, ErrJobUnfinished, ErrETagMismatch, ErrStoreUnavailable,
+	ErrWorkerLost, ErrJobCancelled, ErrJobExpired, ErrOffsetMismatch, ErrDigestMismatch, ErrArtifactInUse, ErrQuotaExceeded,
 }
 
 func TestEveryReasonOfTheContractHasAnErrorAndARemedy(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/protoadapt"
 
+	jobsv1 "ketgate.dev/clients/go/gen/ketgate/jobs/v1"
 	optimizationv1 "ketgate.dev/clients/go/gen/ketgate/optimization/v1"
 	serverv1 "ketgate.dev/clients/go/gen/ketgate/server/v1"
 )
@@ -26,6 +27,7 @@ type fakeServer struct {
 	solve  func(context.Context, *optimizationv1.SolveRequest) (*optimizationv1.SolveResponse, error)
 	stream func(grpc.ServerStreamingServer[optimizationv1.SolveStreamResponse]) error
 	list   func(*optimizationv1.ListSolversRequest) (*optimizationv1.ListSolversResponse, error)
+	jobs   *fakeJobs
 }
 
 func (f *fakeServer) Solve(ctx context.Context, r *optimizationv1.SolveRequest) (*optimizationv1.SolveResponse, error) {
@@ -58,6 +60,9 @@ func serving(t *testing.T, fake *fakeServer) Option {
 	server := grpc.NewServer()
 	optimizationv1.RegisterOptimizationServiceServer(server, fake)
 	serverv1.RegisterServerServiceServer(server, fake)
+	if fake.jobs != nil {
+		jobsv1.RegisterJobServiceServer(server, fake.jobs)
+	}
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	return WithDialOptions(grpc.WithContextDialer(

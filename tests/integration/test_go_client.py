@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
+import ketgate
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +86,20 @@ def test_the_example_says_what_to_do_without_a_server(tmp_path: Path) -> None:
     ran = go("run", "./examples/portfolio", KETGATE_DATA_DIR=str(tmp_path))
     assert ran.returncode != 0
     assert "ketgate serve" in ran.stderr
+
+
+def test_the_jobs_example_watches_a_job_to_its_end(server: Any) -> None:
+    once = ("run", "./examples/jobs", "-id", uuid.uuid4().hex, str(server.ready_file))
+    ran = go(*once)
+    assert ran.returncode == 0, ran.stderr
+    name = re.findall(r"^(jobs/\w+) is on disk", ran.stdout, re.M)
+    revisions = [int(r) for r in re.findall(r"^ *(\d+)  JOB_STATE", ran.stdout, re.M)]
+    assert revisions == sorted(set(revisions))
+    assert len(revisions) >= 3
+    assert "JOB_STATE_SUCCEEDED after 1 attempt(s)" in ran.stdout
+    again = go(*once)
+    assert again.returncode == 0, again.stderr
+    assert re.findall(r"^(jobs/\w+) is on disk", again.stdout, re.M) == name
+    assert again.stdout.splitlines()[-1] == ran.stdout.splitlines()[-1]
+    with ketgate.connect(ready_file=server.ready_file) as client:
+        client.jobs.delete(name[0])

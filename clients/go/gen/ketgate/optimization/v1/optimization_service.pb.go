@@ -66,9 +66,12 @@ type SolveSpec struct {
 	FeasibilityTolerance *float64 `protobuf:"fixed64,20,opt,name=feasibility_tolerance,json=feasibilityTolerance,proto3,oneof" json:"feasibility_tolerance,omitempty"`
 	// Answer with arrays as lists of numbers (`doubles`, `integers`) instead of bytes: for people who read JSON. It costs
 	// about a hundred times the bytes form.
-	ListArrays    bool `protobuf:"varint,21,opt,name=list_arrays,json=listArrays,proto3" json:"list_arrays,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ListArrays bool `protobuf:"varint,21,opt,name=list_arrays,json=listArrays,proto3" json:"list_arrays,omitempty"`
+	// Answer with arrays of more than `artifacts.inline_bytes_max` bytes in the result as references to artifacts of the
+	// tenant. Results of jobs always do. What a stream tells before its result is whole.
+	ReferenceArrays bool `protobuf:"varint,22,opt,name=reference_arrays,json=referenceArrays,proto3" json:"reference_arrays,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SolveSpec) Reset() {
@@ -233,6 +236,13 @@ func (x *SolveSpec) GetFeasibilityTolerance() float64 {
 func (x *SolveSpec) GetListArrays() bool {
 	if x != nil {
 		return x.ListArrays
+	}
+	return false
+}
+
+func (x *SolveSpec) GetReferenceArrays() bool {
+	if x != nil {
+		return x.ReferenceArrays
 	}
 	return false
 }
@@ -905,7 +915,7 @@ var File_ketgate_optimization_v1_optimization_service_proto protoreflect.FileDes
 
 const file_ketgate_optimization_v1_optimization_service_proto_rawDesc = "" +
 	"\n" +
-	"2ketgate/optimization/v1/optimization_service.proto\x12\x17ketgate.optimization.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a'ketgate/optimization/v1/portfolio.proto\x1a%ketgate/optimization/v1/program.proto\x1a$ketgate/optimization/v1/result.proto\x1a$ketgate/optimization/v1/solver.proto\x1a\x1bketgate/type/v1/ising.proto\x1a\x1cketgate/type/v1/tensor.proto\"\xb0\a\n" +
+	"2ketgate/optimization/v1/optimization_service.proto\x12\x17ketgate.optimization.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a'ketgate/optimization/v1/portfolio.proto\x1a%ketgate/optimization/v1/program.proto\x1a$ketgate/optimization/v1/result.proto\x1a$ketgate/optimization/v1/solver.proto\x1a\x1bketgate/type/v1/ising.proto\x1a\x1cketgate/type/v1/tensor.proto\"\xdb\a\n" +
 	"\tSolveSpec\x12.\n" +
 	"\x05ising\x18\x01 \x01(\v2\x16.ketgate.type.v1.IsingH\x00R\x05ising\x12+\n" +
 	"\x04qubo\x18\x02 \x01(\v2\x15.ketgate.type.v1.QuboH\x00R\x04qubo\x12\\\n" +
@@ -927,7 +937,8 @@ const file_ketgate_optimization_v1_optimization_service_proto_rawDesc = "" +
 	"\ainitial\x18\x13 \x01(\v2\x17.ketgate.type.v1.TensorR\ainitial\x128\n" +
 	"\x15feasibility_tolerance\x18\x14 \x01(\x01H\x05R\x14feasibilityTolerance\x88\x01\x01\x12\x1f\n" +
 	"\vlist_arrays\x18\x15 \x01(\bR\n" +
-	"listArraysB\t\n" +
+	"listArrays\x12)\n" +
+	"\x10reference_arrays\x18\x16 \x01(\bR\x0freferenceArraysB\t\n" +
 	"\aproblemB\a\n" +
 	"\x05_seedB\x13\n" +
 	"\x11_target_objectiveB\x0f\n" +

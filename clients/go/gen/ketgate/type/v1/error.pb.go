@@ -60,6 +60,36 @@ const (
 	ErrorReason_ERROR_REASON_SOLVER_UNSUITABLE ErrorReason = 15
 	// NOT_FOUND: the health of a service was asked for that the server does not have.
 	ErrorReason_ERROR_REASON_SERVICE_UNKNOWN ErrorReason = 16
+	// ALREADY_EXISTS: the request id was used before for another request; the message names the resource of the first.
+	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 17
+	// FAILED_PRECONDITION: the request was done before, but its reply is not kept any more; it is not done again.
+	ErrorReason_ERROR_REASON_REPLY_EXPIRED ErrorReason = 18
+	// NOT_FOUND: the tenant has no such resource.
+	ErrorReason_ERROR_REASON_RESOURCE_NOT_FOUND ErrorReason = 19
+	// OUT_OF_RANGE: the changes asked for are not kept any more; list, then watch from the revision of the list.
+	ErrorReason_ERROR_REASON_REVISION_COMPACTED ErrorReason = 20
+	// ABORTED: the watcher does not read as fast as things happen; resume where it stands.
+	ErrorReason_ERROR_REASON_WATCH_TOO_SLOW ErrorReason = 21
+	// FAILED_PRECONDITION: the job is not over yet; cancel it first.
+	ErrorReason_ERROR_REASON_JOB_UNFINISHED ErrorReason = 22
+	// ABORTED: the resource was changed meanwhile; read it again.
+	ErrorReason_ERROR_REASON_ETAG_MISMATCH ErrorReason = 23
+	// UNAVAILABLE: the store cannot be written or reached now; nothing was accepted. RetryInfo says when to try again.
+	ErrorReason_ERROR_REASON_STORE_UNAVAILABLE ErrorReason = 24
+	// In a job: its workers died again and again, so it is not tried any more.
+	ErrorReason_ERROR_REASON_WORKER_LOST ErrorReason = 25
+	// In a job: it was cancelled, as asked.
+	ErrorReason_ERROR_REASON_JOB_CANCELLED ErrorReason = 26
+	// In a job: its deadline passed.
+	ErrorReason_ERROR_REASON_JOB_EXPIRED ErrorReason = 27
+	// OUT_OF_RANGE: a chunk would leave a gap; go on at the offset that the message names.
+	ErrorReason_ERROR_REASON_OFFSET_MISMATCH ErrorReason = 28
+	// DATA_LOSS: content does not have the checksum or digest that came with it; send it again.
+	ErrorReason_ERROR_REASON_DIGEST_MISMATCH ErrorReason = 29
+	// FAILED_PRECONDITION: jobs refer to the artifact; delete them first.
+	ErrorReason_ERROR_REASON_ARTIFACT_IN_USE ErrorReason = 30
+	// RESOURCE_EXHAUSTED: the tenant has as many of these as it may have; wait, or delete some.
+	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 31
 )
 
 // Enum value maps for ErrorReason.
@@ -82,6 +112,21 @@ var (
 		14: "ERROR_REASON_INTERNAL",
 		15: "ERROR_REASON_SOLVER_UNSUITABLE",
 		16: "ERROR_REASON_SERVICE_UNKNOWN",
+		17: "ERROR_REASON_REQUEST_ID_REUSED",
+		18: "ERROR_REASON_REPLY_EXPIRED",
+		19: "ERROR_REASON_RESOURCE_NOT_FOUND",
+		20: "ERROR_REASON_REVISION_COMPACTED",
+		21: "ERROR_REASON_WATCH_TOO_SLOW",
+		22: "ERROR_REASON_JOB_UNFINISHED",
+		23: "ERROR_REASON_ETAG_MISMATCH",
+		24: "ERROR_REASON_STORE_UNAVAILABLE",
+		25: "ERROR_REASON_WORKER_LOST",
+		26: "ERROR_REASON_JOB_CANCELLED",
+		27: "ERROR_REASON_JOB_EXPIRED",
+		28: "ERROR_REASON_OFFSET_MISMATCH",
+		29: "ERROR_REASON_DIGEST_MISMATCH",
+		30: "ERROR_REASON_ARTIFACT_IN_USE",
+		31: "ERROR_REASON_QUOTA_EXCEEDED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":        0,
@@ -101,6 +146,21 @@ var (
 		"ERROR_REASON_INTERNAL":           14,
 		"ERROR_REASON_SOLVER_UNSUITABLE":  15,
 		"ERROR_REASON_SERVICE_UNKNOWN":    16,
+		"ERROR_REASON_REQUEST_ID_REUSED":  17,
+		"ERROR_REASON_REPLY_EXPIRED":      18,
+		"ERROR_REASON_RESOURCE_NOT_FOUND": 19,
+		"ERROR_REASON_REVISION_COMPACTED": 20,
+		"ERROR_REASON_WATCH_TOO_SLOW":     21,
+		"ERROR_REASON_JOB_UNFINISHED":     22,
+		"ERROR_REASON_ETAG_MISMATCH":      23,
+		"ERROR_REASON_STORE_UNAVAILABLE":  24,
+		"ERROR_REASON_WORKER_LOST":        25,
+		"ERROR_REASON_JOB_CANCELLED":      26,
+		"ERROR_REASON_JOB_EXPIRED":        27,
+		"ERROR_REASON_OFFSET_MISMATCH":    28,
+		"ERROR_REASON_DIGEST_MISMATCH":    29,
+		"ERROR_REASON_ARTIFACT_IN_USE":    30,
+		"ERROR_REASON_QUOTA_EXCEEDED":     31,
 	}
 )
 
@@ -135,7 +195,7 @@ var File_ketgate_type_v1_error_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xae\x04\n" +
+	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xa5\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x01\x12\x1e\n" +
@@ -154,7 +214,22 @@ const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\x1bERROR_REASON_METHOD_UNKNOWN\x10\r\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\x0e\x12\"\n" +
 	"\x1eERROR_REASON_SOLVER_UNSUITABLE\x10\x0f\x12 \n" +
-	"\x1cERROR_REASON_SERVICE_UNKNOWN\x10\x10BJ\n" +
+	"\x1cERROR_REASON_SERVICE_UNKNOWN\x10\x10\x12\"\n" +
+	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x11\x12\x1e\n" +
+	"\x1aERROR_REASON_REPLY_EXPIRED\x10\x12\x12#\n" +
+	"\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x13\x12#\n" +
+	"\x1fERROR_REASON_REVISION_COMPACTED\x10\x14\x12\x1f\n" +
+	"\x1bERROR_REASON_WATCH_TOO_SLOW\x10\x15\x12\x1f\n" +
+	"\x1bERROR_REASON_JOB_UNFINISHED\x10\x16\x12\x1e\n" +
+	"\x1aERROR_REASON_ETAG_MISMATCH\x10\x17\x12\"\n" +
+	"\x1eERROR_REASON_STORE_UNAVAILABLE\x10\x18\x12\x1c\n" +
+	"\x18ERROR_REASON_WORKER_LOST\x10\x19\x12\x1e\n" +
+	"\x1aERROR_REASON_JOB_CANCELLED\x10\x1a\x12\x1c\n" +
+	"\x18ERROR_REASON_JOB_EXPIRED\x10\x1b\x12 \n" +
+	"\x1cERROR_REASON_OFFSET_MISMATCH\x10\x1c\x12 \n" +
+	"\x1cERROR_REASON_DIGEST_MISMATCH\x10\x1d\x12 \n" +
+	"\x1cERROR_REASON_ARTIFACT_IN_USE\x10\x1e\x12\x1f\n" +
+	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10\x1fBJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (

@@ -107,6 +107,7 @@ type Tensor struct {
 	//	*Tensor_Data
 	//	*Tensor_Doubles
 	//	*Tensor_Integers
+	//	*Tensor_Artifact
 	Values        isTensor_Values `protobuf_oneof:"values"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -190,6 +191,15 @@ func (x *Tensor) GetIntegers() *Int64Array {
 	return nil
 }
 
+func (x *Tensor) GetArtifact() string {
+	if x != nil {
+		if x, ok := x.Values.(*Tensor_Artifact); ok {
+			return x.Artifact
+		}
+	}
+	return ""
+}
+
 type isTensor_Values interface {
 	isTensor_Values()
 }
@@ -209,11 +219,18 @@ type Tensor_Integers struct {
 	Integers *Int64Array `protobuf:"bytes,5,opt,name=integers,proto3,oneof"`
 }
 
+type Tensor_Artifact struct {
+	// "artifacts/SHA256": the bytes of `data`, uploaded beforehand. For arrays that are too large for a message.
+	Artifact string `protobuf:"bytes,6,opt,name=artifact,proto3,oneof"`
+}
+
 func (*Tensor_Data) isTensor_Values() {}
 
 func (*Tensor_Doubles) isTensor_Values() {}
 
 func (*Tensor_Integers) isTensor_Values() {}
+
+func (*Tensor_Artifact) isTensor_Values() {}
 
 // A list of doubles.
 type DoubleArray struct {
@@ -376,13 +393,14 @@ var File_ketgate_type_v1_tensor_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_tensor_proto_rawDesc = "" +
 	"\n" +
-	"\x1cketgate/type/v1/tensor.proto\x12\x0fketgate.type.v1\"\xe4\x01\n" +
+	"\x1cketgate/type/v1/tensor.proto\x12\x0fketgate.type.v1\"\x82\x02\n" +
 	"\x06Tensor\x12/\n" +
 	"\x05dtype\x18\x01 \x01(\x0e2\x19.ketgate.type.v1.DataTypeR\x05dtype\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x03R\x05shape\x12\x14\n" +
 	"\x04data\x18\x03 \x01(\fH\x00R\x04data\x128\n" +
 	"\adoubles\x18\x04 \x01(\v2\x1c.ketgate.type.v1.DoubleArrayH\x00R\adoubles\x129\n" +
-	"\bintegers\x18\x05 \x01(\v2\x1b.ketgate.type.v1.Int64ArrayH\x00R\bintegersB\b\n" +
+	"\bintegers\x18\x05 \x01(\v2\x1b.ketgate.type.v1.Int64ArrayH\x00R\bintegers\x12\x1c\n" +
+	"\bartifact\x18\x06 \x01(\tH\x00R\bartifactB\b\n" +
 	"\x06values\"%\n" +
 	"\vDoubleArray\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\x01R\x06values\"$\n" +
@@ -447,6 +465,7 @@ func file_ketgate_type_v1_tensor_proto_init() {
 		(*Tensor_Data)(nil),
 		(*Tensor_Doubles)(nil),
 		(*Tensor_Integers)(nil),
+		(*Tensor_Artifact)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
