@@ -92,8 +92,11 @@ class FolderBlobs:
             return True
 
     def discard(self, upload: str) -> None:
-        with _told():
-            self._staging(upload).unlink(missing_ok=True)
+        try:
+            with _told(), self._locked(upload):  # not while it is published
+                self._staging(upload).unlink(missing_ok=True)
+        except BlobMissing:
+            pass
 
     def size(self, sha256: str) -> int:
         try:
