@@ -1,0 +1,1 @@
+"""Real servers under load, killed at random moments; what callers saw is held to a model."""
