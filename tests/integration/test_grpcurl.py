@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ketgate
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,31 @@ def test_a_stream_ends_with_the_result(server: Any, tmp_path: Path) -> None:
     assert '"incumbent"' in told.stdout
     assert told.stdout.rindex('"result"') > told.stdout.rindex('"incumbent"')
     assert '"objective": -3' in told.stdout
+
+
+def test_a_job_is_created_waited_for_and_watched(server: Any, tmp_path: Path) -> None:
+    told = run(server, "Jobs", tmp_path)
+    assert told.returncode == 0, told.stderr
+    decoder = json.JSONDecoder()
+    messages, text = [], told.stdout
+    while (begin := text.find("{")) >= 0:
+        message, end = decoder.raw_decode(text, begin)
+        messages.append(message)
+        text = text[end:]
+    created, waited, *watched = messages
+    assert created["job"]["state"] == "JOB_STATE_QUEUED"
+    assert waited["job"]["name"] == created["job"]["name"]
+    assert waited["job"]["state"] == "JOB_STATE_SUCCEEDED"
+    assert waited["job"]["result"]["solve"]["objective"] == -1
+    events = [event for message in watched for event in message.get("events", ())]
+    assert [event["revision"] for event in events] == sorted(
+        {event["revision"] for event in events}, key=int
+    )
+    assert events[0]["type"] == "JOB_EVENT_TYPE_CREATED"
+    assert events[-1]["state"] == "JOB_STATE_SUCCEEDED"
+    assert "a watch ends with its caller" in told.stdout
+    with ketgate.connect(ready_file=server.ready_file) as client:
+        client.jobs.delete(created["job"]["name"])
 
 
 def test_an_error_names_the_field(server: Any, tmp_path: Path) -> None:
