@@ -145,6 +145,9 @@ class LocalCall:
     def set_trailer(self, key: str, value: str) -> None:
         pass
 
+    def abandon(self) -> None:
+        pass
+
     def cancel(self) -> None:
         self._cancelled = True
         for callback in self._callbacks:

@@ -119,6 +119,12 @@ class Caller:
         return self.call("WatchJobs", pb.WatchJobsRequest(**fields))
 
 
+def until(condition: Callable[[], object]) -> None:
+    """Look again and again, for what nobody tells of; the time-out of the test ends it."""
+    while not condition():
+        threading.Event().wait(0.001)
+
+
 def creation(seed: int = 0, **fields: Any) -> pb.CreateJobRequest:
     """A request for a job; fields as in the contract."""
     request = pb.CreateJobRequest(**fields)

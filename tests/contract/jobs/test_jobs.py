@@ -10,7 +10,7 @@ from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
 from ketgate_server.errors import KetgateError, Reason
 
-from .conftest import TIMEOUT_S, creation
+from .conftest import TIMEOUT_S, creation, until
 
 CODE = grpc.StatusCode
 QUEUED, RUNNING, CANCELLING = 1, 3, 4
@@ -329,8 +329,7 @@ def test_long_polls_have_threads_of_their_own(make_job_server, refused):
     waiting = server.stub.WaitJob.future(
         pb.WaitJobRequest(name=name), metadata=caller.metadata, timeout=TIMEOUT_S
     )
-    while server.durable.jobs.hub.waiters == 0:
-        pass
+    until(lambda: server.durable.jobs.hub.waiters)
     refusal = refused(lambda: caller.wait(name))
     assert (refusal.reason, refusal.info.metadata["limit"]) == ("SERVER_BUSY", "rpc.waits_max")
     assert caller.get(name).state == RUNNING  # the one unary thread is free

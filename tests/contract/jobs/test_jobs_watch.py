@@ -13,7 +13,7 @@ from ketgate.jobs.v1 import job_service_pb2_grpc as services
 from ketgate_server.jobs.policy import Retention
 from ketgate_server.jobs.watch import WRITE_LIMIT_S
 
-from .conftest import OVER, TIMEOUT_S
+from .conftest import OVER, TIMEOUT_S, until
 
 CODE = grpc.StatusCode
 HOUR = Duration(seconds=3600)
@@ -188,8 +188,7 @@ def test_a_watch_that_is_cancelled_leaves_nothing_behind(make_job_server):
         next(watch)
         assert hub.watchers == 1
         watch.cancel()
-        while hub.watchers:  # its thread is told at once, and needs a moment
-            pass
+        until(lambda: not hub.watchers)  # its thread is told at once, and needs a moment
 
 
 def test_a_drain_ends_watches_and_waits_at_once(make_job_server):
@@ -201,8 +200,7 @@ def test_a_drain_ends_watches_and_waits_at_once(make_job_server):
     waiting = server.stub.WaitJob.future(
         pb.WaitJobRequest(name=name), metadata=caller.metadata, timeout=TIMEOUT_S
     )
-    while server.durable.jobs.hub.waiters == 0:
-        pass
+    until(lambda: server.durable.jobs.hub.waiters)
     server.durable.begin_drain(0.0)
     for ended in (lambda: next(watch), waiting.result):
         with pytest.raises(grpc.RpcError) as caught:
