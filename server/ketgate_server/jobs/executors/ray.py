@@ -43,7 +43,8 @@ class RayExecutor(SlotExecutor):
 
     def __init__(self, slots: int, kinds: Kinds, surroundings: Surroundings, address: str) -> None:
         """slots: attempts at once, of this server. surroundings.threads: processors that each takes
-        of the cluster. address: HOST:PORT of the cluster. Raises PartMissing."""
+        of the cluster. address: HOST:PORT of the cluster; its token, if it wants one, stands in the
+        environment as RAY_AUTH_TOKEN. Raises PartMissing."""
         require_part("ray")
         options = {"address": address}
         super().__init__(

@@ -6,6 +6,7 @@ import queue
 import secrets
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,16 @@ class Cluster:
 
     def __init__(self):
         os.environ |= CLUSTER_ENVIRONMENT
-        command = [sys.executable, "-c", CLUSTER]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        # The names of sockets below it may have 107 characters.
+        self._folder = tempfile.TemporaryDirectory(prefix="kg", ignore_cleanup_errors=True)
+        log = Path(self._folder.name, "log")
+        command = [sys.executable, "-c", CLUSTER, self._folder.name]
+        with log.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+            )
         self.address = self._process.stdout.readline().decode().strip()
-        assert self.address, "the Ray cluster did not start"
+        assert self.address, f"the Ray cluster did not start: {log.read_text()}"
         self.kinds = Kinds()
         self.executor = self.open(2)
 
@@ -95,6 +100,7 @@ class Cluster:
         self._process.stdin.close()
         self._process.wait(TIMEOUT_S)
         self._process.stdout.close()
+        self._folder.cleanup()
         for name in CLUSTER_ENVIRONMENT:
             os.environ.pop(name, None)
 
@@ -102,8 +108,8 @@ class Cluster:
 CLUSTER = """
 import ray, sys
 ray.init(
-    num_cpus=4, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False,
-    configure_logging=False,
+    address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 << 20,
+    log_to_driver=False, configure_logging=False, _temp_dir=sys.argv[1],
 )
 print(ray.get_runtime_context().gcs_address, flush=True)
 sys.stdin.read()

@@ -3,7 +3,6 @@
 import os
 import signal
 
-import psutil
 import pytest
 from ketgate.jobs.v1 import job_pb2
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
@@ -78,11 +77,6 @@ def test_a_solve_whose_worker_is_killed_is_lost_alone(open_bench):
     here = open_bench("process")(SolveKind(ENGINE, LIMITS))
     here.start(glass(3_000, time_limit={"seconds": 600}))
     here.progress()
-    [worker] = [
-        child
-        for child in psutil.Process().children()
-        if "ketgate_server.jobs.executors.worker" in child.cmdline()
-    ]
-    os.kill(worker.pid, signal.SIGKILL)
+    os.kill(here.executor._made[0]._worker._process.pid, signal.SIGKILL)
     assert here.end().outcome is Outcome.LOST
     assert here.run(glass(10, work_limit=100)).outcome is Outcome.SUCCEEDED
