@@ -37,7 +37,9 @@ class FolderBlobs:
         self._folder = folder
         self._uploads = folder / "uploads"
         try:
-            make_private_folder(folder)
+            if not folder.exists():
+                make_private_folder(folder)
+                _sync_folder(folder.parent)  # else all of it may be gone after a power loss
             make_private_folder(self._uploads)
             _sync_folder(folder)
         except OSError as error:
