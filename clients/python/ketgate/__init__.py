@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ketgate import aio as aio
     from ketgate import specs as specs
+    from ketgate._artifact_calls import Artifact as Artifact
+    from ketgate._artifacts import Artifacts as Artifacts
     from ketgate._audit import InclusionProof as InclusionProof
     from ketgate._audit_check import VerifiedLog as VerifiedLog
     from ketgate._audit_entry import AuditEntry as AuditEntry
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
     from ketgate._version import VERSION as __version__  # noqa: N811
 
 _MODULES = {
+    "_artifact_calls": ("Artifact",),
+    "_artifacts": ("Artifacts",),
     "_audit": ("InclusionProof",),
     "_audit_check": ("VerifiedLog",),
     "_audit_entry": ("AuditEntry", "TreeHead"),

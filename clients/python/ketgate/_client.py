@@ -4,12 +4,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
 
 import grpc
 
 from ketgate import _portfolio, _programs, _wire
+from ketgate._artifacts import Artifacts
 from ketgate._audit import Audit
 from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
@@ -87,6 +89,7 @@ class Client(Caller):
         super().__init__(endpoint, channel, timeout_s, retry)
         self.optimize = Optimize(self)
         self.jobs = Jobs(self)
+        self.artifacts = Artifacts(self)
         self.audit = Audit(self)
 
     def info(self) -> ServerInfo:
@@ -219,15 +222,17 @@ class Optimize:
         """As `solve`, by one message there and one back: quicker for the smallest, but it cannot be
         interrupted.
         """
-        solve = prepared(as_spec(spec))
+        solve = self._referring(prepared(as_spec(spec)))
         request = service_pb2.SolveRequest(spec=solve.spec)
         answer = self._client._call(_wire.SOLVE, request, solve.time_limit_s + _wire.SOLVE_GRACE_S)
+        self._client.artifacts._fetch(answer.result)
         found: Result = solve.decode(Outcome(answer.result, solve.spec, [], []))
         return found
 
     def estimate(self, spec: Spec) -> Estimate:
         """Check a request and estimate its time and memory, without solving it."""
-        request = service_pb2.SolveRequest(spec=as_spec(spec), validate_only=True)
+        sent = self._client.artifacts._refer(as_spec(spec))
+        request = service_pb2.SolveRequest(spec=sent, validate_only=True)
         return read_estimate(
             self._client._call(_wire.SOLVE, request, _wire.ESTIMATE_TIMEOUT_S).estimate
         )
@@ -236,7 +241,7 @@ class Optimize:
         """Solve; yield each ProgressEvent as it comes and the Result at the end. Leaving the loop
         ends the solve.
         """
-        solve = prepared(as_spec(spec))
+        solve = self._referring(prepared(as_spec(spec)))
         gathering = Gathering(solve.spec)
         request_id, call = self._solves.open(solve.spec)
         try:
@@ -250,8 +255,13 @@ class Optimize:
         finally:
             call.cancel()
 
+    def _referring(self, solve: Prepared[R]) -> Prepared[R]:
+        """With its large arrays uploaded."""
+        return replace(solve, spec=self._client.artifacts._refer(solve.spec))
+
     def run(self, solve: Prepared[R]) -> R:
         """Solve what was prepared. (The other methods prepare, and call this.)"""
+        solve = self._referring(solve)
         watcher = Watcher(solve.progress, solve.time_limit_s)
         try:
             return solve.decode(self._client._repeat(lambda: self._attempt(solve, watcher)))
@@ -267,7 +277,9 @@ class Optimize:
                     stopped = gathering.best_so_far(result_pb2.STOP_REASON_CANCELLED)
                     if stopped is not None:
                         return stopped
-            return gathering.outcome()
+            outcome = gathering.outcome()
+            self._client.artifacts._fetch(outcome.message)
+            return outcome
         except KeyboardInterrupt:
             call.cancel()
             stopped = gathering.best_so_far(result_pb2.STOP_REASON_CANCELLED)

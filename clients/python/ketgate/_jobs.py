@@ -182,11 +182,12 @@ class Jobs:
         self._client._call(requests.DELETE, requests.delete(name, etag))
 
     def _create(self, solve: Prepared[R], options: requests.JobOptions) -> DurableJob[R]:
-        request = requests.create(solve.spec, options)
+        request = requests.create(self._client.artifacts._refer(solve.spec), options)
         return DurableJob(self, self._client._call(requests.CREATE, request).job, solve)
 
     def _get(self, name: str, *, full: bool = False) -> job_pb2.Job:
         job: job_pb2.Job = self._client._call(requests.GET, requests.get(name, full=full)).job
+        self._client.artifacts._fetch(job.result)
         return job
 
     def _cancel(self, name: str, reason: str) -> job_pb2.Job:

@@ -193,7 +193,7 @@ class Jobs:
         await self._client._call(requests.DELETE, requests.delete(name, etag))
 
     async def _create(self, solve: Prepared[R], options: requests.JobOptions) -> DurableJob[R]:
-        request = requests.create(solve.spec, options)
+        request = requests.create(await self._client.artifacts._refer(solve.spec), options)
         answer = await self._client._call(requests.CREATE, request)
         return DurableJob(self, answer.job, solve)
 
@@ -201,6 +201,7 @@ class Jobs:
         job: job_pb2.Job = (
             await self._client._call(requests.GET, requests.get(name, full=full))
         ).job
+        await self._client.artifacts._fetch(job.result)
         return job
 
     async def _cancel(self, name: str, reason: str) -> job_pb2.Job:

@@ -11,6 +11,7 @@ to end.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
 
@@ -18,6 +19,7 @@ import grpc
 import grpc.aio
 
 from ketgate import _portfolio, _programs, _wire
+from ketgate._artifacts_aio import Artifacts
 from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
@@ -40,7 +42,7 @@ from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
 
-__all__ = ["Client", "DurableJob", "Jobs", "Optimize", "connect"]
+__all__ = ["Artifacts", "Client", "DurableJob", "Jobs", "Optimize", "connect"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,6 +86,7 @@ class Client(Caller):
         super().__init__(endpoint, channel, timeout_s, retry)
         self.optimize = Optimize(self)
         self.jobs = Jobs(self)
+        self.artifacts = Artifacts(self)
 
     async def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""
@@ -204,17 +207,19 @@ class Optimize:
 
     async def solve_once(self, spec: Spec) -> Result:
         """As `solve`, by one message there and one back: quicker for the smallest."""
-        solve = prepared(as_spec(spec))
+        solve = await self._referring(prepared(as_spec(spec)))
         request = service_pb2.SolveRequest(spec=solve.spec)
         answer = await self._client._call(
             _wire.SOLVE, request, solve.time_limit_s + _wire.SOLVE_GRACE_S
         )
+        await self._client.artifacts._fetch(answer.result)
         found: Result = solve.decode(Outcome(answer.result, solve.spec, [], []))
         return found
 
     async def estimate(self, spec: Spec) -> Estimate:
         """Check a request and estimate its time and memory, without solving it."""
-        request = service_pb2.SolveRequest(spec=as_spec(spec), validate_only=True)
+        sent = await self._client.artifacts._refer(as_spec(spec))
+        request = service_pb2.SolveRequest(spec=sent, validate_only=True)
         answer = await self._client._call(_wire.SOLVE, request, _wire.ESTIMATE_TIMEOUT_S)
         return read_estimate(answer.estimate)
 
@@ -222,7 +227,7 @@ class Optimize:
         """Solve; yield each ProgressEvent as it comes and the Result at the end. Leaving the loop
         ends the solve.
         """
-        solve = prepared(as_spec(spec))
+        solve = await self._referring(prepared(as_spec(spec)))
         gathering = Gathering(solve.spec)
         request_id, call = self._solves.open(solve.spec)
         try:
@@ -236,8 +241,13 @@ class Optimize:
         finally:
             call.cancel()
 
+    async def _referring(self, solve: Prepared[R]) -> Prepared[R]:
+        """With its large arrays uploaded."""
+        return replace(solve, spec=await self._client.artifacts._refer(solve.spec))
+
     async def run(self, solve: Prepared[R]) -> R:
         """Solve what was prepared. (The other methods prepare, and call this.)"""
+        solve = await self._referring(solve)
         watcher = Watcher(solve.progress, solve.time_limit_s)
         try:
             return solve.decode(await self._client._repeat(lambda: self._attempt(solve, watcher)))
@@ -253,7 +263,9 @@ class Optimize:
                     stopped = gathering.best_so_far(result_pb2.STOP_REASON_CANCELLED)
                     if stopped is not None:
                         return stopped
-            return gathering.outcome()
+            outcome = gathering.outcome()
+            await self._client.artifacts._fetch(outcome.message)
+            return outcome
         except grpc.RpcError as error:
             return self._solves.after(error, gathering, request_id)
         finally:

@@ -1,0 +1,133 @@
+"""`ketgate artifacts`: large content that the server keeps under its digest."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ketgate._artifact_calls import Artifact, OnBytes
+from ketgate._cli.connection import (
+    Address,
+    CaFile,
+    Insecure,
+    Json,
+    ReadyFile,
+    TokenFile,
+    open_client,
+)
+from ketgate._cli.show import print_table
+
+artifacts = typer.Typer(
+    help="Upload, download and delete large content, which problems may refer to.",
+    no_args_is_help=True,
+)
+
+_LIST_DEFAULT = 50
+Name = Annotated[str, typer.Argument(help='"artifacts/SHA256", or the SHA256 alone.')]
+
+
+@artifacts.command()
+def put(
+    file: Annotated[Path, typer.Argument(help="What to upload.")],
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """Upload a file; one that was cut goes on where it was. Prints its name."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        made = client.artifacts.upload(file, progress=_shown(f"{file.name} up"))
+    typer.echo(json.dumps(_document(made), indent=2) if as_json else made.name)
+
+
+@artifacts.command("get")
+def get_artifact(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="Where to.")],
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+) -> None:
+    """Download an artifact; one that was cut goes on where it was."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        client.artifacts.download(name, file, progress=_shown(f"{file.name} down"))
+
+
+@artifacts.command("list")
+def list_artifacts(
+    count: Annotated[int, typer.Option(min=1, help="At most this many.")] = _LIST_DEFAULT,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+    as_json: Json = False,
+) -> None:
+    """List the artifacts of the token's tenant, the newest first."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        found = client.artifacts.list(limit=count)
+    if as_json:
+        typer.echo(json.dumps([_document(artifact) for artifact in found], indent=2))
+        return
+    print_table(
+        "Artifacts",
+        ["name", "bytes", "type", "made", "jobs", "removed unless used by"],
+        [
+            [
+                artifact.name,
+                f"{artifact.size_bytes:,}",
+                artifact.media_type,
+                _time(artifact.create_time),
+                artifact.reference_count,
+                _time(artifact.expire_time),
+            ]
+            for artifact in found
+        ],
+        right=(1, 4),
+    )
+
+
+@artifacts.command()
+def delete(
+    name: Name,
+    address: Address = None,
+    ca_file: CaFile = None,
+    token_file: TokenFile = None,
+    ready_file: ReadyFile = None,
+    insecure: Insecure = None,
+) -> None:
+    """Delete an artifact; refused while a job refers to it."""
+    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        client.artifacts.delete(name)
+
+
+def _shown(what: str) -> OnBytes | None:
+    """Shows how far it is, where somebody looks."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, size: int) -> None:
+        end = "\n" if done >= size else ""
+        share = done / size if size else 1.0
+        print(f"\r{what}: {share:7.1%} of {size:,} bytes", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _document(artifact: Artifact) -> dict[str, Any]:
+    times = {name: getattr(artifact, name) for name in ("create_time", "expire_time")}
+    return asdict(artifact) | {
+        name: None if time is None else time.isoformat() for name, time in times.items()
+    }
+
+
+def _time(time: datetime | None) -> str:
+    return "" if time is None else time.isoformat(sep=" ", timespec="seconds")
