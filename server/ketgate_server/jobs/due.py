@@ -8,6 +8,9 @@ from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.policy import Policy
 from ketgate_server.store.base import Reader, Transaction
 
+CLOCK_TOLERANCE_US = 1_000_000
+
+_CLOCK = "SELECT value FROM counters WHERE name = 'clock'"
 _NEXT = (
     "SELECT lease_time_us FROM jobs WHERE lease_time_us IS NOT NULL ORDER BY lease_time_us LIMIT 1",
     "SELECT wake_time_us FROM jobs WHERE wake_time_us IS NOT NULL ORDER BY wake_time_us LIMIT 1",
@@ -24,6 +27,13 @@ _WAITS = """SELECT seq FROM jobs WHERE wake_time_us IS NOT NULL AND wake_time_us
     ORDER BY wake_time_us LIMIT ?"""
 _WAKE = "UPDATE jobs SET wake_time_us = NULL WHERE seq = ?"
 _LEASED = f"{record.SELECT} WHERE lease_time_us IS NOT NULL"
+
+
+def is_behind(reader: Reader, now_us: int) -> bool:
+    """Whether this server's idea of the store's clock is far behind what was stored: the database's
+    clock was moved, and this server has written nothing since, by which it would know."""
+    row = reader.row(_CLOCK)
+    return row is not None and row[0] > now_us + CLOCK_TOLERANCE_US
 
 
 def next_time_us(reader: Reader) -> int | None:

@@ -199,7 +199,8 @@ class JobStore:
         something changes."""
         with self.store.read() as reader:
             next_us = due.next_time_us(reader)
-        if next_us is None or next_us > self.store.now_us():
+            behind = due.is_behind(reader, self.store.now_us())
+        if not behind and (next_us is None or next_us > self.store.now_us()):
             return next_us
         seed = int.from_bytes(self._random_bytes(8))
         self.store.run(lambda tx: due.pass_time(tx, self.policy, seed, limit, self._changed))

@@ -36,7 +36,7 @@ class Faults:
     freeze: float = 0.0
     """A server stands still, for longer than a lease, a second."""
     clock_back: float = 0.0
-    """The database's clock is set back, a second."""
+    """The database's clock is set back, a second, and servers are told only by a transaction."""
     drop: float = 0.0
     duplicate: float = 0.0
     """Of a message between client and server."""
