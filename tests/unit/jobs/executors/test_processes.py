@@ -130,8 +130,10 @@ def test_memory_and_descriptors_stay_flat(bench):
     for _ in range(60):
         here.run(spec)
     after = worker.memory_info().rss, me.memory_info().rss, worker.num_fds(), me.num_fds()
-    assert after[0] < before[0] + 16 * MIB
-    assert after[1] < before[1] + 32 * MIB
+    # Of the 240 that passed through, one attempt's copies may be there, as either side frees them
+    # while the other goes on.
+    assert after[0] < before[0] + 48 * MIB
+    assert after[1] < before[1] + 48 * MIB
     for now, then in zip(after[2:], before[2:], strict=True):
         assert now <= then + 2  # one may be about to be closed
 
