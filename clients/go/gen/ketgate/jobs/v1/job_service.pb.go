@@ -405,7 +405,8 @@ type ListJobsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The jobs, BASIC.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
-	// Token of the next page; empty at the end.
+	// Token of the next page; empty at the end. A page may be short, or empty, although more follow: where a filter matches
+	// few of the jobs that had to be looked at for it. Go on until the token is empty.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Revision of which the first page of this list tells: watch from the next one to miss nothing.
 	Revision      int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
