@@ -156,6 +156,10 @@ class Solving(Protocol[P, R]):
     def __call__(
         self, *args: Any, durable: Literal[True], **kwargs: Any
     ) -> Awaitable[DurableJob[R]]: ...
+    @overload
+    def __call__(
+        self, *args: Any, durable: bool, **kwargs: Any
+    ) -> Awaitable[R | DurableJob[R]]: ...
 
 
 def _solving(build: Callable[P, Prepared[R]]) -> Solving[P, R]:
