@@ -1,13 +1,14 @@
 """Requests about jobs, as both clients send them; every one that changes something may be repeated."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 from google.protobuf import duration_pb2
 
-from ketgate._errors import InvalidArgument
+from ketgate._errors import DeadlineExceeded, InvalidArgument, Unavailable
 from ketgate._options import duration, number
 from ketgate._wire import Method
 from ketgate.jobs.v1 import job_pb2
@@ -81,6 +82,19 @@ def create(spec: service_pb2.SolveSpec, options: JobOptions) -> pb.CreateJobRequ
     if deadline is not None:
         request.timeout.CopyFrom(_from_now(deadline))
     return request
+
+
+@contextmanager
+def doubt_is_told(request: pb.CreateJobRequest) -> Iterator[None]:
+    """Whoever gets no answer is told by which id to ask for the same job again."""
+    try:
+        yield
+    except (DeadlineExceeded, Unavailable) as error:
+        error.remedy = (
+            f"{error.remedy} Whether the job was accepted is not known: the same call with "
+            f"request_id={request.request_id!r} gives the same one."
+        ).lstrip()
+        raise
 
 
 def get(name: str, *, full: bool) -> pb.GetJobRequest:

@@ -183,7 +183,9 @@ class Jobs:
 
     def _create(self, solve: Prepared[R], options: requests.JobOptions) -> DurableJob[R]:
         request = requests.create(self._client.artifacts._refer(solve.spec), options)
-        return DurableJob(self, self._client._call(requests.CREATE, request).job, solve)
+        with requests.doubt_is_told(request):
+            answer = self._client._call(requests.CREATE, request)
+        return DurableJob(self, answer.job, solve)
 
     def _get(self, name: str, *, full: bool = False) -> job_pb2.Job:
         job: job_pb2.Job = self._client._call(requests.GET, requests.get(name, full=full)).job

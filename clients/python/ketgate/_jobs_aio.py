@@ -194,7 +194,8 @@ class Jobs:
 
     async def _create(self, solve: Prepared[R], options: requests.JobOptions) -> DurableJob[R]:
         request = requests.create(await self._client.artifacts._refer(solve.spec), options)
-        answer = await self._client._call(requests.CREATE, request)
+        with requests.doubt_is_told(request):
+            answer = await self._client._call(requests.CREATE, request)
         return DurableJob(self, answer.job, solve)
 
     async def _get(self, name: str, *, full: bool = False) -> job_pb2.Job:

@@ -122,6 +122,16 @@ def test_a_repeat_carries_the_same_request_id(fake: FakeServer, quick: ketgate.C
         assert noted[0].name == NAME
 
 
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED])
+def test_who_gets_no_answer_is_told_how_to_ask_again(
+    fake: FakeServer, client: ketgate.Client, code: grpc.StatusCode
+) -> None:
+    fake.behave(failing(code, ""))
+    with pytest.raises(ketgate.KetgateError) as caught:
+        client.optimize.solve(SPEC, durable=True, request_id="order-7")
+    assert "request_id='order-7'" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [
