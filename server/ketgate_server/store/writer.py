@@ -1,6 +1,7 @@
 """The one thread that writes. It takes all that waits, runs it in one transaction, makes that
 durable with one sync to disk, and wakes who waited."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -19,6 +20,8 @@ BATCH_MAX = 1024
 
 ROOM_TIMEOUT_S = 5.0
 """How long a caller waits for room."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Waiter(threading.local):
@@ -123,14 +126,23 @@ class Writer:
                 batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
                 if full:
                     self._room.notify_all()
-                self._asleep = not batch and not self._closed
-            if batch:
-                started_s = time.monotonic()
-                run_batch(self._transaction, batch)
-                if self.observe is not None:
-                    self.observe(len(batch), time.monotonic() - started_s)
-            elif self._asleep:
+                ends = not batch and self._closed
+                sleeps = not batch and not ends
+                # From here on a caller may take the flag back and ring the bell.
+                self._asleep = sleeps
+            if ends:
+                break
+            if sleeps:
                 self._bell.acquire()
             else:
-                break
+                self._run(batch)
         self._transaction.close()
+
+    def _run(self, batch: list[Pending]) -> None:
+        started_s = time.monotonic()
+        run_batch(self._transaction, batch)
+        if self.observe is not None:
+            try:
+                self.observe(len(batch), time.monotonic() - started_s)
+            except Exception:  # the writer must not end because of whoever looks on
+                _log.exception("an observer of the store failed")

@@ -310,6 +310,51 @@ def test_a_caller_waits_for_room(store, monkeypatch):
     assert sorted(itertools.chain(*outcomes)) == list(range(1, 61))
 
 
+class WatchedLock:
+    """A lock that calls back whenever the thread of this name has let go of it."""
+
+    def __init__(self, lock, thread_name, callback):
+        self._lock, self._thread_name, self._callback = lock, thread_name, callback
+
+    def __enter__(self):
+        return self._lock.__enter__()
+
+    def __exit__(self, *error):
+        self._lock.__exit__(*error)
+        if threading.current_thread().name == self._thread_name:
+            self._callback()
+
+
+def test_what_comes_while_the_writer_falls_asleep_wakes_it(store):
+    """The writer once ended when an operation came between its decision to sleep and its sleep: it
+    took the flag that the caller had taken back for the sign that it was closed."""
+    writer_ = store._writer
+    came = []
+
+    def come():
+        if writer_._asleep and len(came) < 3:
+            came.append(len(came))
+            thread = threading.Thread(target=store.submit, args=(add_event,))
+            thread.start()
+            thread.join()
+
+    writer_._guard = WatchedLock(writer_._guard, "store-writer", come)
+    outcomes = in_threads([lambda: store.run(add_event)] * 2)
+    outcomes += in_threads([lambda: store.run(add_event)])
+    store.close()
+    assert all(isinstance(outcome, int) for outcome in outcomes)
+    assert came == [0, 1, 2]
+
+
+def test_an_observer_that_fails_harms_nobody(store, caplog):
+    seen = []
+    store.observe(lambda operations, seconds: seen.append(operations) or 1 // 0)
+    assert [store.run(add_event) for _ in range(3)] == [1, 2, 3]
+    store.close()
+    assert seen == [1, 1, 1]
+    assert "an observer of the store failed" in caplog.text
+
+
 def test_closing_does_what_waits_and_refuses_the_rest(store):
     closer = threading.Thread(target=store.close)
     with held_writer(store) as release:
