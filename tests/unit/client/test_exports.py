@@ -8,6 +8,8 @@ import ketgate
 import pytest
 
 EXPORTS = [
+    "Artifact",
+    "Artifacts",
     "JobAttempt",
     "JobEvent",
     "JobEventType",
@@ -79,7 +81,7 @@ EXPORTS = [
 ]
 
 THIRD_PARTY_ALLOWED = {
-    "ketgate", "google", "grpc", "numpy", "cython_runtime", "_cython_3_2_4", "typing_extensions",
+    "ketgate", "google", "google_crc32c", "grpc", "numpy", "cython_runtime", "_cython_3_2_4", "typing_extensions",
     "grpc_health", "grpc_reflection", "grpc_tools", "grpc_status",  # grpc itself looks for its companions
 }  # fmt: skip
 
