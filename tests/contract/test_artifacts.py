@@ -124,6 +124,9 @@ def test_lists_go_from_the_newest_on(call):
 
 
 D = content(1000, 7)
+UNKNOWN = f"uploads/{'0' * 32}"
+MOST = (1 << 63) - 1
+X = {"data": b"x", "crc32c": google_crc32c.value(b"x")}
 NONE = f"artifacts/{'0' * 64}"
 REFUSALS = {
     "digest of letters": ("CreateUpload", {"sha256": "x" * 64}, "FIELD_INVALID", "sha256"),
@@ -132,14 +135,14 @@ REFUSALS = {
     "size beyond": ("CreateUpload", {"sha256": "0" * 64, "size_bytes": 1 << 62}, "LIMIT_EXCEEDED", "size_bytes"),
     "long media type": ("CreateUpload", {"sha256": "0" * 64, "media_type": "x" * 101}, "FIELD_INVALID", "media_type"),
     "request id": ("CreateUpload", {"sha256": "0" * 64, "request_id": "\u00e9"}, "FIELD_INVALID", "request_id"),
-    "no upload": ("WriteUpload", {"data": b"x", "crc32c": google_crc32c.value(b"x")}, "FIELD_INVALID", "upload"),
+    "no upload": ("WriteUpload", X, "FIELD_INVALID", "upload"),
     "a path": ("WriteUpload", {"upload": "uploads/../../x"}, "FIELD_INVALID", "upload"),
-    "unknown upload": ("WriteUpload", {"upload": f"uploads/{'0' * 32}", "data": b"x", "crc32c": google_crc32c.value(b"x")}, "RESOURCE_NOT_FOUND", "upload"),
+    "unknown upload": ("WriteUpload", {"upload": UNKNOWN} | X, "RESOURCE_NOT_FOUND", "upload"),
     "no data": ("WriteUpload", {"upload": "", "data": b""}, "FIELD_INVALID", "data"),
     "large data": ("WriteUpload", {"upload": "", "data": bytes(CHUNK + 1)}, "FIELD_INVALID", "data"),
     "negative offset": ("WriteUpload", {"upload": "", "offset": -1, "data": b"x"}, "FIELD_INVALID", "offset"),
-    "beyond the end": ("WriteUpload", {"upload": "", "offset": 999, "data": b"xy", "crc32c": google_crc32c.value(b"xy")}, "OFFSET_MISMATCH", "offset"),
-    "overflowing offset": ("WriteUpload", {"upload": "", "offset": (1 << 63) - 1, "data": b"x", "crc32c": google_crc32c.value(b"x")}, "OFFSET_MISMATCH", "offset"),
+    "beyond the end": ("WriteUpload", {"upload": "", "offset": 1000} | X, "OFFSET_MISMATCH", "offset"),
+    "overflowing offset": ("WriteUpload", {"upload": "", "offset": MOST} | X, "OFFSET_MISMATCH", "offset"),
     "wrong checksum": ("WriteUpload", {"upload": "", "data": b"x", "crc32c": 1}, "DIGEST_MISMATCH", "crc32c"),
     "not all is here": ("FinishUpload", {"upload": ""}, "OFFSET_MISMATCH", "upload"),
     "a name of another kind": ("GetArtifact", {"name": "jobs/x"}, "FIELD_INVALID", "name"),

@@ -155,7 +155,7 @@ def begin(
         touch(tx, tenant, sha256)
         if known is None:
             _remember(tx, asker, name_of(sha256), salt)
-        return found
+        return found._replace(used_time_us=tx.now_us)
     row = tx.row(_UPLOAD_OF, (tenant, sha256))
     under_way = UploadRow._make(row) if row else None
     if under_way is not None and under_way.size_bytes == wanted.size_bytes:
