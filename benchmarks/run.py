@@ -22,6 +22,7 @@ PAGES = ROOT / "docs" / "benchmarks"
 PROGRAMS = {
     "edge": ["edge.py"],
     "audit": ["audit.py"],
+    "artifacts": ["artifacts.py"],
     "portfolio-qp": ["portfolio_qp.py"],
     "portfolio-cardinality": ["portfolio_cardinality.py"],
     "ising": ["ising.py"],

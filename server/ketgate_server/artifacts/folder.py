@@ -61,6 +61,7 @@ class FolderBlobs:
             except OSError:
                 os.ftruncate(file, end)
                 raise
+            fcntl.flock(file, fcntl.LOCK_UN)  # so that one sync is for all that is written by then
             self._sync(file, upload)
             return end + len(more)
 

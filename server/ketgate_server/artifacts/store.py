@@ -3,6 +3,7 @@ thread."""
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ TOUCH_INTERVAL_US = 60_000_000
 CATCH_UP_S = 2.0
 """How long a chunk waits for those before it that are on their way."""
 AHEAD_BYTES_MAX = 8 * CHUNK_BYTES_MAX
-_POLL_S = 0.002
+_POLL_S = 0.05
+"""How often to look whether another server took those before it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class ArtifactStore:
         self.blobs = blobs
         self.policy = policy
         self._new_upload_id = new_upload_id
+        self._arrival = threading.Condition()
+        """Notified when a chunk of any upload arrived."""
+        self._arrivals = 0
 
     def begin(
         self, asker: Asker, sha256: str, size_bytes: int, media_type: str
@@ -192,14 +197,22 @@ class ArtifactStore:
         a little ahead waits for those before it."""
         end_s = time.monotonic() + CATCH_UP_S
         while True:
+            known = self._arrivals
             try:
-                return self.blobs.stage(upload_id, offset, content)
+                end = self.blobs.stage(upload_id, offset, content)
             except Gap as gap:
                 if offset > gap.end + AHEAD_BYTES_MAX or time.monotonic() >= end_s:
                     raise _mismatch(
                         "offset", gap.end, f"a chunk at {offset} would leave a gap"
                     ) from None
-            time.sleep(_POLL_S)
+            else:
+                with self._arrival:
+                    self._arrivals += 1
+                    self._arrival.notify_all()
+                return end
+            with self._arrival:
+                if self._arrivals == known:
+                    self._arrival.wait(_POLL_S)
 
 
 def unreachable(sha256: str) -> StoreUnavailable:
