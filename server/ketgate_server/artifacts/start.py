@@ -1,5 +1,6 @@
 """The artifacts of a server, put together: what the composition root starts and ends."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from ketgate_server.artifacts.tenant_arrays import REFERENCED_MAX, TenantArrays
 from ketgate_server.limits import Limit
 from ketgate_server.rpc.call import Call, Service
 from ketgate_server.store.base import Store
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "blobs"
 """In the data folder, unless the settings say another place."""
@@ -54,6 +57,11 @@ def start(
 ) -> Artifacts:
     """url: where the content lies; None: in data_dir. server: its name among those of the store.
     Raises StoreError and PartMissing."""
+    if url is None and store.dialect != "sqlite":
+        _log.warning(
+            "artifacts lie in this server's own data_dir, so other servers of the database cannot read "
+            "them; name a place that all share with artifacts_url"
+        )
     url = url or folder_url(data_dir / FOLDER)
     policy = Policy(
         bytes_max=limits["artifacts.bytes_max"].value,

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from ketgate_server.artifacts import store as module
+from ketgate_server.artifacts.collector import Collector
 from ketgate_server.artifacts.index import NOBODY, Quota, UploadRow, mark, tenant_bytes, unmark
 from ketgate_server.artifacts.store import ArtifactStore
 from ketgate_server.errors import FieldError, KetgateError, LimitError, NotFound, Reason
@@ -250,3 +251,16 @@ def test_what_the_server_keeps_by_itself(artifacts):
     digest = artifacts.keep(asker(), memoryview(data), "x/y")
     assert artifacts.keep(asker(), data, "x/y") == digest == sha256(data)
     assert read(artifacts, artifacts.get("desk", digest)) == data
+
+
+def test_a_whole_life_in_every_kind_of_place(store, blobs, clock):
+    artifacts = ArtifactStore(store, blobs, POLICY)
+    row = upload(artifacts, DATA)
+    assert read(artifacts, row) == DATA
+    assert bytes(blobs.content(row.sha256)) == DATA
+    upload(artifacts, b"other")
+    artifacts.delete(asker(), row.sha256)
+    clock.pass_hours(25)
+    Collector(artifacts, "one").run_once()
+    assert list(blobs.digests()) == []
+    assert list(blobs.uploads()) == []
