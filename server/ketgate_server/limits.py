@@ -72,6 +72,11 @@ LIMITS: dict[str, Limit] = {
     "jobs.losses_max": Limit(
         3, "count", "Attempts in a row whose worker may die; then a job fails."
     ),
+    "jobs.losses_lived_minutes": Limit(
+        10,
+        "minutes",
+        "An attempt whose worker lived longer does not count as such, and the count begins anew.",
+    ),
     "jobs.events_max": Limit(
         10_000_000, "count", "Changes of jobs that are kept, whatever their age."
     ),

@@ -82,6 +82,8 @@ class Outcome(Enum):
     SUCCEEDED = "succeeded"
     STOPPED = "stopped"
     """It was told to stop; result: the best so far, if any."""
+    LATE = "late"
+    """The job's deadline ended it, before anybody told it to stop; result: as STOPPED."""
     FAILED = "failed"
     LOST = "lost"
     """Its worker died. (One that dies with its server is found by its lease.)"""

@@ -88,6 +88,17 @@ def unfinished(reader: Reader, tenant: str) -> int:
     return row[0] if row else 0
 
 
+def lived_us(tx: Transaction, job: JobRow) -> int:
+    """How long the worker of the attempt under way was heard of. A server may be found dead long
+    after it died: the lease tells until when it lived."""
+    stored = tx.row(_ATTEMPT_OF, (job.seq, job.attempts))
+    if stored is None:
+        return 0
+    started_us = convert.attempt(bytes(stored[0])).start_time.ToMicroseconds()
+    heard_us = tx.now_us if job.lease_time_us is None else min(tx.now_us, job.lease_time_us)
+    return heard_us - started_us
+
+
 def _counter(tenant: str) -> str:
     return f"jobs unfinished {tenant}"
 

@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 from ketgate.jobs.v1.job_pb2 import JobProgress
 
 from ketgate_server.jobs import changes, convert, record, transitions
-from ketgate_server.jobs.base import Claim, Ending
+from ketgate_server.jobs.base import Claim, Ending, Outcome
 from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.policy import Policy
 from ketgate_server.jobs.record import CANCELLING, HELD, READY, RUNNING, JobRow
@@ -118,7 +118,15 @@ def finish_many(
         if job is None or job.fence != claim.fence or job.state not in HELD:
             written.append(False)
             continue
-        change = transitions.end(job, ending, policy=policy, jitter=random, now_us=tx.now_us)
+        lost = ending.outcome is Outcome.LOST
+        change = transitions.end(
+            job,
+            ending,
+            policy=policy,
+            jitter=random,
+            now_us=tx.now_us,
+            lived_us=changes.lived_us(tx, job) if lost else 0,
+        )
         found.append((change, ending))
         written.append(True)
     changes.write(tx, [change for change, _ in found], notify)

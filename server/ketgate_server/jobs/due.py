@@ -6,6 +6,8 @@ from ketgate_server.jobs import changes, record, transitions
 from ketgate_server.jobs.base import Ending, Outcome
 from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.policy import Policy
+from ketgate_server.jobs.record import JobRow
+from ketgate_server.jobs.transitions import Change
 from ketgate_server.store.base import Reader, Transaction
 
 CLOCK_TOLERANCE_US = 1_000_000
@@ -48,14 +50,10 @@ def pass_time(tx: Transaction, policy: Policy, seed: int, limit: int, notify: No
     late = [record.as_job(row) for row in tx.rows(_DEADLINES, (now_us, limit))]
     lost = [record.as_job(row) for row in tx.rows(_LEASES, (now_us, limit))]
     jitter = random.Random(seed)  # noqa: S311 - spreads load, hides nothing
-    ending = Ending(Outcome.LOST)
     changes.write(
         tx,
         [transitions.expire(job, now_us=now_us) for job in late]
-        + [
-            transitions.end(job, ending, policy=policy, jitter=jitter.random(), now_us=now_us)
-            for job in lost
-        ],
+        + [_lost(tx, job, policy, jitter.random()) for job in lost],
         notify,
     )
     woken = [(row[0],) for row in tx.rows(_WAITS, (now_us, limit))]
@@ -69,16 +67,23 @@ def lose(
 ) -> int:
     """End the attempts of workers that are known to be dead, at most limit; returns how many."""
     jitter = random.Random(seed)  # noqa: S311 - spreads load, hides nothing
-    ending = Ending(Outcome.LOST)
     held = [
         job for job in map(record.as_job, tx.rows(_LEASED)) if job.worker.startswith(worker_prefix)
     ]
     changes.write(
         tx,
-        [
-            transitions.end(job, ending, policy=policy, jitter=jitter.random(), now_us=tx.now_us)
-            for job in held[:limit]
-        ],
+        [_lost(tx, job, policy, jitter.random()) for job in held[:limit]],
         notify,
     )
     return min(len(held), limit)
+
+
+def _lost(tx: Transaction, job: JobRow, policy: Policy, jitter: float) -> Change:
+    return transitions.end(
+        job,
+        Ending(Outcome.LOST),
+        policy=policy,
+        jitter=jitter,
+        now_us=tx.now_us,
+        lived_us=changes.lived_us(tx, job),
+    )

@@ -21,9 +21,11 @@ class Stopped(Exception):  # noqa: N818 - not an error
     A run that returns has finished anyway, stopped or not.
     """
 
-    def __init__(self, best: Message | None = None) -> None:
+    def __init__(self, best: Message | None = None, *, late: bool = False) -> None:
+        """late: it stopped by itself, as the job's deadline came."""
         super().__init__("told to stop")
         self.best = best
+        self.late = late
 
 
 def classify(error: BaseException, reference: str) -> tuple[Fault, KetgateError]:

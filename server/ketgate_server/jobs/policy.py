@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 DAY_US = 86_400 * SECOND_US
 
 
@@ -19,6 +20,11 @@ class Policy:
     losses_max: int = 3
     """Attempts in a row whose worker may die; the last makes the job FAILED. A job that kills its
     workers would otherwise go round for ever."""
+
+    losses_lived_us: int = 10 * MINUTE_US
+    """An attempt whose worker was heard of for longer than that does not count as such a loss, and
+    the count begins anew: servers are killed for reasons that are not the job's, and a long job
+    must outlast any number of them."""
 
     backoff_us: int = SECOND_US
     """Wait after the first failed attempt; doubled after each more. A random half of it is taken

@@ -17,10 +17,11 @@ from ketgate_server.jobs.executors.large_results import LargeResults
 from ketgate_server.jobs.executors.local import LocalExecutor
 from ketgate_server.jobs.hub import Hub
 from ketgate_server.jobs.kinds import Kinds
-from ketgate_server.jobs.policy import DAY_US, Policy, Retention
+from ketgate_server.jobs.policy import DAY_US, MINUTE_US, Policy, Retention
 from ketgate_server.jobs.retainer import Retainer
 from ketgate_server.jobs.store import JobStore
 from ketgate_server.limits import Limit
+from ketgate_server.parts import require_part
 from ketgate_server.rpc.call import Service
 from ketgate_server.store.base import Store
 
@@ -37,6 +38,7 @@ class Jobs:
     dispatcher: DispatcherThread
     executor: Executor
     retainer: Retainer
+    publisher: Publisher | None
     services: list[Service]
 
     def begin_drain(self) -> None:
@@ -49,6 +51,8 @@ class Jobs:
         self.retainer.close()
         idle = self.dispatcher.drain(limit_s)
         self.hub.close()
+        if self.publisher is not None:
+            self.publisher.close()
         self.executor.close()
         return idle
 
@@ -68,6 +72,8 @@ def start(
     server: its name, by which no other server of the store goes, and its own former processes do.
     Raises StoreError, and PartMissing for an executor that is not installed.
     """
+    if settings.nats_url is not None:
+        require_part("nats")  # before anything runs
     jobs = JobStore(store, _policy(limits))
     jobs.recover(f"{server}/")
     shared = store.dialect != "sqlite"
@@ -93,9 +99,24 @@ def start(
     hub.start()
     dispatcher.start()
     retainer.start()
+    publisher = _publisher(jobs, settings, server, polls=shared)
     own = with_arrays(service.create_service(jobs, hub, kinds), artifacts.arrays_of_call)
     services = [own, operations.create_service(jobs, hub)]
-    return Jobs(jobs, hub, dispatcher, executor, retainer, services)
+    return Jobs(jobs, hub, dispatcher, executor, retainer, publisher, services)
+
+
+def _publisher(
+    jobs: JobStore, settings: JobSettings, server: str, *, polls: bool
+) -> Publisher | None:
+    if settings.nats_url is None:
+        return None
+    target = Target(
+        settings.nats_url.get_secret_value(), settings.nats_subject_prefix, settings.nats_stream
+    )
+    holder = f"{server}/{os.getpid()}-{os.urandom(4).hex()}"
+    publisher = Publisher(jobs, target, holder, polls=polls)
+    publisher.start()
+    return publisher
 
 
 def _policy(limits: Mapping[str, Limit]) -> Policy:
@@ -103,6 +124,7 @@ def _policy(limits: Mapping[str, Limit]) -> Policy:
         unfinished_max=limits["jobs.unfinished_max"].value,
         attempts_max=limits["jobs.attempts_max"].value,
         losses_max=limits["jobs.losses_max"].value,
+        losses_lived_us=limits["jobs.losses_lived_minutes"].value * MINUTE_US,
     )
 
 

@@ -86,10 +86,13 @@ def expire(job: JobRow, *, now_us: int) -> Change:
     return _over(job, EXPIRED, now_us, reason, SERVER, status=convert_status.expired())
 
 
-def end(job: JobRow, ending: Ending, *, policy: Policy, jitter: float, now_us: int) -> Change:
-    """What the end of the attempt that holds the job makes of it. jitter: 0 to below 1, random."""
+def end(
+    job: JobRow, ending: Ending, *, policy: Policy, jitter: float, now_us: int, lived_us: int = 0
+) -> Change:
+    """What the end of the attempt that holds the job makes of it. jitter: 0 to below 1, random.
+    lived_us: how long the attempt's worker was heard of, where it was LOST."""
     error = convert_status.status_of(ending.error) if ending.error else None
-    change = _end(job, ending, policy, jitter, now_us, error)
+    change = _end(job, ending, policy, jitter, now_us, error, lived_us)
     change.outcome = _outcome(ending)
     change.error = error
     return change
@@ -102,6 +105,7 @@ def _end(
     jitter: float,
     now_us: int,
     error: Status | None,
+    lived_us: int,
 ) -> Change:
     if ending.outcome is Outcome.SUCCEEDED:
         change = _over(job, SUCCEEDED, now_us, "", SERVER)
@@ -114,21 +118,23 @@ def _end(
         return change
     if ending.outcome is Outcome.FAILED and ending.fault is Fault.CALLER:
         return _over(job, FAILED, now_us, "the request is at fault", SERVER, status=error)
-    if job.deadline_us is not None and job.deadline_us <= now_us + DEADLINE_TOLERANCE_US:
+    if job.deadline_us is not None and (
+        ending.outcome is Outcome.LATE or job.deadline_us <= now_us + DEADLINE_TOLERANCE_US
+    ):
         status = convert_status.expired()
         change = _over(job, EXPIRED, now_us, "its deadline passed", SERVER, status=status)
         change.result = ending.result
         return change
     if ending.outcome is Outcome.LOST:
-        return _lost(job, policy, jitter, now_us)
+        return _lost(job, policy, jitter, now_us, lived_us)
     if ending.outcome is Outcome.FAILED:
         return _faulty(job, ending, policy, jitter, now_us, error)
     # Given back; or stopped although nobody asked, which is the same to the job.
     return _again(job, "its server stops; it is tried elsewhere", None)
 
 
-def _lost(job: JobRow, policy: Policy, jitter: float, now_us: int) -> Change:
-    losses = job.losses + 1
+def _lost(job: JobRow, policy: Policy, jitter: float, now_us: int, lived_us: int) -> Change:
+    losses = 0 if lived_us > policy.losses_lived_us else job.losses + 1
     job_after = job._replace(losses=losses)
     if losses >= policy.losses_max:
         status = convert_status.worker_lost(losses)
@@ -202,6 +208,7 @@ def _outcome(ending: Ending) -> int:
     return {
         Outcome.SUCCEEDED: convert.SUCCEEDED,
         Outcome.STOPPED: convert.STOPPED,
+        Outcome.LATE: convert.STOPPED,
         Outcome.LOST: convert.WORKER_LOST,
         Outcome.GIVEN_BACK: convert.GIVEN_BACK,
     }[ending.outcome]

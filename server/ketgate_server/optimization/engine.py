@@ -188,7 +188,8 @@ def make_clock(options: SolveOptions, caller: Caller) -> Clock:
     remaining_s = caller.remaining_s
     margin = 0.0
     if remaining_s < FAR_S:
-        margin = min(max(MARGIN_S, MARGIN_SHARE * remaining_s), 0.5 * remaining_s)
+        share_s = 0.0 if caller.patient else MARGIN_SHARE * remaining_s  # no answer is on its way
+        margin = min(max(MARGIN_S, share_s), 0.5 * remaining_s)
     by_limit = caller.arrival_s + options.time_limit_s
     by_deadline = now + remaining_s - margin
     if caller.remaining_s <= 0.0:

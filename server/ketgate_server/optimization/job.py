@@ -80,8 +80,9 @@ def solve(engine: Engine, spec: SolveSpec, context: RunContext) -> SolveResult:
         checking_s = time.monotonic() - started_s
         race, queued_s = engine.race(problem, options, _caller(context))
     except KetgateError as error:
-        if error.reason in _OVER_BEFORE and (context.stopped or context.remaining_s() <= 0.0):
-            raise Stopped from None
+        late = context.remaining_s() <= 0.0
+        if error.reason in _OVER_BEFORE and (context.stopped or late):
+            raise Stopped(late=late) from None
         raise
     try:
         _follow(race, sense_sign(problem.sense), context)
@@ -97,6 +98,8 @@ def solve(engine: Engine, spec: SolveSpec, context: RunContext) -> SolveResult:
         spell_out(written)
     if context.stopped and result.stop_reason is StopReason.CANCELLED:
         raise Stopped(written)
+    if result.stop_reason is StopReason.DEADLINE:  # the job's, which came before its time limit
+        raise Stopped(written, late=True)
     return written
 
 

@@ -202,6 +202,36 @@ def test_a_job_that_kills_its_workers_is_given_up(timed: Bench, time: FakeTime) 
     assert timed.jobs.claim("w", 1, LEASE_US) == []
 
 
+@pytest.mark.parametrize("found_after_s", [0.0, 86_400.0], ids=["at once", "a day later"])
+def test_a_long_job_outlasts_any_number_of_killed_servers(
+    timed: Bench, time: FakeTime, found_after_s: float
+) -> None:
+    """What lived for long was not killed by its job: three deployments by kill failed a job that
+    needs an hour."""
+    job = timed.create()
+    for _ in range(4):
+        held = claim(timed, "server/1")
+        for _ in range(11):
+            time.pass_s(59)
+            timed.jobs.renew("server/1", [held.fence], LEASE_US)
+        time.pass_s(found_after_s)
+        assert timed.jobs.recover("server/") == 1
+        time.pass_s(60)
+        timed.jobs.tick()
+    assert timed.jobs.get("red", job.uid).state == QUEUED
+
+
+def test_a_server_that_is_found_dead_late_did_not_live_longer(timed: Bench, time: FakeTime) -> None:
+    job = timed.create()
+    for _ in range(3):
+        claim(timed, "server/1")
+        time.pass_s(86_400)
+        timed.jobs.tick()
+        time.pass_s(60)
+        timed.jobs.tick()
+    assert timed.jobs.get("red", job.uid).state == FAILED
+
+
 def test_faults_of_servers_are_tried_again_with_growing_waits(timed: Bench, time: FakeTime) -> None:
     job = timed.create()
     waits = []
@@ -302,6 +332,17 @@ def test_deadlines(timed: Bench, time: FakeTime) -> None:
     assert found.state == EXPIRED
     assert found.HasField("result")
     assert b"JOB_EXPIRED" in found.error.SerializeToString()
+
+
+def test_an_attempt_that_its_deadline_ended_is_expired(timed: Bench) -> None:
+    """A race leaves itself time to check what it found, so that it ends before the deadline: it is
+    not tried again for what remains."""
+    job = timed.create(timeout_us=10_000_000)
+    assert timed.jobs.finish(claim(timed), Ending(Outcome.LATE, b"\x0a\x00"))
+    found = timed.jobs.get("red", job.uid, full=True)
+    assert found.state == EXPIRED
+    assert found.HasField("result")
+    assert [a.outcome for a in found.attempts] == [pb.ATTEMPT_OUTCOME_STOPPED]
 
 
 def test_a_job_does_not_begin_before_its_time(timed: Bench, time: FakeTime) -> None:

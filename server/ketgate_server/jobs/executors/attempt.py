@@ -113,7 +113,7 @@ def perform(run: Entry, attempt: Attempt) -> Ending:
             return Ending(Outcome.SUCCEEDED, result=_written(work.kind, run(spec, attempt)))
     except Stopped as stop:
         best = None if stop.best is None else _written(work.kind, stop.best)
-        return Ending(Outcome.STOPPED, result=best)
+        return Ending(Outcome.LATE if stop.late else Outcome.STOPPED, result=best)
     except BaseException as error:  # a library that calls sys.exit() must not end a worker
         return failed(error, work.reference)
     finally:
