@@ -16,6 +16,10 @@ def steady_source() -> Callable[[], int]:
     return lambda: (start_ns + time.clock_gettime_ns(_BOOT_CLOCK)) // 1000
 
 
+STEP_US = 1_000_000
+"""A clock that is behind what was stored by more than that was set back."""
+
+
 class Clock:
     """A source of microseconds, put forward where it is behind what was already stored.
 
@@ -29,13 +33,20 @@ class Clock:
     def __init__(self, source: Callable[[], int] | None = None) -> None:
         self._source = source or steady_source()
         self._ahead_us = 0
+        self._follows = False
 
     def now_us(self) -> int:
         return self._source() + self._ahead_us
 
-    def follow(self, database_us: int) -> None:
-        """Go on from the clock of a database, forwards or back."""
-        self._ahead_us = database_us - self._source()
+    def follow(self, database_us: int, stored_us: int) -> None:
+        """Go on from the clock of a database, or from stored_us if it is behind that. Where it was
+        set back, time passes on by the own source from then on: it would stand still until that
+        clock had caught up, and with it every lease."""
+        if database_us >= stored_us - STEP_US or not self._follows:
+            self._ahead_us = max(database_us, stored_us) - self._source()
+            self._follows = True
+        else:
+            self.put_forward(stored_us)
 
     def put_forward(self, stored_us: int) -> None:
         """Go on from stored_us if the clock is behind it: time passes on from there, and does not

@@ -93,10 +93,11 @@ class _Transaction(WriteTransaction):
                 if cursor is None or not cursor.connection.closed:
                     raise
                 self.close()
-        if self._follow:
-            self._clock.follow(max(row[2] for row in found))
         counters.update((name, value) for name, value, _ in found)
-        self._clock.put_forward(counters[CLOCK])
+        if self._follow:
+            self._clock.follow(max(row[2] for row in found), counters[CLOCK])
+        else:
+            self._clock.put_forward(counters[CLOCK])
         return self._clock.now_us()
 
     @staticmethod

@@ -64,10 +64,11 @@ _STATES = {
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode that threads may use one after the other. Raises
-    sqlite3.Error."""
+    """A connection to a database that there is, in autocommit mode, that threads may use one after
+    the other. Raises sqlite3.Error."""
     connection = sqlite3.connect(
-        path,
+        f"{path.absolute().as_uri()}?mode=rw",  # where the disk is missing none is to be made
+        uri=True,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,

@@ -57,11 +57,30 @@ def test_the_clock_of_a_store_is_the_time(store):
     assert abs(stored_time(store) - time.time_ns() // 1000) < 60_000_000
 
 
-def test_a_database_clock_is_followed_both_ways():
-    clock = Clock(lambda: 100)
-    clock.follow(1000)
+def test_a_database_clock_is_followed():
+    own = [7]
+    clock = Clock(lambda: own[0])
+    clock.follow(1000, stored_us=500)
     assert clock.now_us() == 1000
-    clock.follow(50)
-    assert clock.now_us() == 50
-    clock.put_forward(70)
-    assert clock.now_us() == 70
+    own[0] += 1_000_000
+    clock.follow(1100, stored_us=1000)  # the own source runs too fast
+    assert clock.now_us() == 1100
+    clock.follow(1050, stored_us=1100)
+    assert clock.now_us() == 1100
+
+
+def test_time_passes_on_while_a_database_clock_that_was_set_back_catches_up():
+    """It stood still at each transaction: no lease of a dead worker ran out for an hour."""
+    hour_us = 3_600_000_000
+    own = [0]
+    clock = Clock(lambda: own[0])
+    clock.follow(2 * hour_us, stored_us=0)
+    stored_us = clock.now_us()
+    for step in range(1, 4):
+        own[0] += 10_000_000
+        clock.follow(hour_us + own[0], stored_us)
+        stored_us = clock.now_us()
+        assert stored_us == 2 * hour_us + step * 10_000_000
+    started_later = Clock(lambda: 5)  # whatever its own time is
+    started_later.follow(hour_us, stored_us)
+    assert started_later.now_us() == stored_us

@@ -128,6 +128,23 @@ def test_a_file_system_that_was_read_only_for_a_while(sqlite_store):
     assert sqlite_store.run(add_event) == 1, "with a new connection"
 
 
+def test_a_disk_that_was_not_mounted_for_a_while(sqlite_store, tmp_path):
+    """An empty database was made in the folder where the disk should be, and used from then on."""
+    sqlite_store.run(add_event)
+    sqlite_store._writer._transaction.close()
+    folder = tmp_path / "data"
+    folder.rename(tmp_path / "disk")
+    folder.mkdir()
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        sqlite_store.run(add_event)
+    with pytest.raises(StoreUnavailable, match="cannot be opened"), sqlite_store.read():
+        pass
+    folder.rmdir()
+    (tmp_path / "disk").rename(folder)
+    assert sqlite_store.run(add_event) == 2
+    assert revisions(sqlite_store) == [1, 2]
+
+
 def test_another_process_that_writes_too_long(sqlite_store, tmp_path, monkeypatch):
     sqlite_store._writer._transaction._connection.execute("PRAGMA busy_timeout=1")
     other = sqlite3.connect(tmp_path / "data" / "ketgate.db", isolation_level=None)
