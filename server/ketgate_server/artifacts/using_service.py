@@ -18,7 +18,7 @@ def with_arrays(service: Service, arrays_of: ArraysOf) -> Service:
         elif method.stream is not None:
             method = replace(method, stream=_stream(method.stream, arrays_of))
         methods[name] = method
-    return Service(service.name, methods)
+    return replace(service, methods=methods)
 
 
 def _unary(function: UnaryFunction, arrays_of: ArraysOf) -> UnaryFunction:
