@@ -166,7 +166,7 @@ def begin(
     if get(tx, NOBODY, sha256) is not None:
         raise KetgateError(
             Reason.SERVER_BUSY,
-            f"sha256: {sha256} is being removed at this moment; try again",
+            "sha256: the content cannot be taken at this moment; try again",
             retry_after_s=RETRY_AFTER_S,
         )
     _check_quota(tx, tenant, wanted, under_way, quota)
@@ -175,6 +175,8 @@ def begin(
     tx.execute(_INSERT_UPLOAD, (*wanted._replace(update_time_us=tx.now_us), 0))
     if known is None:
         _remember(tx, asker, upload_name(wanted.id), salt)
+    else:  # what the request began before is gone, and this is another
+        _record(tx, asker, upload_name(wanted.id), salt)
     return wanted
 
 
@@ -291,6 +293,10 @@ def _remember(tx: Transaction, asker: Asker, resource: str, salt: bytes) -> None
     requests.remember(
         tx, asker.tenant, asker.method, asker.request_id, asker.digest, resource, None
     )
+    _record(tx, asker, resource, salt)
+
+
+def _record(tx: Transaction, asker: Asker, resource: str, salt: bytes) -> None:
     record_audit(
         tx,
         actor=asker.subject,

@@ -63,6 +63,8 @@ def parse(text: str) -> Filter:
     """Raises FIELD_INVALID, with the position, for what is no filter."""
     if len(text) > CHARACTERS_MAX:
         raise FieldError("filter", expected=f"at most {CHARACTERS_MAX} characters", given=len(text))
+    if "\0" in text:  # which a database may not be asked for
+        raise FieldError("filter", expected="text without NUL characters", given=text)
     return _Parser(text).filter()
 
 

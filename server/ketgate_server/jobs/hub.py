@@ -222,7 +222,13 @@ class Hub:
             if not self._sleepers:
                 return False
             head = self._head
-        events = self._source.events(None, head + 1, PULL_EVENTS)
+        try:
+            events = self._source.events(None, head + 1, PULL_EVENTS)
+        except KetgateError as error:
+            if error.reason is not Reason.REVISION_COMPACTED:
+                raise
+            self._skip(head)
+            return True
         with self._lock:
             if self._head != head:  # everybody left, and others came
                 return True
@@ -248,6 +254,19 @@ class Hub:
             since_s = watcher.writing_since_s
             if since_s is not None and now_s - since_s > 2 * WRITE_LIMIT_S:
                 watcher.break_off()
+
+    def _skip(self, head: int) -> None:
+        """Go on from what is newest, as what follows head is not kept any more. Everybody looks into
+        the store, which tells those who missed something."""
+        newest = self._source.revision()
+        with self._lock:
+            if self._head != head:
+                return
+            self._head = newest
+            for tenant in self._tenants.values():
+                tenant.tail = Tail(newest + 1)
+            sleepers = [*self._all_watchers(), *(w for s in self._waiters.values() for w in s)]
+            self._to_wake.extend(sleepers)
 
     def _join(self, head: int) -> None:
         if not self._sleepers:

@@ -28,11 +28,6 @@ def audited(store):
     return [(p.actor, p.action, p.resource) for p in found]
 
 
-@pytest.fixture(autouse=True)
-def no_wait_for_others(monkeypatch):
-    monkeypatch.setattr(module, "CATCH_UP_S", 0.0)
-
-
 def test_what_was_uploaded_is_read(artifacts):
     made = upload(artifacts, DATA)
     assert (made.sha256, made.size_bytes, made.media_type) == (sha256(DATA), len(DATA), "x/y")
@@ -183,6 +178,18 @@ def test_a_repeat_is_harmless_and_an_id_is_used_once(artifacts):
     assert actions == [("/m", "uploads"), ("/f", "artifacts"), ("/d", "artifacts")]
 
 
+def test_a_repeat_that_begins_anew_is_in_the_audit(artifacts):
+    """What the request began was finished and deleted since."""
+    first, _ = begin(artifacts, request_id="a")
+    artifacts.write("desk", first.id, 0, DATA[:100_000])
+    artifacts.write("desk", first.id, 100_000, DATA[100_000:])
+    made = artifacts.finish(asker(request_id="f", method="/f"), first.id)
+    artifacts.delete(asker(request_id="d", method="/d"), made.sha256)
+    again, offset = begin(artifacts, request_id="a")
+    assert (again.id != first.id, offset) == (True, 0)
+    assert audited(artifacts.store)[-1] == ("token", "/m", f"uploads/{again.id}")
+
+
 def test_limits_and_quotas(store, folder):
     policy = dataclasses.replace(POLICY, bytes_max=1000, quota=Quota(2000, uploads_max=2))
     artifacts = ArtifactStore(store, folder, policy)
@@ -235,6 +242,17 @@ def test_no_upload_begins_while_its_content_is_deleted(artifacts, store):
     assert refused.value.reason is Reason.SERVER_BUSY
     store.run(lambda tx: unmark(tx, sha256(DATA)))
     upload(artifacts, DATA)
+
+
+def test_an_upload_waits_for_a_deletion_of_a_moment(artifacts, store, monkeypatch):
+    monkeypatch.setattr(module, "CATCH_UP_S", 60.0)
+    store.run(lambda tx: mark(tx, sha256(DATA)))
+    begun = []
+    waiting = threading.Thread(target=lambda: begun.append(begin(artifacts)))
+    waiting.start()
+    store.run(lambda tx: unmark(tx, sha256(DATA)))
+    waiting.join()
+    assert isinstance(begun[0][0], UploadRow)
 
 
 def test_no_content_is_marked_that_somebody_puts_or_has(artifacts, store):

@@ -71,6 +71,8 @@ def test_what_is_no_filter_is_told_where(text: str, position: int, expected: str
 
 
 def test_filters_are_bounded() -> None:
+    with pytest.raises(FieldError, match="NUL"):  # which PostgreSQL would answer with its own error
+        filters.parse('kind = "a\0b"')
     with pytest.raises(FieldError, match="at most 2000 characters"):
         filters.parse("x" * 2_001)
     with pytest.raises(FieldError, match="at most 20 terms"):

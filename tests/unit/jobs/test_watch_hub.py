@@ -159,6 +159,25 @@ def test_behind_what_is_kept_is_compacted(hub, source):
     assert caught.value.reason is Reason.REVISION_COMPACTED
 
 
+def test_what_is_compacted_before_it_was_told_holds_nobody_up(hub, source):
+    """The hub asked for it again and again, and told nobody of anything any more."""
+    missed, waiter = hub.watch("t", 0), hub.waiter("t", "jobs/a")
+    assert drained(hub, missed) == []
+    for _ in range(10):
+        source.add()
+    source.compacted = 5
+    late = hub.watch("t", 0)
+    while hub.pull() or hub.wake_some():
+        pass
+    with pytest.raises(KetgateError) as caught:
+        hub.read(missed)
+    assert caught.value.reason is Reason.REVISION_COMPACTED
+    assert waiter._gate.is_set()
+    newest = source.add()
+    hub.pull()
+    assert drained(hub, late) == [newest]
+
+
 def test_the_first_message_tells_where_the_watch_begins(hub, source):
     source.add()
     messages = hub.watch("t", 0).messages(10.0, lambda: False)
