@@ -1,11 +1,13 @@
 """The settings under [jobs]: where jobs run, and how long what they leave is kept."""
 
 import os
+import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 DAYS_MAX = 36_500
+_SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class JobSettings(BaseModel):
@@ -41,6 +43,41 @@ class JobSettings(BaseModel):
     keep_replies_days: float = Field(default=7.0, ge=0.0, le=DAYS_MAX)
     """How long replies are kept for repeated requests; 0: for ever. That a request was done is known
     for ever."""
+
+    nats_url: SecretStr | None = None
+    """nats://HOST:PORT or tls://HOST:PORT, with USER:PASSWORD@ before the host where it asks for that,
+    several with commas between: the events of jobs are published to a stream of this NATS JetStream."""
+
+    nats_subject_prefix: str = "ketgate.jobs"
+    """The subject of an event is PREFIX.TENANT.JOB; a stream that takes PREFIX.> has to be there."""
+
+    nats_stream: str | None = None
+    """Name of the stream to make when none takes these subjects; without one, none is made."""
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats(cls, url: SecretStr | None) -> SecretStr | None:
+        for one in [] if url is None else url.get_secret_value().split(","):
+            if not one.startswith(("nats://", "tls://")):
+                scheme = one.partition("://")[0]
+                raise ValueError(f"expected nats://HOST:PORT or tls://..., given {scheme[:20]}...")
+        return url
+
+    @field_validator("nats_subject_prefix")
+    @classmethod
+    def _subject(cls, prefix: str) -> str:
+        if not _SUBJECT.fullmatch(prefix):
+            raise ValueError(
+                f"expected words of letters, digits, - and _ with dots between, given {prefix[:100]!r}"
+            )
+        return prefix
+
+    @field_validator("nats_stream")
+    @classmethod
+    def _stream(cls, name: str | None) -> str | None:
+        if name is not None and ("." in name or not _SUBJECT.fullmatch(name)):
+            raise ValueError(f"expected letters, digits, - and _, given {name[:100]!r}")
+        return name
 
     @model_validator(mode="after")
     def _relations(self) -> "JobSettings":

@@ -61,6 +61,13 @@ PARTS: dict[str, Part] = {
             "pip install 'ketgate-server[s3]'",
         ),
         Part(
+            "nats",
+            "nats-py",
+            "nats",
+            "NATS: the events of jobs, published to a stream of JetStream.",
+            "pip install 'ketgate-server[nats]'",
+        ),
+        Part(
             "ray",
             "ray",
             "ray",

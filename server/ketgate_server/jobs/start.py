@@ -18,6 +18,7 @@ from ketgate_server.jobs.executors.local import LocalExecutor
 from ketgate_server.jobs.hub import Hub
 from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.jobs.policy import DAY_US, MINUTE_US, Policy, Retention
+from ketgate_server.jobs.publisher import Publisher, Target
 from ketgate_server.jobs.retainer import Retainer
 from ketgate_server.jobs.store import JobStore
 from ketgate_server.limits import Limit
