@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from ketgate_server.files import make_private_folder, write_whole
+from ketgate_server.store.errors import TokenError
 from ketgate_server.tokens import TokenStore, new_secret
 
 ADMIN_TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
@@ -67,7 +68,10 @@ def admin_token(data_dir: Path, store: TokenStore) -> Path | None:
         # replaces.
         secret = new_secret()
         write_whole(path, f"{secret}\n".encode())
-        store.create("admin", roles=("admin",), secret=secret)
+        try:
+            store.create("admin", roles=("admin",), secret=secret)
+        except TokenError:  # another server of the same database was quicker: it has the token
+            path.unlink()
     return path if path.exists() else None
 
 
