@@ -30,8 +30,8 @@ PIECE = 200
 PIECE_INTERVAL_S = 0.05
 SWEEPS_EVERY = 72
 """Rounds between two looks through all content: six hours."""
-MARK_US = 60_000_000
-"""A mark this old is of a server that died while it deleted."""
+MARK_US = 600_000_000
+"""A mark this old is of a server that died while it deleted: no deletion is tried for so long."""
 
 _HOLD = """INSERT INTO leases (name, holder, until_us, position) VALUES (?, ?, ?, 0)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_us = excluded.until_us"""

@@ -23,7 +23,7 @@ HOUR_US = 3_600_000_000
 TOUCH_INTERVAL_US = 60_000_000
 """How often it is written down that an upload goes on, or that an artifact is used."""
 CATCH_UP_S = 2.0
-"""How long a chunk waits for those before it that are on their way."""
+"""How long a chunk waits for those before it that are on their way, and an upload for a deletion."""
 AHEAD_BYTES_MAX = 8 * CHUNK_BYTES_MAX
 _POLL_S = 0.05
 """How often to look whether another server took those before it."""
@@ -79,8 +79,7 @@ class ArtifactStore:
         wanted = UploadRow(
             self._new_upload_id(), asker.tenant, sha256, size_bytes, media_type, update_time_us=0
         )
-        salt = new_salt()
-        found = self.store.run(lambda tx: index.begin(tx, asker, wanted, self.policy.quota, salt))
+        found = self._begin(asker, wanted)
         if isinstance(found, ArtifactRow):
             return found, found.size_bytes
         return found, 0 if found is wanted else self.blobs.staged(found.id)
@@ -184,6 +183,19 @@ class ArtifactStore:
         """It was read for some work, so it stays for a while. Soon, and not at any price."""
         if self.store.now_us() - row.used_time_us > TOUCH_INTERVAL_US and self.store.has_room:
             self.store.submit(partial(index.touch, tenant=tenant, sha256=row.sha256))
+
+    def _begin(self, asker: Asker, wanted: UploadRow) -> ArtifactRow | UploadRow:
+        """Somebody's deletion of just this content is over in a moment, and is not to be noticed."""
+        salt, end_s = new_salt(), time.monotonic() + CATCH_UP_S
+        while True:
+            try:
+                return self.store.run(
+                    lambda tx: index.begin(tx, asker, wanted, self.policy.quota, salt)
+                )
+            except KetgateError as error:
+                if error.reason is not Reason.SERVER_BUSY or time.monotonic() >= end_s:
+                    raise
+            time.sleep(_POLL_S)
 
     def _upload(self, tenant: str, upload_id: str) -> UploadRow:
         with self.store.read() as reader:

@@ -7,12 +7,18 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from ketgate_server.artifacts import store as store_module
 from ketgate_server.artifacts.blobs import open_blobs
 from ketgate_server.artifacts.index import Asker, Quota, UploadRow
 from ketgate_server.artifacts.store import HOUR_US, ArtifactStore, Policy
 
 MIB = 1 << 20
 POLICY = Policy(bytes_max=64 * MIB, quota=Quota(80 * MIB, uploads_max=4), unused_us=24 * HOUR_US)
+
+
+@pytest.fixture(autouse=True)
+def no_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "CATCH_UP_S", 0.0)
 
 
 def content(size: int, seed: int = 0) -> bytes:
