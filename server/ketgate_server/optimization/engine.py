@@ -11,11 +11,11 @@ from ketgate_server.limits import Limit
 from ketgate_server.optimization import registry
 from ketgate_server.optimization.admission import Admission
 from ketgate_server.optimization.base import (
-    Estimating,
     Problem,
     SolveOptions,
     StopReason,
-    Threaded,
+    is_estimating,
+    is_threaded,
     value_bytes,
 )
 from ketgate_server.optimization.clock import Clock
@@ -160,7 +160,7 @@ class Engine:
         unread = len(chosen) * UNREAD_MAX * problem.size * value_bytes(problem)
         memory = pool + unread + sum(choice.solver.memory_bytes(problem) for choice in chosen)
         solvers = (choice.solver for choice in chosen)
-        each = sum(s.thread_bytes(problem) for s in solvers if isinstance(s, Threaded))
+        each = sum(s.thread_bytes(problem) for s in solvers if is_threaded(s))
         if each and not options.threads:
             threads = min(threads, max(1, (self._memory_bytes_max - memory) // each))
         memory += threads * each
@@ -206,7 +206,7 @@ def work_seconds(problem: Problem, options: SolveOptions, chosen: Sequence[Chose
     total = 0.0
     for choice in chosen:
         seconds = None
-        if isinstance(choice.solver, Estimating):
+        if is_estimating(choice.solver):
             seconds = choice.solver.work_seconds(problem, options)
         if seconds is None:
             return None

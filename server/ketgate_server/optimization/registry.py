@@ -9,12 +9,12 @@ from typing import Any
 
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
 from ketgate_server.optimization.base import (
-    NeedingParts,
     ParameterSpec,
     Problem,
     ProblemKind,
     SolveOptions,
     Solver,
+    needs_parts,
 )
 from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.ising import IsingProblem
@@ -188,7 +188,7 @@ def _missing_part(solver: Solver, problem: Problem) -> str | None:
     """A part that the solver needs for this problem and the server lacks."""
     if not _installed(solver):
         return solver.part
-    more = solver.parts_for(problem) if isinstance(solver, NeedingParts) else ()
+    more = solver.parts_for(problem) if needs_parts(solver) else ()
     return next((part for part in more if part_version(part) is None), None)
 
 
