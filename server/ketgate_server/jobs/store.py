@@ -24,7 +24,7 @@ from ketgate_server.jobs.creation import Prepared
 from ketgate_server.jobs.ids import job_name
 from ketgate_server.jobs.listing import ListQuery, Page
 from ketgate_server.jobs.policy import Policy, Retention
-from ketgate_server.jobs.record import JobRow
+from ketgate_server.jobs.record import READY, JobRow
 from ketgate_server.store.base import Reader, Row, Store, Transaction
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ RETAIN_MAX = 500
 _SALT_BYTES = 32
 _List = list  # the class has a method of that name
 _ATTEMPTS = "SELECT attempt FROM job_attempts WHERE seq = ? ORDER BY number"
+_ANY_READY = f"SELECT 1 FROM jobs WHERE {READY} LIMIT 1"  # noqa: S608 - a constant
 _BODIES = "SELECT spec, result FROM job_bodies WHERE seq = ?"
 
 
@@ -147,6 +148,9 @@ class JobStore:
         count = min(count, CLAIMS_MAX)
         if count <= 0:
             return []
+        with self.store.read() as reader:  # asked after every commit, and mostly in vain
+            if reader.row(_ANY_READY) is None:
+                return []
         after = self._last_tenant
         jobs = self.store.run(
             lambda tx: claims.claim(tx, worker, count, lease_us, after, self._changed)

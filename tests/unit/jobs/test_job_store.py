@@ -432,3 +432,13 @@ def test_retention(timed: Bench, time: FakeTime) -> None:
     assert not timed.jobs.retain(Retention(None, None, 1, None))
     assert [r for r, _, _ in timed.jobs.events(None, 6, 9)] == [6]
     assert not timed.jobs.retain(Retention(None, None, None, None))
+
+
+def test_a_look_for_work_where_there_is_none_does_not_take_the_writer(bench: Bench) -> None:
+    bench.create(delay_us=HOUR_US)
+    batches: list[int] = []
+    bench.store.observe(lambda operations, _: batches.append(operations))
+    assert bench.jobs.claim("w", 8, LEASE_US) == []
+    assert batches == []
+    bench.create()
+    assert len(bench.jobs.claim("w", 8, LEASE_US)) == 1
