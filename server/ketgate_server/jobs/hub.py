@@ -111,9 +111,19 @@ class Hub:
         states_only: bool = False,
         break_off: Callable[[], None] = lambda: None,
     ) -> Watcher:
-        """A watcher from a revision on; 0: from the next one. Close it."""
+        """A watcher from a revision on; 0: from the next one. Close it. Raises REVISION_COMPACTED for
+        one beyond that: nobody was told it by this store as it is."""
         head = self._source.revision()
         position = start_revision or head + 1
+        if position > head + 1:
+            raise KetgateError(
+                Reason.REVISION_COMPACTED,
+                f"start_revision: the next revision is {head + 1}, given {start_revision}, which is of "
+                "another store, or of this one before it was restored from a back-up; list, then "
+                "watch from the revision after that of the list",
+                field="start_revision",
+                metadata={"newest_revision": str(head)},
+            )
         watcher = Watcher(self, tenant, position, jobs, states_only, break_off)
         with self._lock:
             self._join(head)

@@ -281,6 +281,7 @@ def test_neither_gap_nor_repeat_in_any_order_of_things(steps):
                 hub.pull()
             elif step == "watch":
                 tenant, start = arguments
+                start = min(start, len(source.all) + 1)
                 watchers.append((hub.watch(tenant, start), start or len(source.all) + 1, []))
             elif watchers:
                 watcher, _, seen = watchers[arguments[0] % len(watchers)]
