@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Self
 
 import google_crc32c
-import numpy as np
-from numpy.typing import NDArray
 
 from ketgate import _wire
+from ketgate._artifact_source import Source
 from ketgate._errors import (
     DataLoss,
     InternalError,
@@ -87,67 +86,6 @@ def read_artifact(message: pb.Artifact) -> Artifact:
         message.reference_count,
         message.expire_time.ToDatetime(UTC) if expires else None,
     )
-
-
-class Source(Protocol):
-    """What is uploaded."""
-
-    size: int
-    media_type: str
-
-    def read(self, offset: int, count: int) -> bytes: ...
-    def close(self) -> None: ...
-
-
-class FileSource:
-    """A file, read piece by piece."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        try:
-            self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - see close
-        except OSError as error:
-            raise InvalidArgument(
-                f"source: {path} cannot be read: {error.strerror}", field="source"
-            ) from None
-        self.size = os.fstat(self._file.fileno()).st_size
-        self.media_type = "application/octet-stream"
-
-    def read(self, offset: int, count: int) -> bytes:
-        return os.pread(self._file.fileno(), count, offset)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class BytesSource:
-    """Bytes, or the elements of an array in the contract's order: little-endian, row by row."""
-
-    def __init__(self, content: "bytes | NDArray[Any]") -> None:
-        self.media_type = "application/octet-stream"
-        if isinstance(content, np.ndarray):
-            if content.dtype.hasobject:
-                raise InvalidArgument("source: expected an array of numbers", field="source")
-            wire = np.ascontiguousarray(content, dtype=content.dtype.newbyteorder("<"))
-            self._view = memoryview(wire.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-            self.media_type = "application/x-ketgate-array"
-        else:
-            self._view = memoryview(content).cast("B")
-        self.size = len(self._view)
-
-    def read(self, offset: int, count: int) -> bytes:
-        return bytes(self._view[offset : offset + count])
-
-    def close(self) -> None:
-        self._view.release()
-
-
-def open_source(content: Any) -> Source:
-    """A path, bytes or an array."""
-    if isinstance(content, (bytes, bytearray, memoryview, np.ndarray)):
-        return BytesSource(content)  # type: ignore[arg-type]
-    if isinstance(content, (str, os.PathLike)):
-        return FileSource(content)
-    return BytesSource(np.asarray(content))
 
 
 class Uploading:

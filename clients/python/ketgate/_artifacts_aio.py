@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from ketgate import _artifact_calls as calls
 from ketgate import _references, _wire
 from ketgate._artifact_calls import Artifact, Downloading, OnBytes, Uploading
+from ketgate._artifact_source import open_source
 from ketgate._errors import KetgateError, PermissionDenied
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Artifacts:
 
         progress: called with the bytes that are durable, and with all.
         """
-        opened = calls.open_source(source)
+        opened = open_source(source)
         try:
             uploading = Uploading(opened, self._client._retry, progress)
             while uploading.done is None:

@@ -9,11 +9,10 @@ from ketgate import _references
 from ketgate._artifact_calls import (
     RESENDS_MAX,
     RESTARTS_MAX,
-    BytesSource,
     Downloading,
     Uploading,
-    open_source,
 )
+from ketgate._artifact_source import BytesSource, open_source
 from ketgate._errors import DataLoss, InvalidArgument, NotFound, OutOfRange, Unavailable
 from ketgate._retry import Retry
 from ketgate._tensor import to_tensor

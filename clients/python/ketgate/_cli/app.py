@@ -8,7 +8,20 @@ import typer
 from ketgate._version import VERSION
 
 # In the order of the help.
-COMMANDS = ("serve", "demo", "optimize", "jobs", "artifacts", "solvers", "info", "load", "audit", "token", "backup", "restore")
+COMMANDS = (
+    "serve",
+    "demo",
+    "optimize",
+    "jobs",
+    "artifacts",
+    "solvers",
+    "info",
+    "load",
+    "audit",
+    "token",
+    "backup",
+    "restore",
+)
 _MODULES = {"solvers": "listing", "info": "listing", "restore": "backup"}
 
 
