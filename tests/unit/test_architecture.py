@@ -20,6 +20,7 @@ BASE = {
     "limits",
     "parts",
     "processor",
+    "randomness",
     "settings",
     "",
 }

@@ -2,9 +2,10 @@
 lower case. They sort by time, so that new ones go to one end of an index, and cannot be guessed.
 """
 
-import os
 import re
 from functools import lru_cache
+
+from ketgate_server.randomness import drawn
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
@@ -22,7 +23,7 @@ def new_id(now_us: int, random_bytes: bytes | None = None) -> str:
     >>> new_id(1_700_000_000_000_000, bytes(16))
     '01hf7yat000000000000000000'
     """
-    random_bytes = os.urandom(RANDOM_BYTES) if random_bytes is None else random_bytes
+    random_bytes = drawn(RANDOM_BYTES) if random_bytes is None else random_bytes
     return _time_digits(now_us // 1000) + random_bytes.translate(_DIGITS).decode("ascii")
 
 

@@ -1,7 +1,6 @@
 """The jobs of a store: all there is to do to them. Every method may be called from any thread."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -25,6 +24,7 @@ from ketgate_server.jobs.ids import job_name
 from ketgate_server.jobs.listing import ListQuery, Page
 from ketgate_server.jobs.policy import Policy, Retention
 from ketgate_server.jobs.record import READY, JobRow
+from ketgate_server.randomness import drawn
 from ketgate_server.store.base import Reader, Row, Store, Transaction
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class JobStore:
         store: Store,
         policy: Policy | None = None,
         *,
-        random_bytes: Callable[[int], bytes] = os.urandom,
+        random_bytes: Callable[[int], bytes] = drawn,
     ) -> None:
         self.store = store
         self.policy = policy or Policy()

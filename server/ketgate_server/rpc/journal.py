@@ -32,11 +32,12 @@ class Journal:
         # Taken now: nothing that is kept may belong to grpcio, whose call ends with this one.
         seconds = time.monotonic() - call.arrival_s
         trace_parent = call.metadata.get("traceparent")
+        level = "error" if fault else route.log_level
         facts = (
             route,
             call.request_id,
             call.identity,
-            call.peer,
+            call.peer if self._log.writes(level) else "",
             trace_parent,
             seconds,
             code,

@@ -47,8 +47,12 @@ class LogWriter:
 
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """Log an event. fields: JSON values; the caller keeps no hand on them."""
-        if LEVELS[level] >= self._threshold:
+        if self.writes(level):
             self.submit((_event_line, (level, event, fields, time.time())))
+
+    def writes(self, level: str) -> bool:
+        """Whether lines of a level are written."""
+        return LEVELS[level] >= self._threshold
 
     def submit(self, record: Record) -> bool:
         """Have a record written down within some 20 ms; False when there is no room for it."""
