@@ -242,13 +242,19 @@ def _text(content: bytes) -> str:
 
 def _bytes(line: Mapping[str, Any], name: str) -> bytes:
     try:
-        return base64.b64decode(line[name], validate=True)
+        content = base64.b64decode(line[name], validate=True)
+        if _text(content) != line[name]:  # bits that no byte holds
+            raise ValueError
+        return content
     except (KeyError, TypeError, ValueError):
         raise AuditTampered(f"{name} is missing, or no base64") from None
 
 
 def _hex(line: Mapping[str, Any], name: str) -> bytes:
     try:
-        return bytes.fromhex(line[name])
+        content = bytes.fromhex(line[name])
+        if content.hex() != line[name]:  # spaces, or capitals
+            raise ValueError
+        return content
     except (KeyError, TypeError, ValueError):
         raise AuditTampered(f"{name} is missing, or not hexadecimal") from None
