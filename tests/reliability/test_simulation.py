@@ -11,8 +11,8 @@ HISTORIES = 120
 TOGETHER = 15
 """Histories of one test, so that several processes share the work."""
 
-BUG_SEEDS = 60
-"""A planted bug must show in one of so many histories."""
+BUG_SEEDS = 400
+"""A planted bug must show in one of so many histories; the rarest does in about one of 150."""
 
 REGRESSIONS = Path(__file__).parent / "simulation" / "regressions.txt"
 
