@@ -182,7 +182,9 @@ class RunTask:
                 self._board.submit_bound(self.index, monitor.bound)
                 continue
             self._report(found, decode)
-            time.sleep(DRAIN_INTERVAL_S)
+            with self._changed:
+                if not self._closed:  # a run that ends does not wait for its reader
+                    self._changed.wait(DRAIN_INTERVAL_S)
             self._drain(monitor, decode)
 
     def _drain(self, monitor: Monitor, decode: Callable[[bytes], NDArray[Any]] | None) -> None:

@@ -1,6 +1,7 @@
 """From problem to result: limits of memory and time, what runs at once, and what a caller may
 expect of each."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.optimization.v1 import result_pb2
 from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import LIMITS, Limit
-from ketgate_server.optimization import registry
+from ketgate_server.optimization import registry, task
 from ketgate_server.optimization.base import SolveOptions, StopReason, is_estimating
 from ketgate_server.optimization.convert import read_request
 from ketgate_server.optimization.engine import MARGIN_S, QUICK_S, Caller, Engine, make_clock
@@ -269,3 +270,22 @@ def test_a_limit_that_ends_set_up_still_has_an_answer(name: str) -> None:
     assert result.solutions[0].solver == "fallback"
     assert result.solutions[0].values.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
     assert result.runs[0].failure == ""
+
+
+def test_a_run_that_ends_does_not_wait_for_its_reader_to_wake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reader slept 10 ms after its first incumbent, and the end of a tiny solve stood behind."""
+    monkeypatch.setattr(task, "DRAIN_INTERVAL_S", 3600.0)
+    before = set(threading.enumerate())
+    problem, options = read_request(
+        pb.SolveRequest(spec=ising(random_couplings(12, 0.5, 1))), LIMITS, 2
+    )
+    engine = Engine(LIMITS, 2)
+    race, queued_s = engine.race(problem, options, caller(60.0))
+    found = list(race.events())
+    engine.finish(race, problem, queued_s)
+    assert found
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30.0)
+        assert not thread.is_alive(), thread.name
