@@ -37,7 +37,7 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.use_local_subchannel_pool", 1),  # close() closes, and no back-off is shared
     ("grpc.enable_retries", 0),  # _retry.py decides, and knows what the server asked for
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_reconnect_backoff_ms", 500),  # below what the retries of one call span
     ("grpc.primary_user_agent", f"ketgate-python/{VERSION}"),
 ]
 
