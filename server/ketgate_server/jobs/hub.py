@@ -22,7 +22,7 @@ from ketgate_server.jobs.watch import WRITE_LIMIT_S, Sleeper, Waiter, Watcher
 from ketgate_server.store.errors import StoreError
 
 PULL_EVENTS = 1_000
-PULL_INTERVAL_S = 0.002
+PULL_INTERVAL_S = 0.001
 """Between two looks at the store, so that what comes together is told together."""
 POLL_INTERVAL_S = 0.2
 """How often other servers' commits are looked for, where there may be others."""
