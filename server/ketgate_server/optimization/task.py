@@ -179,7 +179,8 @@ class RunTask:
                         self._changed.wait(TAKE_TIMEOUT_S)
                 continue
             if found is None:
-                self._board.submit_bound(self.index, monitor.bound)
+                if decode is not None:  # else it bounds another program
+                    self._board.submit_bound(self.index, monitor.bound)
                 continue
             self._report(found, decode)
             with self._changed:
