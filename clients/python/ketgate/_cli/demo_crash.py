@@ -17,9 +17,9 @@ from ketgate._job import JobEvent, JobState
 from ketgate._jobs import DurableJob
 from ketgate._portfolio_result import FrontierResult
 
-POINTS = 80
-NAMES_MAX = 5
-POSITION_MIN = 0.05
+POINTS = 1000
+NAMES_MAX = 8
+POSITION_MIN = 0.08
 RUN_S = 0.3
 """How long its first attempt may run."""
 AGREEMENT = 1e-9
@@ -44,7 +44,7 @@ def survive(
 ) -> Survived:
     """Start a job, kill the server, start it again on the same folder, and watch all the while."""
     line(
-        f"[bold]4. A job that outlives its server[/bold]: {POINTS} portfolios of at most "
+        f"[bold]4. A job that outlives its server[/bold]: {POINTS:,} portfolios of at most "
         f"{NAMES_MAX} of the 20 names, each proven.\n"
         "   The server is ended by kill -9 amid the work, and started again on the same folder.\n"
         f"   {'seconds':>8}  revision"
