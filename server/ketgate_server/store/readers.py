@@ -1,6 +1,7 @@
 """Connections that read, shared by all threads: a bounded number, opened as they are needed, the
 one used last used next."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from ketgate_server.store.base import Reader, StoreUnavailable
 
 TIMEOUT_S = 5.0
 """How long a read waits for a connection."""
+
+_log = logging.getLogger(__name__)
 
 
 class ReadConnection(Reader, Protocol):
@@ -104,11 +107,15 @@ class Readers(Generic[C]):
                 )
 
     def _discard(self, connection: C | None) -> None:
-        if connection is not None:
-            connection.close()
-        with self._freed:
-            self._open -= 1
-            self._freed.notify()
+        try:
+            if connection is not None:
+                connection.close()
+        except Exception as error:  # it was of no more use anyway
+            _log.warning("a connection that reads could not be closed: %s", error)
+        finally:
+            with self._freed:
+                self._open -= 1
+                self._freed.notify()
 
 
 class Read(Generic[C]):
