@@ -289,9 +289,9 @@ def attempts_of(retry: Any) -> list[int]:
     seen: list[int] = []
     decide = type(retry).delay_s
 
-    def delay_s(error: Any, attempt: int, elapsed_s: float) -> float | None:
+    def delay_s(error: Any, attempt: int, elapsed_s: float, **how: bool) -> float | None:
         seen.append(attempt)
-        return cast("float | None", decide(retry, error, attempt, elapsed_s))
+        return cast("float | None", decide(retry, error, attempt, elapsed_s, **how))
 
     object.__setattr__(retry, "delay_s", delay_s)
     return seen

@@ -32,8 +32,11 @@ class Caller:
         """Metadata for a call over `channel`: the token, and a new request id."""
         return _wire.call_metadata(self._endpoint)[1]
 
-    def _attempts(self) -> Attempts:
-        return Attempts(self._retry)
+    def _attempts(self, method: _wire.Method[Any, Any] | None = None) -> Attempts:
+        """method: None for a streamed solve. A solve is not worth the wait for a restart: whoever
+        wants it to outlast one makes it durable.
+        """
+        return Attempts(self._retry, outlast=method not in (None, _wire.SOLVE))
 
     def _failed(self, error: Any, request_id: str) -> KetgateError:
         return from_rpc(error, endpoint=self._endpoint, request_id=request_id)

@@ -134,7 +134,7 @@ class Client(Caller):
     def _call(
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
     ) -> Any:
-        return self._repeat(lambda: self._once(method, request, timeout_s))
+        return self._repeat(lambda: self._once(method, request, timeout_s), method)
 
     def _once(
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
@@ -147,9 +147,9 @@ class Client(Caller):
         except grpc.RpcError as error:
             raise self._failed(error, request_id) from None
 
-    def _repeat(self, attempt: Callable[[], R]) -> R:
+    def _repeat(self, attempt: Callable[[], R], method: _wire.Method[Any, Any] | None = None) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""
-        attempts = self._attempts()
+        attempts = self._attempts(method)
         while True:
             try:
                 return attempt()

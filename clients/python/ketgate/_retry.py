@@ -23,7 +23,9 @@ class Retry:
     """
 
     attempts_max: int = 5
-    """Attempts in all; 1: never again."""
+    """Attempts in all; 1: never again. A server that is away is no refusal: reads, and requests with
+    an id of their own, are then sent again for `total_s_max`, however often that is.
+    """
     delay_s_initial: float = 0.1
     """Before the second attempt, about; doubled each time."""
     delay_s_max: float = 5.0
@@ -40,11 +42,19 @@ class Retry:
                 "retry: expected attempts_max of at least 1, and delays that are not negative"
             )
 
-    def delay_s(self, error: KetgateError, attempt: int, elapsed_s: float) -> float | None:
-        """Seconds to wait after the given attempt (from 1) failed; None: give up."""
-        if not isinstance(error, (ServerBusy, Unavailable)) or attempt >= self.attempts_max:
+    def delay_s(
+        self, error: KetgateError, attempt: int, elapsed_s: float, *, outlast: bool = False
+    ) -> float | None:
+        """Seconds to wait after the given attempt (from 1) failed; None: give up. outlast: the call
+        is to outlast a restart of the server, which takes longer than `attempts_max` attempts.
+        """
+        if not isinstance(error, (ServerBusy, Unavailable)):
             return None
         if isinstance(error, Unavailable) and not error.passes:
+            return None
+        if attempt >= self.attempts_max and not (
+            outlast and self.attempts_max > 1 and _is_away(error)
+        ):
             return None
         wait = self.wait_s(error, attempt)
         return wait if elapsed_s + wait <= self.total_s_max else None
@@ -63,11 +73,20 @@ class Retry:
 NEVER = Retry(attempts_max=1)
 
 
+def _is_away(error: KetgateError) -> bool:
+    """Whether there was no server to answer, or one that goes: what a restart looks like. Anything
+    else that makes a server unavailable it says itself.
+    """
+    return isinstance(error, Unavailable) and error.reason in ("", "DRAINING")
+
+
 class Attempts:
     """The attempts of one call, as both clients count them."""
 
-    def __init__(self, retry: Retry) -> None:
+    def __init__(self, retry: Retry, *, outlast: bool = False) -> None:
+        """outlast: see `Retry.delay_s`."""
         self._retry = retry
+        self._outlast = outlast
         self._begin_s = time.monotonic()
         self._count = 0
         self._drain: Unavailable | None = None
@@ -80,7 +99,11 @@ class Attempts:
         if isinstance(error, Unavailable) and error.reason == "DRAINING":
             self._drain = error
         elapsed_s = time.monotonic() - self._begin_s
-        delay_s = None if error.best else self._retry.delay_s(error, self._count, elapsed_s)
+        delay_s = (
+            None
+            if error.best
+            else self._retry.delay_s(error, self._count, elapsed_s, outlast=self._outlast)
+        )
         if delay_s is None:
             raise self._last(error)
         return delay_s

@@ -123,7 +123,7 @@ class Client(Caller):
     async def _call(
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
     ) -> Any:
-        return await self._repeat(lambda: self._once(method, request, timeout_s))
+        return await self._repeat(lambda: self._once(method, request, timeout_s), method)
 
     async def _once(
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
@@ -136,9 +136,11 @@ class Client(Caller):
         except grpc.RpcError as error:
             raise self._failed(error, request_id) from None
 
-    async def _repeat(self, attempt: Callable[[], Awaitable[R]]) -> R:
+    async def _repeat(
+        self, attempt: Callable[[], Awaitable[R]], method: _wire.Method[Any, Any] | None = None
+    ) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""
-        attempts = self._attempts()
+        attempts = self._attempts(method)
         while True:
             try:
                 return await attempt()

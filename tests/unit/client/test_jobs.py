@@ -122,6 +122,58 @@ def test_a_repeat_carries_the_same_request_id(fake: FakeServer, quick: ketgate.C
         assert noted[0].name == NAME
 
 
+def test_a_restart_takes_more_attempts_than_a_refusal_may(
+    fake: FakeServer, quick: ketgate.Client
+) -> None:
+    seen: list[pb.CreateJobRequest] = []
+    there = answering(pb.CreateJobResponse(job=job("QUEUED")))
+    restart = [failing(Code.UNAVAILABLE, "DRAINING"), *[failing(Code.UNAVAILABLE, "")] * 8, there]
+    fake.behave(*(heard(seen, pb.CreateJobRequest, then) for then in restart))
+    assert quick.optimize.solve(SPEC, durable=True).name == NAME
+    assert len(seen) == len(restart)
+    assert len({request.request_id for request in seen}) == 1
+    fake.behave(*restart[:-1], answering(pb.GetJobResponse(job=job())))
+    assert quick.jobs.get(NAME).state is ketgate.JobState.RUNNING
+
+    async def get() -> ketgate.JobState:
+        async with ketgate.aio.connect(fake.address, insecure=True, retry=QUICK) as client:
+            return (await client.jobs.get(NAME)).state
+
+    fake.behave(*restart[:-1], answering(pb.GetJobResponse(job=job())))
+    assert asyncio.run(get()) is ketgate.JobState.RUNNING
+
+
+@pytest.mark.parametrize("reason", ["", "DRAINING"])
+def test_a_solve_does_not_wait_for_a_restart(
+    fake: FakeServer, quick: ketgate.Client, reason: str
+) -> None:
+    for solve in (quick.optimize.solve, quick.optimize.solve_once):
+        fake.behave(failing(Code.UNAVAILABLE, reason))
+        with pytest.raises(ketgate.Unavailable):
+            solve(SPEC)
+        assert len(fake.calls) == QUICK.attempts_max
+
+
+def test_an_answer_that_refuses_ends_after_as_many_attempts_as_told(
+    fake: FakeServer, quick: ketgate.Client
+) -> None:
+    fake.behave(failing(Code.UNAVAILABLE, "STORE_UNAVAILABLE"))
+    with pytest.raises(ketgate.Unavailable):
+        quick.jobs.get(NAME)
+    assert len(fake.calls) == QUICK.attempts_max
+
+
+def test_the_wait_for_a_restart_has_an_end() -> None:
+    gone = ketgate.Unavailable("gone")
+    retry = Retry(attempts_max=2, delay_s_initial=1, delay_s_max=4, total_s_max=30)
+    wait_s = retry.delay_s(gone, 100, 20.0, outlast=True)
+    assert wait_s is not None
+    assert 2 <= wait_s <= 4
+    assert retry.delay_s(gone, 100, 29.5, outlast=True) is None
+    assert retry.delay_s(gone, 2, 0.0) is None
+    assert Retry(1).delay_s(gone, 1, 0.0, outlast=True) is None
+
+
 @pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED])
 def test_who_gets_no_answer_is_told_how_to_ask_again(
     fake: FakeServer, client: ketgate.Client, code: grpc.StatusCode
