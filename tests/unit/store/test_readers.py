@@ -7,7 +7,7 @@ from ketgate_server.store.base import StoreUnavailable
 from ketgate_server.store.readers import Read, Readers
 
 
-class Lost(Exception):
+class DriverError(Exception):
     """As a driver raises it."""
 
 
@@ -19,7 +19,7 @@ class Connection:
 
     def _do(self, what: str) -> None:
         if what in self._fails:
-            raise Lost(what)
+            raise DriverError(what)
 
     def begin(self) -> None:
         self._do("begin")
@@ -36,7 +36,7 @@ def readers(*fails: set[str]) -> Readers[Any]:
     connections = iter([Connection(some) for some in fails])
     return Readers(
         lambda: next(connections),
-        lambda error: StoreUnavailable(str(error)) if isinstance(error, Lost) else None,
+        lambda error: StoreUnavailable(str(error)) if isinstance(error, DriverError) else None,
         1,
     )
 
