@@ -46,6 +46,7 @@ class Durable:
         """End watches and long polls, start no more attempts, and let those that run end within
         limit_s, beside the calls that do."""
         self.jobs.begin_drain()
+        self.artifacts.begin_drain()
 
         def drain() -> None:
             self._idle = self.jobs.close(limit_s)

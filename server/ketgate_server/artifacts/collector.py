@@ -30,6 +30,8 @@ PIECE = 200
 PIECE_INTERVAL_S = 0.05
 SWEEPS_EVERY = 72
 """Rounds between two looks through all content: six hours."""
+CLOSE_S = 5.0
+"""How long the end of the server waits for a piece that is under way."""
 MARK_US = 600_000_000
 """A mark this old is of a server that died while it deleted: no deletion is tried for so long."""
 
@@ -50,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class Collector:
-    """start(), then close(). holder: name of this server among those of the store."""
+    """start(), then close(); stop() before it where there is other work meanwhile. holder: name of this server among those of the store."""
 
     def __init__(self, artifacts: ArtifactStore, holder: str) -> None:
         self._artifacts = artifacts
@@ -64,9 +66,17 @@ class Collector:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Begin nothing more. Returns at once."""
         self._stop.set()
-        self._thread.join()
+
+    def close(self, limit_s: float = CLOSE_S) -> None:
+        """Stop. What takes longer is left, as where the content lies may not answer; what it leaves
+        half done, a mark or a lease, the next collector finds."""
+        self.stop()
+        self._thread.join(limit_s)
+        if self._thread.is_alive():
+            _log.warning("artifacts were still being removed %g s after the end began", limit_s)
 
     def run_once(self, *, sweep: bool = True) -> bool:
         """Remove what there is to remove. False: another server does it. sweep: look through all

@@ -47,6 +47,10 @@ class Artifacts:
         asker = Asker(tenant, "server", JOBS)
         return TenantArrays(self.store, asker, self._referenced_bytes_max)
 
+    def begin_drain(self) -> None:
+        """Remove nothing more."""
+        self._collector.stop()
+
     def close(self) -> None:
         """To be called before the store is closed."""
         self._collector.close()

@@ -10,12 +10,14 @@ from ketgate_server.store.base import StoreUnavailable
 INTERVAL_S = 60.0
 PIECE_INTERVAL_S = 0.05
 """Between two pieces, so that a large clean-up is not felt."""
+CLOSE_S = 5.0
+"""How long the end of the server waits for a piece that is under way."""
 
 _log = logging.getLogger(__name__)
 
 
 class Retainer:
-    """start(), then close()."""
+    """start(), then close(); stop() before it where there is other work meanwhile."""
 
     def __init__(self, jobs: JobStore, retention: Retention) -> None:
         self._jobs = jobs
@@ -26,9 +28,16 @@ class Retainer:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Begin nothing more. Returns at once."""
         self._stop.set()
-        self._thread.join()
+
+    def close(self, limit_s: float = CLOSE_S) -> None:
+        """Stop. A piece that takes longer is left: its transaction commits whole or not at all."""
+        self.stop()
+        self._thread.join(limit_s)
+        if self._thread.is_alive():
+            _log.warning("what is old was still being removed %g s after the end began", limit_s)
 
     def run_once(self) -> None:
         """Remove what there is to remove, as long as the store has room for it."""

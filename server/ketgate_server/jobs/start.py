@@ -49,8 +49,9 @@ class Jobs:
     def close(self, limit_s: float) -> bool:
         """Let attempts end within limit_s, give back those that do not, and stop. To be called
         before the store is closed. Whether all ended."""
-        self.retainer.close()
+        self.retainer.stop()
         idle = self.dispatcher.drain(limit_s)
+        self.retainer.close()
         self.hub.close()
         if self.publisher is not None:
             self.publisher.close()

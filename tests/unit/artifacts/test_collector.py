@@ -4,6 +4,7 @@ import dataclasses
 import threading
 
 import pytest
+from ketgate_server.artifacts import collector as collector_module
 from ketgate_server.artifacts.collector import Collector
 from ketgate_server.artifacts.index import tenant_bytes
 from ketgate_server.artifacts.store import ArtifactStore
@@ -226,3 +227,24 @@ def test_content_that_this_server_cannot_reach_is_said_to_be_so(artifacts):
     artifacts.blobs.delete(row.sha256)
     with pytest.raises(StoreUnavailable, match="artifacts_url"):
         read(artifacts, row)
+
+
+def test_content_that_hangs_does_not_hold_up_the_end(artifacts, monkeypatch):
+    monkeypatch.setattr(collector_module, "INTERVAL_S", 0.0)
+    entered, go, over = threading.Event(), threading.Event(), threading.Event()
+
+    def hang():
+        entered.set()
+        go.wait(30)
+        over.set()
+        return iter(())
+
+    monkeypatch.setattr(artifacts.blobs, "uploads", hang)
+    collector = Collector(artifacts, "one")
+    collector.start()
+    assert entered.wait(30)
+    collector.close(0.0)
+    assert not over.is_set()
+    go.set()
+    collector.close(30.0)
+    assert over.is_set()
