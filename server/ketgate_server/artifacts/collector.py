@@ -52,7 +52,8 @@ _log = logging.getLogger(__name__)
 
 
 class Collector:
-    """start(), then close(); stop() before it where there is other work meanwhile. holder: name of this server among those of the store."""
+    """start(), then close(); stop() before it where there is other work meanwhile. holder: name of
+    this server among those of the store."""
 
     def __init__(self, artifacts: ArtifactStore, holder: str) -> None:
         self._artifacts = artifacts

@@ -18,13 +18,16 @@ LOST = "lost"
 
 # Jumps from tenant to tenant along the index, however many jobs each has.
 _TENANTS = f"""WITH RECURSIVE ready (tenant) AS (
-        SELECT (SELECT tenant FROM jobs WHERE {READY} AND tenant > ? ORDER BY tenant LIMIT 1)
+        SELECT (SELECT tenant FROM jobs WHERE {READY} AND kind = ? AND tenant > ?
+                ORDER BY tenant LIMIT 1)
         UNION ALL
-        SELECT (SELECT tenant FROM jobs WHERE {READY} AND tenant > ready.tenant
+        SELECT (SELECT tenant FROM jobs WHERE {READY} AND kind = ? AND tenant > ready.tenant
                 ORDER BY tenant LIMIT 1)
         FROM ready WHERE ready.tenant IS NOT NULL)
     SELECT tenant FROM ready WHERE tenant IS NOT NULL LIMIT ?"""  # noqa: S608 - a constant
-_READY = f"{record.SELECT} WHERE tenant = ? AND {READY} ORDER BY priority DESC, seq LIMIT ?"
+_ANY_READY = f"SELECT 1 FROM jobs WHERE {READY} AND kind = ? LIMIT 1"  # noqa: S608 - a constant
+_READY = f"""{record.SELECT} WHERE {READY} AND kind = ? AND tenant = ?
+    ORDER BY priority DESC, seq LIMIT ?"""
 _SPEC = "SELECT spec FROM job_bodies WHERE seq = ?"
 _HELD = "SELECT fence, state, deadline_us FROM jobs WHERE lease_time_us IS NOT NULL"
 _RENEW = "UPDATE jobs SET lease_time_us = ? WHERE seq = ? AND fence = ?"
@@ -34,12 +37,24 @@ _REFERENCE = """INSERT INTO artifact_references (tenant, sha256, seq) VALUES (?,
     ON CONFLICT (tenant, sha256, seq) DO NOTHING"""
 
 
+def any_ready(reader: Reader, kinds: Sequence[str]) -> bool:
+    """Whether a claim would find anything."""
+    return any(reader.row(_ANY_READY, (kind,)) is not None for kind in kinds)
+
+
 def claim(
-    tx: Transaction, worker: str, count: int, lease_us: int, after: str, notify: Notify
+    tx: Transaction,
+    worker: str,
+    kinds: Sequence[str],
+    count: int,
+    lease_us: int,
+    after: str,
+    notify: Notify,
 ) -> list[JobRow]:
-    """Begin attempts at up to count jobs that are ready: one of each tenant in turn, beginning with
-    the one that follows after; of a tenant by priority, then age. Those too late are EXPIRED."""
-    picked = _pick(tx, count, after)
+    """Begin attempts at up to count jobs of these kinds that are ready: one of each tenant in turn,
+    beginning with the one that follows after; of a tenant by priority, then age. Those too late are
+    EXPIRED."""
+    picked = _pick(tx, kinds, count, after)
     now_us = tx.now_us
     written = changes.write(
         tx,
@@ -137,25 +152,44 @@ def finish_many(
     return written
 
 
-def _pick(tx: Transaction, count: int, after: str) -> list[JobRow]:
-    tenants = [row[0] for row in tx.rows(_TENANTS, (after, count))]
-    if len(tenants) < count and after:  # around the end
-        found = [row[0] for row in tx.rows(_TENANTS, ("", count - len(tenants)))]
-        tenants += [tenant for tenant in found if tenant <= after]
-    if not tenants:
+def _pick(tx: Transaction, kinds: Sequence[str], count: int, after: str) -> list[JobRow]:
+    kinds_of = _tenants(tx, kinds, after, count)
+    if len(kinds_of) < count and after:  # around the end
+        for tenant, some in _tenants(tx, kinds, "", count - len(kinds_of)).items():
+            if tenant <= after:
+                kinds_of[tenant] = some
+    if not kinds_of:
         return []
-    share = -(-count // len(tenants))
-    queues = [tx.rows(_READY, (tenant, share)) for tenant in tenants]
+    share = -(-count // len(kinds_of))
+    queues = [_queue(tx, tenant, some, share) for tenant, some in kinds_of.items()]
     if sum(map(len, queues)) < count and share < count:  # some had less than their share
         queues = [
-            tx.rows(_READY, (tenant, count)) if len(queue) == share else queue
-            for tenant, queue in zip(tenants, queues, strict=True)
+            _queue(tx, tenant, some, count) if len(queue) == share else queue
+            for (tenant, some), queue in zip(kinds_of.items(), queues, strict=True)
         ]
-    return [record.as_job(row) for row in _in_turn(queues)][:count]
+    return list(_in_turn(queues))[:count]
 
 
-def _in_turn(queues: list[list[tuple[object, ...]]]) -> Iterator[tuple[object, ...]]:
-    return (row for row in chain.from_iterable(zip_longest(*queues)) if row is not None)
+def _tenants(tx: Transaction, kinds: Sequence[str], after: str, count: int) -> dict[str, list[str]]:
+    """The first count tenants that follow after and have ready jobs, in order, with the kinds of
+    these."""
+    kinds_of: dict[str, list[str]] = {}
+    for kind in kinds:
+        for (tenant,) in tx.rows(_TENANTS, (kind, after, kind, count)):
+            kinds_of.setdefault(tenant, []).append(kind)
+    return {tenant: kinds_of[tenant] for tenant in sorted(kinds_of)[:count]}
+
+
+def _queue(tx: Transaction, tenant: str, kinds: Sequence[str], count: int) -> list[JobRow]:
+    """The first count jobs of a tenant by priority, then age."""
+    jobs = [record.as_job(row) for kind in kinds for row in tx.rows(_READY, (kind, tenant, count))]
+    if len(kinds) > 1:
+        jobs.sort(key=lambda job: (-job.priority, job.seq))
+    return jobs[:count]
+
+
+def _in_turn(queues: list[list[JobRow]]) -> Iterator[JobRow]:
+    return (job for job in chain.from_iterable(zip_longest(*queues)) if job is not None)
 
 
 def _signs(

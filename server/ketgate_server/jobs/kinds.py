@@ -9,6 +9,9 @@ from ketgate.jobs.v1 import job_pb2 as pb
 from ketgate_server.errors import FieldError
 from ketgate_server.jobs.base import JobKind
 
+KINDS = tuple(field.name for field in pb.JobSpec.DESCRIPTOR.oneofs_by_name["work"].fields)
+"""Names of all kinds of the contract."""
+
 
 class Kinds:
     """A registry."""
@@ -20,9 +23,8 @@ class Kinds:
 
     def add(self, kind: JobKind) -> None:
         """Raises ValueError for a name that is no field of JobSpec.work, or is taken."""
-        fields = [field.name for field in pb.JobSpec.DESCRIPTOR.oneofs_by_name["work"].fields]
-        if kind.name not in fields or kind.name not in pb.JobResult.DESCRIPTOR.fields_by_name:
-            raise ValueError(f"{kind.name!r} is no kind of the contract; it has {fields}")
+        if kind.name not in KINDS or kind.name not in pb.JobResult.DESCRIPTOR.fields_by_name:
+            raise ValueError(f"{kind.name!r} is no kind of the contract; it has {KINDS}")
         if kind.name in self._kinds:
             raise ValueError(f"the kind {kind.name!r} is there twice")
         self._kinds[kind.name] = kind

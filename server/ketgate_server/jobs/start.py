@@ -76,7 +76,7 @@ def start(
     """
     if settings.nats_url is not None:
         require_part("nats")  # before anything runs
-    jobs = JobStore(store, _policy(limits))
+    jobs = JobStore(store, _policy(limits), kinds=[kind.name for kind in kinds])
     jobs.recover(f"{server}/")
     shared = store.dialect != "sqlite"
     executor = LargeResults(

@@ -1,7 +1,7 @@
 """The jobs of a store: all there is to do to them. Every method may be called from any thread."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from ketgate.jobs.v1.job_pb2 import JobProgress
@@ -21,9 +21,10 @@ from ketgate_server.jobs import (
 from ketgate_server.jobs.base import Actor, Claim, Ending, Event, Job, NewJob, RequestKey
 from ketgate_server.jobs.creation import Prepared
 from ketgate_server.jobs.ids import job_name
+from ketgate_server.jobs.kinds import KINDS
 from ketgate_server.jobs.listing import ListQuery, Page
 from ketgate_server.jobs.policy import Policy, Retention
-from ketgate_server.jobs.record import READY, JobRow
+from ketgate_server.jobs.record import JobRow
 from ketgate_server.randomness import drawn
 from ketgate_server.store.base import Reader, Row, Store, Transaction
 
@@ -41,14 +42,14 @@ RETAIN_MAX = 500
 _SALT_BYTES = 32
 _List = list  # the class has a method of that name
 _ATTEMPTS = "SELECT attempt FROM job_attempts WHERE seq = ? ORDER BY number"
-_ANY_READY = f"SELECT 1 FROM jobs WHERE {READY} LIMIT 1"  # noqa: S608 - a constant
 _BODIES = "SELECT spec, result FROM job_bodies WHERE seq = ?"
 
 
 class JobStore:
     """Durable jobs.
 
-    random_bytes: where what is random comes from; tests give a seeded one.
+    kinds: names of those whose jobs this server can run. random_bytes: where what is random comes
+    from; tests give a seeded one.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class JobStore:
         store: Store,
         policy: Policy | None = None,
         *,
+        kinds: Iterable[str] = KINDS,
         random_bytes: Callable[[int], bytes] = drawn,
     ) -> None:
         self.store = store
         self.policy = policy or Policy()
+        self._kinds = tuple(kinds)
         self._random_bytes = random_bytes
         self._listeners: list[Callable[[int], None]] = []
         self._newest = 0
@@ -144,16 +147,17 @@ class JobStore:
     # What servers do.
 
     def claim(self, worker: str, count: int, lease_us: int) -> "_List[Claim]":
-        """Begin attempts at up to count jobs that are ready, tenants in turn."""
+        """Begin attempts at up to count jobs that are ready, tenants in turn. What is of a kind that
+        this server does not know waits for a server that does."""
         count = min(count, CLAIMS_MAX)
         if count <= 0:
             return []
         with self.store.read() as reader:  # asked after every commit, and mostly in vain
-            if reader.row(_ANY_READY) is None:
+            if not claims.any_ready(reader, self._kinds):
                 return []
         after = self._last_tenant
         jobs = self.store.run(
-            lambda tx: claims.claim(tx, worker, count, lease_us, after, self._changed)
+            lambda tx: claims.claim(tx, worker, self._kinds, count, lease_us, after, self._changed)
         )
         if not jobs:
             return []

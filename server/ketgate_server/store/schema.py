@@ -119,6 +119,7 @@ Index(
 )
 Index(
     "jobs_ready",
+    jobs.c.kind,  # first: a server takes the kinds that it knows, however many jobs of others wait
     jobs.c.tenant,
     jobs.c.priority.desc(),
     jobs.c.seq,

@@ -68,7 +68,7 @@ CREATE INDEX jobs_by_state ON jobs (tenant, state, seq);
 CREATE INDEX jobs_by_tenant ON jobs (tenant, seq);
 CREATE INDEX jobs_due ON jobs (deadline_us) WHERE deadline_us IS NOT NULL AND end_time_us IS NULL;
 CREATE INDEX jobs_leased ON jobs (lease_time_us) WHERE lease_time_us IS NOT NULL;
-CREATE INDEX jobs_ready ON jobs (tenant, priority DESC, seq) WHERE state = 1 AND wake_time_us IS NULL;
+CREATE INDEX jobs_ready ON jobs (kind, tenant, priority DESC, seq) WHERE state = 1 AND wake_time_us IS NULL;
 CREATE INDEX jobs_waking ON jobs (wake_time_us) WHERE wake_time_us IS NOT NULL;
 CREATE TABLE job_bodies (
 	seq INTEGER NOT NULL,

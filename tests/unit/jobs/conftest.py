@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ketgate_server.jobs.base import Actor, Job, NewJob, RequestKey
 from ketgate_server.jobs.ids import new_id
+from ketgate_server.jobs.kinds import KINDS
 from ketgate_server.jobs.policy import Policy
 from ketgate_server.jobs.store import JobStore
 from ketgate_server.store.base import Store
@@ -22,7 +23,7 @@ class Bench:
 
     def __init__(self, store: Store, policy: Policy | None = None) -> None:
         self.store = store
-        self.jobs = JobStore(store, policy)
+        self.jobs = JobStore(store, policy, kinds=[*KINDS, "other"])
         self._numbers = itertools.count()
 
     def new(self, request_id: str = "", tenant: str = "red", **options: Any) -> NewJob:

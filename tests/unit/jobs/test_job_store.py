@@ -1,12 +1,13 @@
 """Jobs of a store, on each database."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ketgate.jobs.v1 import job_pb2 as pb
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.jobs import creation
+from ketgate_server.jobs import claims, creation
 from ketgate_server.jobs.base import Ending, Fault, Outcome
 from ketgate_server.jobs.listing import ListQuery
 from ketgate_server.jobs.policy import Retention
@@ -19,6 +20,8 @@ from ketgate_server.jobs.record import (
     RUNNING,
     SUCCEEDED,
 )
+from ketgate_server.jobs.store import JobStore
+from ketgate_server.store.database import open_store
 
 from .conftest import ACTOR, LEASE_US, Bench, FakeTime
 
@@ -150,6 +153,55 @@ def test_claims_take_tenants_in_turn_then_priority_then_age(bench: Bench) -> Non
     assert claim(bench).id == blue[1].uid
     assert [c.id for c in bench.jobs.claim("w", 9, LEASE_US)] == [job.uid for job in low]
     assert bench.jobs.claim("w", 9, LEASE_US) == []
+
+
+def test_a_server_takes_the_kinds_that_it_knows(bench: Bench) -> None:
+    """Two versions over one database: what the older does not know waits for the newer."""
+    new = [bench.create(kind="sample", tenant=tenant) for tenant in ("red", "blue", "green")]
+    old = [bench.create(tenant=tenant) for tenant in ("red", "blue")]
+    older = JobStore(bench.store, kinds=["solve"])
+    assert {c.id for c in older.claim("old", 9, LEASE_US)} == {job.uid for job in old}
+    assert older.claim("old", 9, LEASE_US) == []
+    newer = JobStore(bench.store, kinds=["solve", "sample"])
+    assert {c.id for c in newer.claim("new", 9, LEASE_US)} == {job.uid for job in new}
+    assert JobStore(bench.store, kinds=[]).claim("none", 9, LEASE_US) == []
+
+
+def test_the_order_of_claims_does_not_depend_on_kinds(bench: Bench) -> None:
+    jobs = JobStore(bench.store, kinds=["solve", "sample"])
+    made = [
+        bench.create(tenant=tenant, kind=kind, priority=priority).uid
+        for tenant, kind, priority in [
+            ("red", "sample", 0),
+            ("red", "solve", 0),
+            ("red", "sample", 1),
+            ("blue", "solve", 0),
+            ("amber", "sample", 0),
+        ]
+    ]
+    order = [made[n] for n in (4, 3, 2, 0, 1)]
+    assert [c.id for c in jobs.claim("w", 2, LEASE_US)] == order[:2]
+    assert [c.id for c in jobs.claim("w", 9, LEASE_US)] == order[2:]
+
+
+def test_what_no_server_knows_is_not_looked_through(tmp_path: Path) -> None:
+    """Each look for work would otherwise pass by all of it."""
+    store = open_store(tmp_path / "plans")
+    jumps = "SEARCH jobs USING INDEX jobs_ready (kind=? AND tenant>?)"
+    plans = [
+        (claims._ANY_READY, ("k",), "SEARCH jobs USING INDEX jobs_ready (kind=?)"),
+        (claims._TENANTS, ("k", "a", "k", 1), jumps),
+        (claims._READY, ("k", "a", 1), "SEARCH jobs USING INDEX jobs_ready (kind=? AND tenant=?)"),
+    ]
+    with store.read() as reader:
+        for sql, parameters, expected in plans:
+            steps = [
+                row[3].replace("COVERING ", "")
+                for row in reader.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
+            ]
+            assert expected in steps
+            assert not [step for step in steps if "TEMP B-TREE" in step or "SCAN jobs" in step]
+    store.close()
 
 
 def test_a_stale_fence_changes_nothing(timed: Bench, time: FakeTime) -> None:

@@ -118,7 +118,7 @@ def _jobs() -> None:
     op.create_index(
         "jobs_ready",
         "jobs",
-        ["tenant", sa.literal_column("priority DESC"), "seq"],
+        ["kind", "tenant", sa.literal_column("priority DESC"), "seq"],
         sqlite_where=sa.text("state = 1 AND wake_time_us IS NULL"),
         postgresql_where=sa.text("state = 1 AND wake_time_us IS NULL"),
     )
