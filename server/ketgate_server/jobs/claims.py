@@ -2,12 +2,14 @@
 fence; a stale fence changes nothing."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, zip_longest
 
 from ketgate.jobs.v1.job_pb2 import JobProgress
 
+from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs import changes, convert, record, transitions
-from ketgate_server.jobs.base import Claim, Ending, Outcome
+from ketgate_server.jobs.base import Claim, Ending, Fault, Outcome
 from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.policy import Policy
 from ketgate_server.jobs.record import CANCELLING, HELD, READY, RUNNING, JobRow
@@ -33,6 +35,7 @@ _HELD = "SELECT fence, state, deadline_us FROM jobs WHERE lease_time_us IS NOT N
 _RENEW = "UPDATE jobs SET lease_time_us = ? WHERE seq = ? AND fence = ?"
 _LEASED = "SELECT seq, fence, state, deadline_us FROM jobs WHERE lease_time_us IS NOT NULL"
 _PROGRESS = "UPDATE jobs SET progress = ?, revision = ?, update_time_us = ? WHERE seq = ?"
+_ARTIFACT = "SELECT 1 FROM artifacts WHERE tenant = ? AND sha256 = ?"
 _REFERENCE = """INSERT INTO artifact_references (tenant, sha256, seq) VALUES (?, ?, ?)
     ON CONFLICT (tenant, sha256, seq) DO NOTHING"""
 
@@ -133,6 +136,7 @@ def finish_many(
         if job is None or job.fence != claim.fence or job.state not in HELD:
             written.append(False)
             continue
+        ending = _whole(tx, job.tenant, ending)
         lost = ending.outcome is Outcome.LOST
         change = transitions.end(
             job,
@@ -150,6 +154,19 @@ def finish_many(
             job = change.before
             tx.execute_many(_REFERENCE, [(job.tenant, s, job.seq) for s in ending.artifacts])
     return written
+
+
+def _whole(tx: Transaction, tenant: str, ending: Ending) -> Ending:
+    """The ending, or what it is without its result if that refers to an artifact that was deleted
+    since it was kept: of a success a fault of the server, which another attempt makes good."""
+    for sha256 in ending.artifacts:
+        if tx.row(_ARTIFACT, (tenant, sha256)) is None:
+            if ending.outcome is not Outcome.SUCCEEDED:
+                return replace(ending, result=None, artifacts=())
+            message = f"artifacts/{sha256}, a part of the result, was deleted before the job ended"
+            error = KetgateError(Reason.INTERNAL, message)
+            return Ending(Outcome.FAILED, fault=Fault.SERVER, error=error)
+    return ending
 
 
 def _pick(tx: Transaction, kinds: Sequence[str], count: int, after: str) -> list[JobRow]:

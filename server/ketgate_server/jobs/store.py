@@ -18,7 +18,7 @@ from ketgate_server.jobs import (
     record,
     retention,
 )
-from ketgate_server.jobs.base import Actor, Claim, Ending, Event, Job, NewJob, RequestKey
+from ketgate_server.jobs.base import Actor, Claim, Ending, Event, Job, NewJob, Outcome, RequestKey
 from ketgate_server.jobs.creation import Prepared
 from ketgate_server.jobs.ids import job_name
 from ketgate_server.jobs.kinds import KINDS
@@ -26,7 +26,7 @@ from ketgate_server.jobs.listing import ListQuery, Page
 from ketgate_server.jobs.policy import Policy, Retention
 from ketgate_server.jobs.record import JobRow
 from ketgate_server.randomness import drawn
-from ketgate_server.store.base import Reader, Row, Store, Transaction
+from ketgate_server.store.base import Reader, Row, Store, StoreUnavailable, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -156,14 +156,20 @@ class JobStore:
             if not claims.any_ready(reader, self._kinds):
                 return []
         after = self._last_tenant
+        # Where it is uncertain whether this was committed, nothing can be given back, as nobody knows
+        # the fences: if it was, the leases run out.
         jobs = self.store.run(
             lambda tx: claims.claim(tx, worker, self._kinds, count, lease_us, after, self._changed)
         )
         if not jobs:
             return []
         self._last_tenant = jobs[-1].tenant
-        with self.store.read() as reader:
-            specs = [claims.spec_of(reader, job.seq) for job in jobs]
+        try:
+            with self.store.read() as reader:
+                specs = [claims.spec_of(reader, job.seq) for job in jobs]
+        except BaseException:  # no one would run them until their leases run out
+            self._give_back(jobs)
+            raise
         return [
             claims.as_claim(job, spec)
             for job, spec in zip(jobs, specs, strict=True)
@@ -280,6 +286,14 @@ class JobStore:
             )
             more |= removed == limit
         return more
+
+    def _give_back(self, jobs: Sequence[JobRow]) -> None:
+        try:
+            self.finish_many(
+                [(claims.as_claim(job, b""), Ending(Outcome.GIVEN_BACK)) for job in jobs]
+            )
+        except StoreUnavailable as error:
+            _log.warning("%d attempts are lost before they began: %s", len(jobs), error)
 
     def _get(self, reader: Reader, tenant: str, job_id: str) -> tuple[Job, int]:
         row = record.by_id(reader, tenant, job_id)

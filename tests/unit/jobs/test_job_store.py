@@ -21,6 +21,7 @@ from ketgate_server.jobs.record import (
     SUCCEEDED,
 )
 from ketgate_server.jobs.store import JobStore
+from ketgate_server.store.base import StoreUnavailable
 from ketgate_server.store.database import open_store
 
 from .conftest import ACTOR, LEASE_US, Bench, FakeTime
@@ -36,6 +37,26 @@ def refused(reason: Reason) -> Any:
 def claim(bench: Bench, worker: str = "w") -> Any:
     [claimed] = bench.jobs.claim(worker, 1, LEASE_US)
     return claimed
+
+
+def unreadable(*_: Any) -> None:
+    raise StoreUnavailable("no reader")
+
+
+def keep_artifact(bench: Bench, sha256: str, tenant: str = "red") -> None:
+    bench.store.run(
+        lambda tx: tx.execute(
+            "INSERT INTO artifacts (tenant, sha256, size_bytes, media_type, create_time_us,"
+            " used_time_us) VALUES (?, ?, 1, '', 1, 1)",
+            (tenant, sha256),
+        )
+    )
+
+
+def references(bench: Bench) -> list[str]:
+    with bench.store.read() as reader:
+        rows = reader.rows("SELECT sha256 FROM artifact_references ORDER BY sha256")
+    return [sha256 for (sha256,) in rows]
 
 
 def fault(whose: Fault) -> Ending:
@@ -153,6 +174,72 @@ def test_claims_take_tenants_in_turn_then_priority_then_age(bench: Bench) -> Non
     assert claim(bench).id == blue[1].uid
     assert [c.id for c in bench.jobs.claim("w", 9, LEASE_US)] == [job.uid for job in low]
     assert bench.jobs.claim("w", 9, LEASE_US) == []
+
+
+def test_what_cannot_be_read_after_it_was_claimed_is_given_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {bench.create().uid for _ in range(2)}
+    with monkeypatch.context() as broken:
+        broken.setattr(claims, "spec_of", unreadable)
+        with pytest.raises(StoreUnavailable, match="no reader"):
+            bench.jobs.claim("w", 2, LEASE_US)
+    for job_id in made:
+        job = bench.jobs.get("red", job_id)
+        assert job.state == QUEUED
+        assert [a.outcome for a in job.attempts] == [pb.ATTEMPT_OUTCOME_GIVEN_BACK]
+    assert {c.id for c in bench.jobs.claim("w", 2, LEASE_US)} == made
+
+
+def test_a_store_that_is_gone_after_a_claim_is_told_as_that(
+    timed: Bench, time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> None:
+        raise StoreUnavailable("gone")
+
+    job = timed.create()
+    with monkeypatch.context() as broken:
+        broken.setattr(claims, "spec_of", unreadable)
+        broken.setattr(claims, "finish_many", gone)
+        with pytest.raises(StoreUnavailable, match="no reader"):
+            timed.jobs.claim("w", 1, LEASE_US)
+    assert timed.jobs.get("red", job.uid).state == RUNNING
+    time.pass_s(61)
+    timed.jobs.tick()
+    assert timed.jobs.get("red", job.uid).state == QUEUED
+
+
+def test_a_result_refers_to_artifacts_that_are_there(timed: Bench, time: FakeTime) -> None:
+    job = timed.create()
+    ending = Ending(Outcome.SUCCEEDED, b"\x0a\x00", artifacts=["a" * 64, "b" * 64])
+    keep_artifact(timed, "a" * 64)
+    keep_artifact(timed, "b" * 64, tenant="blue")  # which is not the job's
+    assert timed.jobs.finish(claim(timed), ending)
+    again = timed.jobs.get("red", job.uid, full=True)
+    assert (again.state, again.HasField("result")) == (QUEUED, False)
+    [attempt] = again.attempts
+    assert attempt.outcome == pb.ATTEMPT_OUTCOME_SERVER_ERROR
+    assert "artifacts/" + "b" * 64 in attempt.error.message
+    assert references(timed) == []
+    keep_artifact(timed, "b" * 64)
+    time.pass_s(60)
+    timed.jobs.tick()
+    assert timed.jobs.finish(claim(timed), ending)
+    done = timed.jobs.get("red", job.uid, full=True)
+    assert (done.state, done.HasField("result")) == (SUCCEEDED, True)
+    assert references(timed) == ["a" * 64, "b" * 64]
+
+
+def test_what_was_stopped_stays_so_without_a_result_that_is_not_whole(bench: Bench) -> None:
+    job = bench.create()
+    held = claim(bench)
+    bench.jobs.cancel(ACTOR, bench.request(), job.uid)
+    ending = Ending(Outcome.STOPPED, b"\x0a\x00", artifacts=["a" * 64])
+    assert bench.jobs.finish(held, ending)
+    over = bench.jobs.get("red", job.uid, full=True)
+    assert (over.state, over.HasField("result")) == (CANCELLED, False)
+    assert over.attempts[0].outcome == pb.ATTEMPT_OUTCOME_STOPPED
+    assert references(bench) == []
 
 
 def test_a_server_takes_the_kinds_that_it_knows(bench: Bench) -> None:
