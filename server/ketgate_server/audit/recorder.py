@@ -69,10 +69,11 @@ class Recorder:
         tenant: str,
         method: str,
         reason: str,
+        resource: str = "",
         request_digest: bytes = b"",
         call_id: str = "",
     ) -> None:
-        """A call that would have changed something was refused."""
+        """A call that would have changed something was refused. resource: what the caller named."""
         kind = (tenant, actor, method, reason)
         with self._lock:
             write = self._refusals.offer(kind)
@@ -80,7 +81,7 @@ class Recorder:
             return
         digest = request_digest
         try:
-            self._submit(Fact(actor, tenant, method, "", reason, digest, call_id))
+            self._submit(Fact(actor, tenant, method, cut(resource), reason, digest, call_id))
         except StoreError:
             with self._lock:
                 self._refusals.count(kind)

@@ -31,6 +31,8 @@ class Call(Protocol):
     request_id: str
     arrival_s: float
     """time.monotonic() when the call arrived."""
+    request: Message | None
+    """Of a method that changes something, once it is parsed: the audit tells what was refused."""
 
     def remaining_s(self) -> float:
         """Seconds until the caller's deadline; infinity without one."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import grpc
+from google.protobuf.message import Message
 
 from ketgate_server.rpc.call import Identity
 
@@ -39,6 +40,7 @@ class GrpcCall:
         "in_lane",
         "metadata",
         "method",
+        "request",
         "request_id",
         "waiting",
     )
@@ -54,6 +56,7 @@ class GrpcCall:
         """Until the request message is here."""
         self.in_lane = False
         """Whether it counts in its lane."""
+        self.request: Message | None = None
         self.bytes_held = 0
         """Of its request, where that is counted."""
         request_id = self.metadata.get("x-request-id")

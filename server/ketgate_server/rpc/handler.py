@@ -18,6 +18,7 @@ def wrap(method: Method) -> Handler:
     """The Handler of a method: parse the one request, call, serialise. It raises KetgateError and
     what the method does."""
     request_type, unary, stream = method.request_type, method.unary, method.stream
+    mutates = method.mutates
     if (unary is None) == (stream is None):
         raise ValueError(
             f"exactly one of unary and stream, for {request_type.DESCRIPTOR.full_name}"
@@ -25,11 +26,17 @@ def wrap(method: Method) -> Handler:
 
     def handle_unary(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         assert unary is not None
-        yield _serialise(unary(call, parse(request_type, requests)))
+        request = parse(request_type, requests)
+        if mutates:
+            call.request = request
+        yield _serialise(unary(call, request))
 
     def handle_stream(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
         assert stream is not None
-        for message in stream(call, parse(request_type, requests)):
+        request = parse(request_type, requests)
+        if mutates:
+            call.request = request
+        for message in stream(call, request):
             yield _serialise(message)
 
     return handle_unary if unary is not None else handle_stream

@@ -4,12 +4,18 @@ something."""
 import logging
 from typing import Protocol
 
+from google.protobuf.message import Message
+
 from ketgate_server.errors import Reason
 from ketgate_server.rpc.endpoint import Route
 from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
 from ketgate_server.store.errors import StoreError
+from ketgate_server.store.requests import plain_digest
 
 _STRANGERS = {Reason.TOKEN_MISSING, Reason.TOKEN_INVALID, Reason.TLS_REQUIRED}
+
+_RESOURCE_FIELDS = ("name", "upload")
+"""Where requests say what they would change."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +32,7 @@ class Witness(Protocol):
         tenant: str,
         method: str,
         reason: str,
+        resource: str = "",
         request_digest: bytes = b"",
         call_id: str = "",
     ) -> None: ...
@@ -42,7 +49,18 @@ def tell(witness: Witness, route: Route, call: GrpcCall, reason: Reason) -> None
                 tenant=call.identity.tenant,
                 method=route.method,
                 reason=reason.value,
+                resource=_resource(call.request),
+                request_digest=b"" if call.request is None else plain_digest(call.request),
                 call_id=call.request_id,
             )
     except StoreError as error:  # the caller is refused all the same, and its log line says so
         _log.warning("a refusal is not in the audit: %s", error)
+
+
+def _resource(request: Message | None) -> str:
+    """What a request names, as the caller wrote it; empty if it names nothing."""
+    for field in _RESOURCE_FIELDS:
+        named = getattr(request, field, "")
+        if isinstance(named, str) and named:
+            return named
+    return ""

@@ -44,6 +44,14 @@ def request_digest(request: Message) -> bytes:
     return DIGEST_VERSION + hashlib.sha256(canonical).digest()
 
 
+def plain_digest(request: Message) -> bytes:
+    """SHA-256 of what any request asks for, as the audit tells it: request_digest without its
+    version, which a request without a request_id has as well."""
+    if "request_id" in request.DESCRIPTOR.fields_by_name:
+        return request_digest(request)[len(DIGEST_VERSION) :]
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+
+
 def find(reader: Reader, tenant: str, method: str, request_id: str, digest: bytes) -> Known | None:
     """What a request did when it was done before; None when it is new, as those without an id are.
 

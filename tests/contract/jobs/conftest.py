@@ -189,12 +189,16 @@ class JobServer:
 
     def audited(self) -> list[tuple[str, str, str, str]]:
         """Actor, action, resource and outcome of every entry of the audit."""
+        found = self.audit_payloads()
+        return [(p.actor, p.action.rpartition("/")[2], p.resource, p.outcome) for p in found]
+
+    def audit_payloads(self) -> list[Any]:
+        """Every entry of the audit, as an AuditPayload."""
         from ketgate.audit.v1 import audit_service_pb2
 
         with self.durable.store.read() as reader:
             rows = reader.rows("SELECT payload FROM audit_entries ORDER BY idx")
-        found = [audit_service_pb2.AuditPayload.FromString(payload) for (payload,) in rows]
-        return [(p.actor, p.action.rpartition("/")[2], p.resource, p.outcome) for p in found]
+        return [audit_service_pb2.AuditPayload.FromString(payload) for (payload,) in rows]
 
     def close(self) -> None:
         for gate in self.work.gates.values():

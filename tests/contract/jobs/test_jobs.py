@@ -1,10 +1,12 @@
 """JobService over a wire: what is accepted, told, cancelled and deleted, and what is refused."""
 
+import hashlib
 import threading
 import uuid
 
 import grpc
 import pytest
+from google.longrunning import operations_pb2 as lro
 from google.protobuf.duration_pb2 import Duration
 from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
@@ -431,9 +433,32 @@ def test_the_audit_tells_what_was_done_and_what_was_refused(make_job_server, ref
         (actor, "CreateJob", name, "OK"),
         (actor, "CancelJob", name, "OK"),
         (actor, "CreateJob", "", "FIELD_INVALID"),
-        (actor, "DeleteJob", "", "RESOURCE_NOT_FOUND"),
+        (actor, "DeleteJob", NO_JOB, "RESOURCE_NOT_FOUND"),
         (actor, "DeleteJob", name, "OK"),
     ]
+
+
+def test_the_audit_tells_what_was_asked_for_where_it_was_refused(make_job_server, refused):
+    server = make_job_server()
+    caller = server.caller(tenant="audited")
+    request = creation(priority=101)
+    asked = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    request.request_id = "r-1"  # which does not count
+    refused(lambda: caller.call("CreateJob", request))
+    refused(lambda: caller.call("DeleteJob", pb.DeleteJobRequest(name="x" * 1000)))
+    cancel = lro.CancelOperationRequest(name="operations/none")
+    refused(lambda: caller.empty("CancelOperation", cancel))
+    unreadable = server.channel.unary_unary("/ketgate.jobs.v1.JobService/CreateJob")
+    refused(lambda: unreadable(b"\xff", metadata=caller.metadata, timeout=TIMEOUT_S))
+    caller.create()  # after them in the queue of the store
+    created, deleted, cancelled, malformed = [
+        entry for entry in server.audit_payloads() if entry.outcome != "OK"
+    ]
+    assert (created.resource, created.request_digest) == ("", asked)
+    assert (len(deleted.resource), len(deleted.request_digest)) == (200, 32)
+    digest = hashlib.sha256(cancel.SerializeToString(deterministic=True)).digest()
+    assert (cancelled.resource, cancelled.request_digest) == ("operations/none", digest)
+    assert (malformed.outcome, malformed.request_digest) == ("MALFORMED_MESSAGE", b"")
 
 
 def test_the_audit_tells_of_strangers(make_job_server, refused):
