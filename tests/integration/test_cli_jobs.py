@@ -83,7 +83,7 @@ def test_jobs_are_listed_cancelled_and_deleted(server: Any, client: Any) -> None
     job = endless(client, labels={"step": "list"})
     query = ("--filter", 'labels.step = "list" AND state = (QUEUED, RUNNING)')
     table = succeeded(ketgate_command(server, "jobs", "list", *query))
-    assert job.name in table
+    assert job.name.removeprefix("jobs/") in table
     assert "step=list" in table
     found = json.loads(succeeded(ketgate_command(server, "jobs", "list", *query, "--json")))
     assert [told["name"] for told in found] == [job.name]
@@ -125,8 +125,26 @@ def test_changes_are_followed_until_all_are_over(server: Any, client: Any) -> No
     revisions = [document["revision"] for document in documents]
     assert revisions == sorted(set(revisions))
     assert {document["type"] for document in documents} == {"created", "state_changed"}
-    # What is over has nothing to tell any more.
-    assert succeeded(ketgate_command(server, "jobs", "watch", names[0])) == ""
+    ended = succeeded(ketgate_command(server, "jobs", "watch", names[0])).splitlines()
+    assert len(ended) == 1, "what is over has nothing more to tell than how it ended"
+    assert names[0] in ended[0]
+    assert "succeeded" in ended[0]
+    last = json.loads(succeeded(ketgate_command(server, "jobs", "watch", names[0], "--json")))
+    assert last | {"reason": "", "actor": ""} == documents_of(documents, names[0])[-1] | {
+        "reason": "", "actor": "", "progress": last["progress"], "attempt": last["attempt"],
+    }  # fmt: skip
+    late = succeeded(ketgate_command(server, "jobs", "cancel", names[0]))
+    assert "succeeded" in late
+    assert "over already" in late
+
+
+def documents_of(documents: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [document for document in documents if document["job"] == name]
+
+
+def test_a_list_of_nothing_is_no_table(server: Any) -> None:
+    query = ("--filter", 'labels.step = "none"')
+    assert succeeded(ketgate_command(server, "jobs", "list", *query)) == "No jobs\n"
 
 
 def test_a_terminal_has_a_live_table(server: Any, client: Any) -> None:
@@ -140,7 +158,7 @@ def test_a_terminal_has_a_live_table(server: Any, client: Any) -> None:
     os.close(other)
     try:
         told = _until(own, b"objective")
-        assert job.name.encode() in told
+        assert job.name.removeprefix("jobs/").encode() in told
         assert b"\x1b[" in told, "it draws in place"
         job.cancel("enough")
         assert b"cancelled" in _until(own, b"cancelled")

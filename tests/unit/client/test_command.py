@@ -1,11 +1,15 @@
 """The command's own checks, without a process or a server for each."""
 
+import inspect
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ketgate
 import pytest
 from ketgate._cli.app import COMMANDS, build
+from ketgate._cli.connection import WaitsAloud
 from ketgate._cli.optimize import read_prices
 from ketgate._progress import PlainDisplay, RichDisplay, describe
 from typer.testing import CliRunner
@@ -71,6 +75,48 @@ def test_help_names_every_command() -> None:
     for name in COMMANDS:
         assert name in told
         assert invoke(name, "--help").exit_code == 0
+
+
+def summaries() -> Iterator[tuple[str, str]]:
+    """Each command, and the paragraph that a list of commands shows of it."""
+    groups = [("", build(["--help"]))]
+    for name, group in groups:
+        for command in group.registered_commands:
+            told = inspect.getdoc(command.callback) or ""
+            yield f"{name} {command.name or command.callback}", told.split("\n\n")[0]
+        groups += [
+            (g.name or "", g.typer_instance) for g in group.registered_groups if g.typer_instance
+        ]
+
+
+@pytest.mark.parametrize(("command", "summary"), list(summaries()))
+def test_a_summary_is_a_whole_sentence_on_a_line(command: str, summary: str) -> None:
+    assert summary.endswith("."), command
+    assert "\n" not in summary, command
+
+
+def test_without_a_server_the_options_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("KETGATE_")]:
+        monkeypatch.delenv(name)
+    run = invoke("jobs", "list", "--ready-file", str(tmp_path / "none.json"))
+    assert isinstance(run.exception, ketgate.ServerNotFound)
+    for option in ("ketgate serve", "--address", "--ca-file", "--token-file"):
+        assert option in run.exception.remedy
+
+
+def test_a_long_wait_for_a_server_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    retry = WaitsAloud(attempts_max=3)
+    gone = ketgate.Unavailable("the server cannot be reached")
+    for attempt in range(1, 8):
+        assert retry.delay_s(gone, attempt, 0.0, outlast=True) is not None
+    assert capsys.readouterr().err.splitlines() == [
+        "the server cannot be reached",
+        "waiting for it for up to 30 s ...",
+    ]
+    assert retry.delay_s(gone, 3, 0.0) is None
+    assert capsys.readouterr().err == ""
 
 
 def test_prices_are_read(prices: str) -> None:

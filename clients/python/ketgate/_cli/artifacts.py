@@ -2,8 +2,8 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,8 @@ from ketgate._cli.connection import (
     TokenFile,
     open_client,
 )
-from ketgate._cli.show import print_table
+from ketgate._cli.durations import local
+from ketgate._cli.show import WIDE, console, print_table
 
 artifacts = typer.Typer(
     help="Upload, download and delete large content, which problems may refer to.",
@@ -27,6 +28,8 @@ artifacts = typer.Typer(
 )
 
 _LIST_DEFAULT = 50
+_COLUMNS_NARROW = 2
+"""A digest takes 64 of the 80 characters of a line."""
 Name = Annotated[str, typer.Argument(help='"artifacts/SHA256", or the SHA256 alone.')]
 
 
@@ -77,22 +80,7 @@ def list_artifacts(
     if as_json:
         typer.echo(json.dumps([_document(artifact) for artifact in found], indent=2))
         return
-    print_table(
-        "Artifacts",
-        ["name", "bytes", "type", "made", "jobs", "removed unless used by"],
-        [
-            [
-                artifact.name,
-                f"{artifact.size_bytes:,}",
-                artifact.media_type,
-                _time(artifact.create_time),
-                artifact.reference_count,
-                _time(artifact.expire_time),
-            ]
-            for artifact in found
-        ],
-        right=(1, 4),
-    )
+    print_artifacts(found)
 
 
 @artifacts.command()
@@ -107,6 +95,29 @@ def delete(
     """Delete an artifact; refused while a job refers to it."""
     with open_client(address, ca_file, token_file, ready_file, insecure) as client:
         client.artifacts.delete(name)
+
+
+def print_artifacts(found: Sequence[Artifact]) -> None:
+    """A line for each, with its digest whole."""
+    if not found:
+        console().print("No artifacts")
+        return
+    columns = ["SHA-256", "bytes", "jobs", "made", "removed unless used by", "type"]
+    shown = len(columns) if console().width >= WIDE else _COLUMNS_NARROW
+    rows = [
+        [
+            artifact.name.removeprefix("artifacts/"),
+            f"{artifact.size_bytes:,}",
+            artifact.reference_count,
+            local(artifact.create_time),
+            local(artifact.expire_time),
+            artifact.media_type,
+        ]
+        for artifact in found
+    ]
+    print_table(
+        "Artifacts", columns[:shown], [row[:shown] for row in rows], right=(1, 2), whole=(0, 1)
+    )
 
 
 def _shown(what: str) -> OnBytes | None:
@@ -127,7 +138,3 @@ def _document(artifact: Artifact) -> dict[str, Any]:
     return asdict(artifact) | {
         name: None if time is None else time.isoformat() for name, time in times.items()
     }
-
-
-def _time(time: datetime | None) -> str:
-    return "" if time is None else time.isoformat(sep=" ", timespec="seconds")

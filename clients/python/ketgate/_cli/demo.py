@@ -46,8 +46,9 @@ def demo(
     insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
-    """Solve portfolios on real market data and draw them; on a server of its own unless one is
-    named.
+    """Solve portfolios on real market data and draw them.
+
+    On a server of its own, unless one is named.
     """
     _require_libraries()
     say = _Silent() if as_json else _Aloud()

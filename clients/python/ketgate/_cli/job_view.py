@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ketgate._cli.durations import ago, clock, local, short
-from ketgate._cli.show import figure, percent, print_table
+from ketgate._cli.show import WIDE, figure, percent, print_table
 from ketgate._errors import KetgateError
 from ketgate._events import ProgressEvent
 from ketgate._job import JobEvent, JobEventType, JobRecord, JobState
@@ -22,25 +22,44 @@ _COLOURS = {
     JobState.EXPIRED: "yellow",
 }
 _COLUMNS = ("job", "state", "created", "took", "objective", "bound", "gap", "tries", "labels")
+_NUMBERS = {"took", "objective", "bound", "gap", "tries"}
+_WHOLE = {"job", "state"}
+"""Never wrapped: they are copied, and searched for."""
+_WIDE_ONLY = {"bound", "gap", "tries", "labels"}
 
 
-def table(jobs: Sequence[JobRecord], title: str) -> Table:
-    """A table that may be drawn again and again."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
-    for column in _COLUMNS:
-        right = column in ("took", "objective", "bound", "gap", "tries")
-        made.add_column(column, justify="right" if right else "left", overflow="fold")
+def table(jobs: Sequence[JobRecord], title: str, width: int) -> Table:
+    """A table that may be drawn again and again; width: of what it is drawn on, in characters."""
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+        title=title,
+        title_justify="left",
+        show_header=bool(jobs),
+    )
+    columns = [name for name in _COLUMNS if width >= WIDE or name not in _WIDE_ONLY]
+    for name in columns:
+        made.add_column(
+            name,
+            justify="right" if name in _NUMBERS else "left",
+            overflow="fold",
+            no_wrap=name in _WHOLE,
+        )
     for job in jobs:
-        made.add_row(*_cells(job), style="" if not job.over else "dim")
+        cells = dict(zip(_COLUMNS, _cells(job), strict=True))
+        made.add_row(*(cells[name] for name in columns), style="" if not job.over else "dim")
     return made
 
 
 def _cells(job: JobRecord) -> list[str]:
+    """In the order of _COLUMNS. The id alone, which the command takes as a name, too."""
     colour = _COLOURS.get(job.state, "")
     state = f"[{colour}]{job.state.value}[/{colour}]" if colour else job.state.value
     newest = job.newest
     return [
-        escape(job.name),
+        escape(job.name.removeprefix("jobs/")),
         state,
         ago(job.create_time),
         _took(job),
@@ -76,6 +95,24 @@ def line(event: JobEvent) -> str:
     if event.error is not None and event.error.message not in event.reason:
         parts.append(event.error.message)
     return "  ".join(parts)
+
+
+def last_event(job: JobRecord) -> JobEvent:
+    """The change that ended a job, as far as the job itself tells it."""
+    return JobEvent(
+        revision=job.revision,
+        time=job.update_time,
+        job=job.name,
+        type=JobEventType.STATE_CHANGED,
+        state=job.state,
+        reason="",
+        actor="",
+        attempt=job.attempt_count,
+        progress=job.newest,
+        error=job.error,
+        labels=job.labels,
+        kind=job.kind,
+    )
 
 
 def job_line(job: JobRecord) -> str:

@@ -23,7 +23,7 @@ from ketgate._cli.durations import read_seconds
 from ketgate._cli.show import console, print_result
 from ketgate._client import Client
 from ketgate._errors import KetgateError
-from ketgate._job import JobRecord, JobState
+from ketgate._job import JobEvent, JobRecord, JobState
 from ketgate._jobs import DurableJob
 
 EXIT_FAILED = 1
@@ -70,7 +70,10 @@ def list_jobs(
     if as_json:
         typer.echo(json.dumps(job_view.documents(found), indent=2))
         return
-    console().print(job_view.table(found, "Jobs" if found else "No jobs"))
+    if not found:
+        console().print("No jobs")
+        return
+    console().print(job_view.table(found, "Jobs", console().width))
     if not found.complete:
         console().print(f"and more: --limit shows more than {limit}")
 
@@ -120,10 +123,11 @@ def watch(
     insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
-    """Follow the changes of jobs: a live table on a terminal; a line for each change elsewhere, and
-    with --from or --states-only.
+    """Follow the changes of jobs.
 
-    A server that is restarted is waited for; nothing is missed. --json prints a document a line.
+    A live table on a terminal; a line for each change elsewhere, and with --from or --states-only.
+    A job that is over already is told in one line. A server that is restarted is waited for; nothing
+    is missed. --json prints a document a line.
 
     Exit status, with names: as that of `wait`.
     """
@@ -182,9 +186,15 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Tell jobs to stop; they keep their best so far. What is over stays as it is."""
+    found: list[JobRecord] = []
     with open_client(address, ca_file, token_file, ready_file, insecure) as client:
-        found = [client.jobs.cancel(name, reason) for name in names]
-    _print(found, as_json)
+        for name in names:
+            known = client.jobs.get(name)
+            found.append(known if known.over else client.jobs.cancel(name, reason))
+            if not as_json:
+                typer.echo(f"{found[-1]!r}{' (it was over already)' if known.over else ''}")
+    if as_json:
+        typer.echo(json.dumps(job_view.documents(found), indent=2))
 
 
 @jobs.command()
@@ -215,7 +225,8 @@ def _draw(
 
     with Live(console=console(), auto_refresh=False) as shown:
         for found in _looks(client, look, names):
-            shown.update(job_view.table(found, "Jobs (Ctrl-C ends)"), refresh=True)
+            title = "Jobs (Ctrl-C ends)" if found else "No jobs yet (Ctrl-C ends)"
+            shown.update(job_view.table(found, title, shown.console.width), refresh=True)
             if names and all(job.over for job in found):
                 return
 
@@ -260,14 +271,18 @@ def _refreshed(client: Client, watched: list[DurableJob[Any]]) -> Sequence[JobRe
 def _tell_all(
     client: Client, watched: list[DurableJob[Any]], start: int, states_only: bool, as_json: bool
 ) -> None:
-    """A line for each change from start on; with names, until all of them are over."""
+    """A line for each change from start on; with names, until all of them are over. What was over
+    before start has no change left to tell: its last one stands for it.
+    """
     pending = {job.name for job in watched if not job.over or job.revision >= start}
+    for job in watched:
+        if job.name not in pending:
+            _tell(job_view.last_event(job), as_json)
     if watched and not pending:
         return
     names = [job.name for job in watched]
     for event in client.jobs.watch(start, names=names, states_only=states_only):
-        told = json.dumps(job_view.event_document(event)) if as_json else job_view.line(event)
-        print(told, flush=True)
+        _tell(event, as_json)
         if event.last:
             pending.discard(event.job)
             if watched and not pending:
@@ -278,12 +293,9 @@ def _is_live(as_json: bool) -> bool:
     return console().is_terminal and not as_json
 
 
-def _print(found: list[DurableJob[Any]], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(job_view.documents(found), indent=2))
-        return
-    for job in found:
-        typer.echo(repr(job))
+def _tell(event: JobEvent, as_json: bool) -> None:
+    told = json.dumps(job_view.event_document(event)) if as_json else job_view.line(event)
+    print(told, flush=True)
 
 
 def _exit_status(states: list[JobState]) -> int:

@@ -12,7 +12,8 @@ from ketgate._portfolio_result import FrontierResult, PortfolioResult
 from ketgate._result import Result
 
 ROWS_MAX = 40
-_WIDTH_WITHOUT_TERMINAL = 120
+WIDE = 120
+"""Characters a line from which on tables have all their columns."""
 
 
 def console() -> Console:
@@ -21,21 +22,32 @@ def console() -> Console:
     """
     made = Console(highlight=False)
     if not made.is_terminal:
-        made = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+        made = Console(highlight=False, width=WIDE)
     return made
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    right: Sequence[int] = (),
+    whole: Sequence[int] = (),
 ) -> None:
-    """A table; right: the columns of numbers."""
+    """A table; right: the columns of numbers; whole: those that are never wrapped."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=not whole,  # what must not be wrapped needs all the room there is
+        collapse_padding=bool(whole),
         show_header=any(columns),
     )
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i in right else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if i in right else "left",
+            overflow="fold",
+            no_wrap=i in whole,
+        )
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     out = console()
