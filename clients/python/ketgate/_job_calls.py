@@ -47,7 +47,7 @@ class Watching:
         """end_s: on the monotonic clock; the watch then ends."""
         self._caller = caller
         self._request = pb.WatchJobsRequest(
-            start_revision=start_revision,
+            start_revision=requests.start_revision(start_revision),
             names=[requests.full_name(name) for name in names],
             states_only=states_only,
         )

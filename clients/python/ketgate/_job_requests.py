@@ -1,5 +1,6 @@
 """Requests about jobs, as both clients send them; every one that changes something may be repeated."""
 
+import operator
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ def split_options(keywords: dict[str, Any], durable: bool) -> JobOptions:
 def create(spec: service_pb2.SolveSpec, options: JobOptions) -> pb.CreateJobRequest:
     request = pb.CreateJobRequest(
         spec=job_pb2.JobSpec(solve=spec),
-        request_id=options.get("request_id") or new_request_id(),
+        request_id=_request_id(options.get("request_id")),
         priority=number(options.get("priority", 0), "priority", int),
         labels=_labels(options.get("labels")),
     )
@@ -143,11 +144,41 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
+def start_revision(given: Any) -> int:
+    """The revision a watch begins at; a name is the likeliest thing that is put there instead."""
+    try:
+        revision = operator.index(given)
+    except TypeError:
+        revision = -1
+    if revision < 0:
+        hint = f"; names=[{given!r}] watches one job" if isinstance(given, str) else ""
+        raise InvalidArgument(
+            f"start_revision: expected a revision, from 0 on, given {given!r}{hint}",
+            field="start_revision",
+        )
+    return revision
+
+
 def full_name(name: str) -> str:
     """ "jobs/ID", also of an ID alone."""
     if not isinstance(name, str) or not name:
         raise InvalidArgument(f'name: expected "jobs/ID", given {name!r}', field="name")
     return name if "/" in name else f"jobs/{name}"
+
+
+def _request_id(given: Any) -> str:
+    """The id given, or a new one. An empty one is refused: whoever reads it from somewhere means
+    it to be the same at the next try, which a new one is not.
+    """
+    if given is None:
+        return new_request_id()
+    if not isinstance(given, str) or not given:
+        raise InvalidArgument(
+            f"request_id: expected a text that is not empty, given {given!r}; "
+            "leave it out for a new one, or give one",
+            field="request_id",
+        )
+    return given
 
 
 def _labels(labels: Any) -> dict[str, str]:

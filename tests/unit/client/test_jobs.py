@@ -190,6 +190,8 @@ def test_who_gets_no_answer_is_told_how_to_ask_again(
         ({"labels": {"desk": 3}}, "labels"),
         ({"labels": "desk=fx"}, "labels"),
         ({"priority": "high"}, "priority"),
+        ({"request_id": ""}, "request_id"),
+        ({"request_id": 7}, "request_id"),
         ({"delay": -1}, "delay"),
         ({"deadline": 0}, "deadline"),
         ({"deadline": datetime(2100, 1, 1)}, "deadline"),
@@ -281,6 +283,15 @@ def test_what_cannot_be_resumed_is_raised(
     with pytest.raises(kind):
         next(quick.jobs.watch(1))
     assert len(fake.calls) == 1
+
+
+@pytest.mark.parametrize("start", [NAME, "x", -1, 1.5])
+def test_a_watch_begins_at_a_revision(client: ketgate.Client, start: Any) -> None:
+    with pytest.raises(ketgate.InvalidArgument, match="start_revision: expected") as caught:
+        client.jobs.watch(start)
+    assert caught.value.field == "start_revision"
+    if start == NAME:
+        assert f"names=['{NAME}']" in str(caught.value)
 
 
 def test_a_watch_ends_with_its_client(fake: FakeServer) -> None:
