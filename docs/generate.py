@@ -12,9 +12,11 @@ from pathlib import Path
 
 from ketgate_server.errors import CATALOGUE, DOMAIN
 from ketgate_server.limits import LIMITS
+from packaging.markers import Marker
 
 DOCS = Path(__file__).parent
-LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==", re.MULTILINE)
+LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==[^ ]+(?: ; ([^\\]+))?", re.MULTILINE)
+"""A package of the lock, and where it is for."""
 CLASSIFIER = "License :: OSI Approved :: "
 
 
@@ -81,11 +83,9 @@ def licences_page() -> str:
         "|---|---|",
     ]
     lock = (DOCS.parent / "requirements.lock").read_text()
-    for name in sorted(set(LOCKED.findall(lock))):
-        try:
-            package = metadata.metadata(name)
-        except metadata.PackageNotFoundError:
-            continue  # locked for another platform
+    here = {name for name, where in LOCKED.findall(lock) if not where or Marker(where).evaluate()}
+    for name in sorted(here):
+        package = metadata.metadata(name)
         lines.append(f"| {name} | {licence_of(package)} |")
     return "\n".join(lines) + "\n"
 
