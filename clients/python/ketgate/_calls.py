@@ -23,6 +23,8 @@ class Caller:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._retry = retry or Retry()
+        self._met = False
+        """Whether the server has answered before: one that never did may not be there at all."""
         self.channel: Any = channel
         """The gRPC channel, for generated stubs; calls over it need the metadata of
         `metadata()`.
@@ -34,9 +36,11 @@ class Caller:
 
     def _attempts(self, method: _wire.Method[Any, Any] | None = None) -> Attempts:
         """method: None for a streamed solve. A solve is not worth the wait for a restart: whoever
-        wants it to outlast one makes it durable.
+        wants it to outlast one makes it durable. Nor is a server that was never met: it is told at
+        once that there is none.
         """
-        return Attempts(self._retry, outlast=method not in (None, _wire.SOLVE))
+        patient = method not in (None, _wire.SOLVE)
+        return Attempts(self._retry, outlast=patient, met=self._met)
 
     def _failed(self, error: Any, request_id: str) -> KetgateError:
         return from_rpc(error, endpoint=self._endpoint, request_id=request_id)

@@ -143,9 +143,11 @@ class Client(Caller):
         call = method.callable(self.channel)
         request_id, metadata = _wire.call_metadata(self._endpoint)
         try:
-            return call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
+            answer = call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
         except grpc.RpcError as error:
             raise self._failed(error, request_id) from None
+        self._met = True
+        return answer
 
     def _repeat(self, attempt: Callable[[], R], method: _wire.Method[Any, Any] | None = None) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""

@@ -24,7 +24,8 @@ class Retry:
 
     attempts_max: int = 5
     """Attempts in all; 1: never again. A server that is away is no refusal: reads, and requests with
-    an id of their own, are then sent again for `total_s_max`, however often that is.
+    an id of their own, are then sent again for `total_s_max`, however often that is, once this
+    client was answered by it.
     """
     delay_s_initial: float = 0.1
     """Before the second attempt, about; doubled each time."""
@@ -83,10 +84,13 @@ def _is_away(error: KetgateError) -> bool:
 class Attempts:
     """The attempts of one call, as both clients count them."""
 
-    def __init__(self, retry: Retry, *, outlast: bool = False) -> None:
-        """outlast: see `Retry.delay_s`."""
+    def __init__(self, retry: Retry, *, outlast: bool = False, met: bool = True) -> None:
+        """outlast: see `Retry.delay_s`; it takes a server that was met before, or says that it
+        drains.
+        """
         self._retry = retry
         self._outlast = outlast
+        self._met = met
         self._begin_s = time.monotonic()
         self._count = 0
         self._drain: Unavailable | None = None
@@ -99,10 +103,11 @@ class Attempts:
         if isinstance(error, Unavailable) and error.reason == "DRAINING":
             self._drain = error
         elapsed_s = time.monotonic() - self._begin_s
+        outlast = self._outlast and (self._met or self._drain is not None)
         delay_s = (
             None
             if error.best
-            else self._retry.delay_s(error, self._count, elapsed_s, outlast=self._outlast)
+            else self._retry.delay_s(error, self._count, elapsed_s, outlast=outlast)
         )
         if delay_s is None:
             raise self._last(error)

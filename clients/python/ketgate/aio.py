@@ -132,9 +132,11 @@ class Client(Caller):
         call = method.callable(self.channel)
         request_id, metadata = _wire.call_metadata(self._endpoint)
         try:
-            return await call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
+            answer = await call(request, timeout=timeout_s or self._timeout_s, metadata=metadata)
         except grpc.RpcError as error:
             raise self._failed(error, request_id) from None
+        self._met = True
+        return answer
 
     async def _repeat(
         self, attempt: Callable[[], Awaitable[R]], method: _wire.Method[Any, Any] | None = None

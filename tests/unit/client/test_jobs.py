@@ -143,6 +143,21 @@ def test_a_restart_takes_more_attempts_than_a_refusal_may(
     assert asyncio.run(get()) is ketgate.JobState.RUNNING
 
 
+def test_only_a_server_that_answered_before_is_waited_for(
+    fake: FakeServer, quick: ketgate.Client
+) -> None:
+    """An address that is wrong is told of at once."""
+    gone = failing(Code.UNAVAILABLE, "")
+    there = answering(pb.GetJobResponse(job=job()))
+    fake.behave(gone)
+    with pytest.raises(ketgate.Unavailable):
+        quick.jobs.get(NAME)
+    assert len(fake.calls) == QUICK.attempts_max
+    fake.behave(there, *[gone] * 8, there)
+    quick.jobs.get(NAME)
+    assert quick.jobs.get(NAME).state is ketgate.JobState.RUNNING
+
+
 @pytest.mark.parametrize("reason", ["", "DRAINING"])
 def test_a_solve_does_not_wait_for_a_restart(
     fake: FakeServer, quick: ketgate.Client, reason: str
