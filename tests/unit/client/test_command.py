@@ -83,7 +83,7 @@ def summaries() -> Iterator[tuple[str, str]]:
     for name, group in groups:
         for command in group.registered_commands:
             told = inspect.getdoc(command.callback) or ""
-            yield f"{name} {command.name or command.callback}", told.split("\n\n")[0]
+            yield f"{name} {command.name or command.callback.__name__}", told.split("\n\n")[0]
         groups += [
             (g.name or "", g.typer_instance) for g in group.registered_groups if g.typer_instance
         ]
