@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from ketgate.demo import sp500_prices
 
-from .test_cli import environment, ketgate_command, succeeded
+from .test_cli import environment, hear_interrupts, ketgate_command, succeeded
 
 TIMEOUT_S = 60
 ABSENT = "jobs/00000000000000000000000000"
@@ -154,6 +154,7 @@ def test_a_terminal_has_a_live_table(server: Any, client: Any) -> None:
     process = subprocess.Popen(
         [*command, "--filter", 'labels.step = "live"'],
         env=environment(server, TERM="xterm", COLUMNS="160"), stdout=other, stderr=other, stdin=other,
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     os.close(other)
     try:
@@ -199,7 +200,7 @@ def test_a_list_is_followed_in_a_log_as_well(server: Any, client: Any) -> None:
     job = endless(client, labels={"step": "log"})
     process = subprocess.Popen(
         [sys.executable, "-m", "ketgate", "jobs", "list", "--watch", "--json", "--filter", 'labels.step = "log"'],
-        env=environment(server), stdout=subprocess.PIPE, text=True,
+        env=environment(server), stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     assert process.stdout is not None
     try:
