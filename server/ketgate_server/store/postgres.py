@@ -4,19 +4,19 @@ Every write transaction first locks the counters, so all of all servers are seri
 follow the order of commits; READ COMMITTED is enough behind that lock. Needs the extra [postgres].
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from ketgate_server.store.base import BatchOperation, Operation, Reader, Row, StoreUnavailable
+from ketgate_server.store.base import Row, StoreUnavailable
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.postgres_connection import Cursor, Door, unavailable
-from ketgate_server.store.readers import Read, Readers
+from ketgate_server.store.readers import Readers
 from ketgate_server.store.transaction import CLOCK, COUNTERS, PUT_COUNTER, WriteTransaction
 from ketgate_server.store.writer import Writer
+from ketgate_server.store.written import WrittenStore
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
@@ -137,7 +137,7 @@ class _Reader:
         self._cursor.connection.close()
 
 
-class PostgresStore:
+class PostgresStore(WrittenStore):
     """A Store that any number of servers share."""
 
     dialect = "postgresql"
@@ -146,41 +146,16 @@ class PostgresStore:
         """url: of a database that has the schema of this version; clock: instead of the database's,
         for tests. Raises StoreUnavailable."""
         self.url = url
-        self._clock = clock or Clock()
         self._door = Door(url)
-        self._readers = Readers(
+        readers = Readers(
             lambda: _Reader(self._door),
             lambda error: unavailable(url, error, committing=False),
             READERS_MAX,
         )
-        self._writer = Writer(
-            _Transaction(self._door, self._clock, follow=clock is None), "store-writer"
-        )
+        kept = clock or Clock()
+        writer = Writer(_Transaction(self._door, kept, follow=clock is None), "store-writer")
+        super().__init__(writer, readers, kept)
         self.run(lambda tx: tx.now_us)  # sets the clock
-
-    def run(self, operation: Operation[T]) -> T:
-        result: T = self._writer.run(operation, None, batched=False)
-        return result
-
-    def run_batched(self, operation: BatchOperation[I, T], item: I) -> T:
-        result: T = self._writer.run(operation, item, batched=True)
-        return result
-
-    def submit(self, operation: Operation[Any]) -> None:
-        self._writer.submit(operation)
-
-    @property
-    def has_room(self) -> bool:
-        return self._writer.has_room
-
-    def read(self) -> AbstractContextManager[Reader]:
-        return Read(self._readers)
-
-    def observe(self, callback: Callable[[int, float], None]) -> None:
-        self._writer.observe = callback
-
-    def now_us(self) -> int:
-        return self._clock.now_us()
 
     def close(self) -> None:
         self._writer.close()

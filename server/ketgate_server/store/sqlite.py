@@ -5,23 +5,20 @@ writer.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ketgate_server.store.base import (
-    BatchOperation,
-    Operation,
-    Reader,
     Row,
     StoreFull,
     StoreUnavailable,
 )
 from ketgate_server.store.clock import Clock
-from ketgate_server.store.readers import Read, Readers
+from ketgate_server.store.readers import Readers
 from ketgate_server.store.transaction import CLOCK, COUNTERS, PUT_COUNTER, WriteTransaction
 from ketgate_server.store.writer import Writer
+from ketgate_server.store.written import WrittenStore
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
@@ -186,7 +183,7 @@ class _Reader:
         self._connection.close()
 
 
-class SqliteStore:
+class SqliteStore(WrittenStore):
     """A Store in one file, of one server; commands beside it may write too."""
 
     dialect = "sqlite"
@@ -194,40 +191,16 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock) -> None:
         """path: of a database that has the schema of this version. Raises sqlite3.Error."""
         self.path = path
-        self._clock = clock
         connection = connect(path)
         stored = connection.execute("SELECT value FROM counters WHERE name = ?", (CLOCK,))
         clock.put_forward(stored.fetchone()[0])
-        self._readers = Readers(
+        readers = Readers(
             lambda: _Reader(path),
             lambda error: unavailable(path, error, committing=False),
             READERS_MAX,
         )
-        self._writer = Writer(_Transaction(path, connection, clock), "store-writer")
-
-    def run(self, operation: Operation[T]) -> T:
-        result: T = self._writer.run(operation, None, batched=False)
-        return result
-
-    def run_batched(self, operation: BatchOperation[I, T], item: I) -> T:
-        result: T = self._writer.run(operation, item, batched=True)
-        return result
-
-    def submit(self, operation: Operation[Any]) -> None:
-        self._writer.submit(operation)
-
-    @property
-    def has_room(self) -> bool:
-        return self._writer.has_room
-
-    def read(self) -> AbstractContextManager[Reader]:
-        return Read(self._readers)
-
-    def observe(self, callback: Callable[[int, float], None]) -> None:
-        self._writer.observe = callback
-
-    def now_us(self) -> int:
-        return self._clock.now_us()
+        writer = Writer(_Transaction(path, connection, clock), "store-writer")
+        super().__init__(writer, readers, clock)
 
     def close(self) -> None:
         # The writer last: the last connection to close writes the WAL back into the file.
