@@ -8,7 +8,7 @@ Several objectives are solved through a family of such programs; ``Program.lagra
 for each.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -96,15 +96,6 @@ class Program:
 
     def turnover(self, weights: Array) -> float:
         return float(np.abs(weights - self.book).sum())
-
-    def with_turnover_price(self, price: float) -> "Program":
-        """Without the limit of turnover, but each unit of it at a price."""
-        return replace(
-            self,
-            buy_cost=self.buy_cost + price,
-            sell_cost=self.sell_cost + price,
-            turnover_max=None,
-        )
 
     def lagrangian_bound(
         self, weights: Array, multipliers: Array, turnover_price: float = 0.0
