@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ketgate_server.audit.log import Fact
 
 PAGE_SIZE = 100
+SHA256_BYTES = 32
 PAGE_SIZE_MAX = 1_000
 PAGE_TOKEN = re.compile(r"[0-9]{1,18}")
 REASON_CHARACTERS_MAX = 200
@@ -40,7 +41,7 @@ def payload(fact: "Fact", when: bytes) -> bytes:
         action=fact.action,
         resource=fact.resource,
         outcome=fact.outcome,
-        request_digest=fact.request_digest,
+        request_digest=fact.request_digest[-SHA256_BYTES:],
         call_id=fact.call_id,
     )
     if fact.facts:

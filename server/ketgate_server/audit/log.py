@@ -39,6 +39,7 @@ class Fact:
     resource: str = ""
     outcome: str = OK
     request_digest: bytes = b""
+    """As store.requests makes it. The entry tells the SHA-256 at its end, without the version."""
     call_id: str = ""
     facts: Mapping[str, str] | None = None
     """Never secrets."""

@@ -97,7 +97,7 @@ class AuditServicer:
             call.identity.tenant,
             call.method,
             entries.resource(index),
-            request_digest=digest[len(requests.DIGEST_VERSION) :],
+            request_digest=digest,
             call_id=call.request_id,
             facts={"reason": reason},
         )

@@ -1,6 +1,5 @@
 """Requests of the job services to what the engine takes. Every refusal names the field."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 
@@ -172,11 +171,6 @@ def read_names(request: pb.WatchJobsRequest) -> frozenset[str]:
         if not name.startswith("jobs/") or not is_id(name.removeprefix("jobs/")):
             raise FieldError(f"names[{index}]", expected='"jobs/ID"', given=name)
     return frozenset(request.names)
-
-
-def plain_digest(request: Message) -> bytes:
-    """Digest of a request of a contract that has no request_id."""
-    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 def preview(

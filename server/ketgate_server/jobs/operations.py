@@ -18,6 +18,7 @@ from ketgate_server.jobs.service import ROLE, actor_of
 from ketgate_server.jobs.store import JobStore
 from ketgate_server.jobs.waiting import wait_over
 from ketgate_server.rpc.call import Call, Method, Service
+from ketgate_server.store.requests import request_digest
 
 NAME = "google.longrunning.Operations"
 COLLECTION = "operations"
@@ -94,4 +95,4 @@ def _id(name: str) -> str:
 
 def _key(request: pb.CancelOperationRequest | pb.DeleteOperationRequest) -> RequestKey:
     """These requests have no id, so that every one is new."""
-    return RequestKey("", read.plain_digest(request))
+    return RequestKey("", request_digest(request))

@@ -10,7 +10,7 @@ from ketgate_server.errors import Reason
 from ketgate_server.rpc.endpoint import Route
 from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
 from ketgate_server.store.errors import StoreError
-from ketgate_server.store.requests import plain_digest
+from ketgate_server.store.requests import request_digest
 
 _STRANGERS = {Reason.TOKEN_MISSING, Reason.TOKEN_INVALID, Reason.TLS_REQUIRED}
 
@@ -50,7 +50,7 @@ def tell(witness: Witness, route: Route, call: GrpcCall, reason: Reason) -> None
                 method=route.method,
                 reason=reason.value,
                 resource=_resource(call.request),
-                request_digest=b"" if call.request is None else plain_digest(call.request),
+                request_digest=b"" if call.request is None else request_digest(call.request),
                 call_id=call.request_id,
             )
     except StoreError as error:  # the caller is refused all the same, and its log line says so

@@ -34,21 +34,19 @@ class Known:
 
 
 def request_digest(request: Message) -> bytes:
-    """Digest of what a request asks for; its request_id does not count."""
-    request_id: str = request.request_id  # type: ignore[attr-defined]
+    """Digest of what a request asks for; its request_id, if the contract gives it one, does not
+    count."""
+    request_id: str = getattr(request, "request_id", "")
+    if not request_id:
+        return DIGEST_VERSION + _sha256(request)
     request.ClearField("request_id")  # and put back: a copy of a large request would cost more
     try:
-        canonical = request.SerializeToString(deterministic=True)
+        return DIGEST_VERSION + _sha256(request)
     finally:
         request.request_id = request_id  # type: ignore[attr-defined]
-    return DIGEST_VERSION + hashlib.sha256(canonical).digest()
 
 
-def plain_digest(request: Message) -> bytes:
-    """SHA-256 of what any request asks for, as the audit tells it: request_digest without its
-    version, which a request without a request_id has as well."""
-    if "request_id" in request.DESCRIPTOR.fields_by_name:
-        return request_digest(request)[len(DIGEST_VERSION) :]
+def _sha256(request: Message) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 

@@ -426,7 +426,7 @@ def test_the_audit_tells_what_was_done_and_what_was_refused(make_job_server, ref
     ]
 
 
-def test_the_audit_tells_what_was_asked_for_where_it_was_refused(make_job_server, refused):
+def test_the_audit_tells_what_was_asked_for_accepted_or_refused(make_job_server, refused):
     server = make_job_server()
     caller = server.caller(tenant="audited")
     request = creation(priority=101)
@@ -438,7 +438,11 @@ def test_the_audit_tells_what_was_asked_for_where_it_was_refused(make_job_server
     refused(lambda: caller.empty("CancelOperation", cancel))
     unreadable = server.channel.unary_unary("/ketgate.jobs.v1.JobService/CreateJob")
     refused(lambda: unreadable(b"\xff", metadata=caller.metadata, timeout=TIMEOUT_S))
-    caller.create()  # after them in the queue of the store
+    request.priority = 1
+    taken = hashlib.sha256(creation(priority=1).SerializeToString(deterministic=True)).digest()
+    caller.call("CreateJob", request)  # after them in the queue of the store
+    accepted = [entry for entry in server.audit_payloads() if entry.resource.startswith("jobs/")]
+    assert [entry.request_digest for entry in accepted] == [taken]
     created, deleted, cancelled, malformed = [
         entry for entry in server.audit_payloads() if entry.outcome != "OK"
     ]
