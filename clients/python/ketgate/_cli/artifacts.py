@@ -10,15 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._artifact_calls import Artifact, OnBytes
-from ketgate._cli.connection import (
-    Address,
-    CaFile,
-    Insecure,
-    Json,
-    ReadyFile,
-    TokenFile,
-    open_client,
-)
+from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.durations import local
 from ketgate._cli.show import WIDE, console, print_table
 
@@ -34,48 +26,39 @@ Name = Annotated[str, typer.Argument(help='"artifacts/SHA256", or the SHA256 alo
 
 
 @artifacts.command()
+@names_server
 def put(
+    server: Server,
     file: Annotated[Path, typer.Argument(help="What to upload.")],
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Upload a file; one that was cut goes on where it was. Prints its name."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         made = client.artifacts.upload(file, progress=_shown(f"{file.name} up"))
     typer.echo(json.dumps(_document(made), indent=2) if as_json else made.name)
 
 
 @artifacts.command("get")
+@names_server
 def get_artifact(
+    server: Server,
     name: Name,
     file: Annotated[Path, typer.Argument(help="Where to.")],
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
 ) -> None:
     """Download an artifact; one that was cut goes on where it was."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         client.artifacts.download(name, file, progress=_shown(f"{file.name} down"))
 
 
 @artifacts.command("list")
+@names_server
 def list_artifacts(
+    server: Server,
     count: Annotated[int, typer.Option(min=1, help="At most this many.")] = _LIST_DEFAULT,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """List the artifacts of the token's tenant, the newest first."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         found = client.artifacts.list(limit=count)
     if as_json:
         typer.echo(json.dumps([_document(artifact) for artifact in found], indent=2))
@@ -84,16 +67,13 @@ def list_artifacts(
 
 
 @artifacts.command()
+@names_server
 def delete(
+    server: Server,
     name: Name,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
 ) -> None:
     """Delete an artifact; refused while a job refers to it."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         client.artifacts.delete(name)
 
 

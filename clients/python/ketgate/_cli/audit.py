@@ -13,15 +13,7 @@ from ketgate._audit_check import VerifiedLog
 from ketgate._audit_entry import AuditEntry, TreeHead
 from ketgate._audit_export import export_entries, export_head, verify_export
 from ketgate._audit_pins import Pins
-from ketgate._cli.connection import (
-    Address,
-    CaFile,
-    Insecure,
-    Json,
-    ReadyFile,
-    TokenFile,
-    open_client,
-)
+from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.show import print_table
 from ketgate._errors import InvalidArgument
 from ketgate._tree_head import AuditTampered, key_id
@@ -36,7 +28,9 @@ Index = Annotated[int, typer.Argument(help="Position in the log, from 0.")]
 
 
 @audit.command()
+@names_server
 def head(
+    server: Server,
     accept: Annotated[
         bool,
         typer.Option(
@@ -45,15 +39,10 @@ def head(
             "change.",
         ),
     ] = False,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Show the newest head, compared with the last one that this user saw."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         found = client.audit.head(accept=accept)
     if as_json:
         typer.echo(json.dumps(_head(found), indent=2))
@@ -62,7 +51,9 @@ def head(
 
 
 @audit.command("list")
+@names_server
 def list_entries(
+    server: Server,
     file: Annotated[
         Path | None, typer.Option(help="Read this export instead of asking a server.")
     ] = None,
@@ -70,11 +61,6 @@ def list_entries(
         int | None, typer.Option(help="First entry; default: so that the last ones are shown.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="At most this many.")] = _LIST_DEFAULT,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """List entries. What other tenants' say is withheld, unless the token has the role admin."""
@@ -82,7 +68,7 @@ def list_entries(
         first = _first(start, count, export_head(file).size)
         found = list(islice(export_entries(file), first, first + count))
     else:
-        with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        with server.connect() as client:
             first = _first(start, count, client.audit.head().size)
             found = list(client.audit.entries(first, first + count))
     if as_json:
@@ -109,23 +95,22 @@ def list_entries(
 
 
 @audit.command()
+@names_server
 def export(
+    server: Server,
     file: Annotated[Path, typer.Argument(help="Where to: JSON lines.")],
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Write the whole log to a file, which `ketgate audit verify FILE` checks without a server."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         verified = client.audit.export(file)
     _tell(verified, as_json, f"exported to {file}", "")
 
 
 @audit.command()
+@names_server
 def verify(
+    server: Server,
     file: Annotated[
         Path | None,
         typer.Argument(help="An export: checked without a server. Without one: the server's log."),
@@ -137,18 +122,13 @@ def verify(
             "key. Default: the key that was seen before, if there is one."
         ),
     ] = None,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Check every entry, the root over them, its signature, and the heads that were seen before."""
     wanted = None if key is None else _key_id(key)
     warning = ""
     if file is None:
-        with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+        with server.connect() as client:
             verified = client.audit.verify()
     else:
         pin = Pins().log(export_head(file).log_id)
@@ -168,16 +148,13 @@ def verify(
 
 
 @audit.command()
+@names_server
 def prove(
+    server: Server,
     index: Index,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
 ) -> None:
     """Print an entry with the proof that it is in the log, as JSON that anybody can check."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         proof = client.audit.prove(index)
     signed = proof.head.signed
     document = {
@@ -200,17 +177,14 @@ def prove(
 
 
 @audit.command()
+@names_server
 def redact(
+    server: Server,
     index: Index,
     reason: Annotated[str, typer.Option(help="Why; kept in the log for good.")],
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
 ) -> None:
     """Drop what an entry says, for good. Its place in the tree stays. Needs the role admin."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         client.audit.redact(index, reason)
     typer.echo(f"entry {index} says nothing any more")
 

@@ -1,12 +1,17 @@
 """The options by which every client command finds its server, and the client that they make."""
 
+import inspect
 import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from ketgate._client import Client, connect
+from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError, ServerNotFound, Unavailable
 from ketgate._retry import Retry
 
@@ -57,25 +62,52 @@ class WaitsAloud(Retry):
         return wait_s
 
 
-def open_client(
-    address: str | None,
-    ca_file: Path | None,
-    token_file: Path | None,
-    ready_file: Path | None,
-    insecure: bool | None,
-) -> Client:
-    """A token itself comes by $KETGATE_TOKEN only: a command line can be read by every user of the
-    machine.
+@dataclass(frozen=True)
+class Server:
+    """The server that a command line names. A token itself comes by $KETGATE_TOKEN only: a command
+    line can be read by every user of the machine.
     """
-    try:
-        return connect(
-            address,
-            ca_file=ca_file,
-            token_file=token_file,
-            ready_file=ready_file,
-            insecure=insecure or None,
-            retry=WaitsAloud(),
-        )
-    except ServerNotFound as error:
-        error.remedy = _REMEDY
-        raise
+
+    address: Address = None
+    ca_file: CaFile = None
+    token_file: TokenFile = None
+    ready_file: ReadyFile = None
+    insecure: Insecure = None
+
+    def connect(self) -> Client:
+        try:
+            return connect(**self._given(), retry=WaitsAloud())
+        except ServerNotFound as error:
+            error.remedy = _REMEDY
+            raise
+
+    def endpoint(self) -> Endpoint:
+        return resolve(**self._given())
+
+    def _given(self) -> dict[str, Any]:
+        return asdict(self) | {"insecure": self.insecure or None}
+
+
+def names_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a Server in the place of its parameter `server`."""
+    signature = inspect.signature(command)
+    annotations = get_type_hints(Server, include_extras=True)
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in annotations.items()
+    ]
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        if name != "server"
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        server = Server(**{name: given.pop(name) for name in annotations})
+        command(server=server, **given)
+
+    parameters = [*own, *options]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,15 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli import demo_crash
-from ketgate._cli.connection import (
-    Address,
-    CaFile,
-    Insecure,
-    Json,
-    ReadyFile,
-    TokenFile,
-    open_client,
-)
+from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.local_server import local_server
 from ketgate._cli.show import console, figure, percent, print_table, print_weights, proof
 from ketgate._client import Client
@@ -37,13 +29,10 @@ PICTURE = "ketgate-demo.png"
 EXIT_NO_SOLUTION = 3
 
 
+@names_server
 def demo(
+    server: Server,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("demo-output"),
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Solve portfolios on real market data and draw them.
@@ -55,13 +44,11 @@ def demo(
     begin = time.monotonic()
     with ExitStack() as stack:
         own = None
-        if address is None and ready_file is None:
+        if server.address is None and server.ready_file is None:
             own = stack.enter_context(local_server(_import_libraries))
-            ready_file = own.ready_file
+            server = replace(server, ready_file=own.ready_file)
             say.line(f"Started a Ketgate server of our own in {time.monotonic() - begin:.1f} s.")
-        client = stack.enter_context(
-            open_client(address, ca_file, token_file, ready_file, insecure)
-        )
+        client = stack.enter_context(server.connect())
         told = _tell(client, say)
         survived = None if own is None else demo_crash.survive(client, own, told.prices, say.line)
         picture = _draw(told, output)

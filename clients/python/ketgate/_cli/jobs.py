@@ -10,15 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli import job_view
-from ketgate._cli.connection import (
-    Address,
-    CaFile,
-    Insecure,
-    Json,
-    ReadyFile,
-    TokenFile,
-    open_client,
-)
+from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.durations import read_seconds
 from ketgate._cli.show import console, print_result
 from ketgate._client import Client
@@ -40,7 +32,9 @@ Name = Annotated[str, typer.Argument(help="Name of the job: jobs/ID, or the ID a
 
 
 @jobs.command("list")
+@names_server
 def list_jobs(
+    server: Server,
     query: Annotated[
         str,
         typer.Option(
@@ -52,15 +46,10 @@ def list_jobs(
     order_by: Annotated[str, typer.Option(help="create_time or end_time, also with desc.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = ROWS,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the changes.")] = False,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         look = partial(client.jobs.list, query, order_by=order_by, limit=limit)
         if watch and _is_live(as_json):
             _draw(client, look)
@@ -79,18 +68,15 @@ def list_jobs(
 
 
 @jobs.command()
+@names_server
 def show(
+    server: Server,
     name: Name,
     plot: Annotated[Path | None, typer.Option(help="Draw the result to this file.")] = None,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Show a job, its attempts and, when it is over, its result."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         job = client.jobs.get(name)
         result = _result(job)
     if as_json:
@@ -106,7 +92,9 @@ def show(
 
 
 @jobs.command()
+@names_server
 def watch(
+    server: Server,
     names: Annotated[
         list[str] | None,
         typer.Argument(help="Only these, until all are over; default: all, for ever."),
@@ -116,11 +104,6 @@ def watch(
         typer.Option("--from", min=1, help="Revision to begin at; default: from now on."),
     ] = None,
     states_only: Annotated[bool, typer.Option("--states-only", help="Leave out progress.")] = False,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Follow the changes of jobs.
@@ -131,7 +114,7 @@ def watch(
 
     Exit status, with names: as that of `wait`.
     """
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         now = client.jobs.revision()
         watched = [client.jobs.get(name) for name in names or ()]
         if start is None and not states_only and _is_live(as_json):
@@ -144,16 +127,13 @@ def watch(
 
 
 @jobs.command()
+@names_server
 def wait(
+    server: Server,
     names: Names,
     timeout: Annotated[
         str | None, typer.Option(help="At most so long, for example 90s or 2h; default: for ever.")
     ] = None,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Wait until jobs are over.
@@ -162,7 +142,7 @@ def wait(
     """
     end_s = None if timeout is None else time.monotonic() + read_seconds(timeout, "--timeout")
     found: list[JobRecord] = []
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         for name in names:
             left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
             job = client.jobs.wait(name, left_s)
@@ -175,19 +155,16 @@ def wait(
 
 
 @jobs.command()
+@names_server
 def cancel(
+    server: Server,
     names: Names,
     reason: Annotated[str, typer.Option(help="In words; kept with the job.")] = "",
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Tell jobs to stop; they keep their best so far. What is over stays as it is."""
     found: list[JobRecord] = []
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         for name in names:
             known = client.jobs.get(name)
             found.append(known if known.over else client.jobs.cancel(name, reason))
@@ -198,17 +175,14 @@ def cancel(
 
 
 @jobs.command()
+@names_server
 def delete(
+    server: Server,
     names: Names,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Delete jobs that are over, with their specs and results."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         for name in names:
             client.jobs.delete(name)
             if not as_json:

@@ -6,34 +6,23 @@ from typing import Annotated
 
 import typer
 
-from ketgate._cli.connection import (
-    Address,
-    CaFile,
-    Insecure,
-    Json,
-    ReadyFile,
-    TokenFile,
-    open_client,
-)
+from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.show import print_table
 
 
+@names_server
 def solvers(
+    server: Server,
     problem: Annotated[
         str | None, typer.Option(help="Only those for this kind, e.g. portfolio_discrete.")
     ] = None,
     parameters: Annotated[
         bool, typer.Option("--parameters", help="Show the parameters as well.")
     ] = False,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """List the solvers of the server, what each takes and what it can prove."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         found = client.solvers(problem)
     if as_json:
         typer.echo(json.dumps([asdict(solver) for solver in found], indent=2))
@@ -73,16 +62,13 @@ def solvers(
         )
 
 
+@names_server
 def info(
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
+    server: Server,
     as_json: Json = False,
 ) -> None:
     """Show version, limits and parts of the server, and who the token is."""
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         told = client.info()
         where = client.address
     if as_json:

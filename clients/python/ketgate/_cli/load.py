@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ketgate._cli.connection import Address, CaFile, Insecure, ReadyFile, TokenFile
-from ketgate._connect import is_loopback, resolve
+from ketgate._cli.connection import Server, names_server
+from ketgate._connect import is_loopback
 
 _RATE = "Open loop: calls a second, however slowly they are answered."
 _CLOSED = "Closed loop: so many callers, each of which waits for its answer."
 _IN_FLIGHT = "Open loop: unanswered calls of each process at most; beyond it calls wait."
 
 
+@names_server
 def load(
+    server: Server,
     scenario: Annotated[
         str, typer.Option(help="info, small-solve, stream, mix or heavy.")
     ] = "small-solve",
@@ -35,11 +37,6 @@ def load(
     yes: Annotated[
         bool, typer.Option("--yes", help="Load a server that is not on this machine.")
     ] = False,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
 ) -> None:
     """Put a server under load: latencies, throughput, failures, and what the server used.
 
@@ -64,17 +61,11 @@ def load(
         in_flight_max=in_flight,
         connections=connections,
     )
-    endpoint = resolve(
-        address,
-        ca_file=ca_file,
-        token_file=token_file,
-        ready_file=ready_file,
-        insecure=insecure or None,
-    )
+    endpoint = server.endpoint()
     _ask(endpoint.address, yes)
     _check_writable(json_file)
     version = server_version(endpoint)
-    pid = server_pid(endpoint, ready_file)
+    pid = server_pid(endpoint, server.ready_file)
     report = run(endpoint, settings, pid=pid, tell=lambda text: typer.echo(text, err=True))
     text = json.dumps(reports.to_json(report, version), indent=2, allow_nan=False)
     if json_file == Path("-"):

@@ -7,15 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from ketgate._cli.connection import (
-    Address,
-    CaFile,
-    Insecure,
-    Json,
-    ReadyFile,
-    TokenFile,
-    open_client,
-)
+from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.durations import read_seconds
 from ketgate._cli.show import print_result
 from ketgate._client import Client
@@ -31,7 +23,9 @@ _PANEL = "Durable job"
 _OF_JOBS = JOB_OPTIONS | {"durable"}
 
 
+@names_server
 def optimize(
+    server: Server,
     prices: Annotated[
         Path | None,
         typer.Argument(
@@ -117,11 +111,6 @@ def optimize(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the result to this file (.png, .pdf, .svg).")
     ] = None,
-    address: Address = None,
-    ca_file: CaFile = None,
-    token_file: TokenFile = None,
-    ready_file: ReadyFile = None,
-    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """Optimise a portfolio from prices, or solve a spec.
@@ -167,7 +156,7 @@ def optimize(
         raise typer.BadParameter("--frontier has no objective of its own")
     if lower is not None or upper is not None:
         model["bounds"] = (lower, upper)
-    with open_client(address, ca_file, token_file, ready_file, insecure) as client:
+    with server.connect() as client:
         if spec is not None:
             result = _solve_spec(client, spec, options)
         else:
