@@ -44,6 +44,13 @@ class Reason(StrEnum):
     DIGEST_MISMATCH = "DIGEST_MISMATCH"
     ARTIFACT_IN_USE = "ARTIFACT_IN_USE"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    PROGRAM_INVALID = "PROGRAM_INVALID"
+    BACKEND_UNSUITABLE = "BACKEND_UNSUITABLE"
+    BACKEND_UNAVAILABLE = "BACKEND_UNAVAILABLE"
+    CAP_EXCEEDED = "CAP_EXCEEDED"
+    PROVIDER_FAILED = "PROVIDER_FAILED"
+    PROVIDER_CREDENTIALS = "PROVIDER_CREDENTIALS"
+    SUBMISSION_UNDECIDED = "SUBMISSION_UNDECIDED"
 
 
 @dataclass(frozen=True)
@@ -213,6 +220,43 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
         "RESOURCE_EXHAUSTED",
         "The tenant has as many of these as it may have. QuotaFailure names the limit.",
         "Wait until some are over, delete some, or ask the operator to raise the limit.",
+    ),
+    Reason.PROGRAM_INVALID: ReasonSpec(
+        "INVALID_ARGUMENT",
+        "A program cannot be read. The message and the metadata `line` and `column` say where.",
+        "Correct the program there; docs/quantum.md lists what of OpenQASM is understood.",
+    ),
+    Reason.BACKEND_UNSUITABLE: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The back end cannot do what the circuit or the request asks for. The message names it.",
+        "Choose another back end, or none: the server then chooses. GetBackend tells what each can.",
+    ),
+    Reason.BACKEND_UNAVAILABLE: ReasonSpec(
+        "UNAVAILABLE",
+        "No back end that is allowed takes work now. The message tells of each why.",
+        "Try again after RetryInfo.retry_delay, or allow others.",
+        retryable=True,
+    ),
+    Reason.CAP_EXCEEDED: ReasonSpec(
+        "RESOURCE_EXHAUSTED",
+        "The estimate is beyond a cap of the request or of the tenant. QuotaFailure names the cap.",
+        "Ask for less, or raise the cap; EstimateRun tells the estimate.",
+    ),
+    Reason.PROVIDER_FAILED: ReasonSpec(
+        "UNAVAILABLE",
+        "A provider outside this server failed or did not answer.",
+        "Try again after RetryInfo.retry_delay; GetBackend tells its status.",
+        retryable=True,
+    ),
+    Reason.PROVIDER_CREDENTIALS: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The server has no credentials for the provider, or they are refused or expired.",
+        "Ask the operator to configure them; docs/quantum.md says where they are looked for.",
+    ),
+    Reason.SUBMISSION_UNDECIDED: ReasonSpec(
+        "ABORTED",
+        "Whether the provider took the work cannot be told, so it is not sent a second time.",
+        "Look for the tag from the message at the provider; then create the job anew if it is not there.",
     ),
 }
 

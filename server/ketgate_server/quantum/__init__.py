@@ -1,0 +1,1 @@
+"""The quantum gateway: circuits in, counts and expectations out, whatever runs them."""
