@@ -14,6 +14,7 @@ import (
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	v1 "ketgate.dev/clients/go/gen/ketgate/optimization/v1"
+	v11 "ketgate.dev/clients/go/gen/ketgate/quantum/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -245,6 +246,17 @@ type JobSpec struct {
 	// Types that are valid to be assigned to Work:
 	//
 	//	*JobSpec_Solve
+	//	*JobSpec_RunCircuits
+	//	*JobSpec_EstimateObservables
+	//	*JobSpec_Qaoa
+	//	*JobSpec_Vqe
+	//	*JobSpec_Grover
+	//	*JobSpec_FourierTransform
+	//	*JobSpec_PhaseEstimation
+	//	*JobSpec_AmplitudeEstimation
+	//	*JobSpec_Factoring
+	//	*JobSpec_Kernel
+	//	*JobSpec_Classifier
 	Work          isJobSpec_Work `protobuf_oneof:"work"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -296,6 +308,105 @@ func (x *JobSpec) GetSolve() *v1.SolveSpec {
 	return nil
 }
 
+func (x *JobSpec) GetRunCircuits() *v11.RunCircuitsSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_RunCircuits); ok {
+			return x.RunCircuits
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetEstimateObservables() *v11.EstimateObservablesSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_EstimateObservables); ok {
+			return x.EstimateObservables
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetQaoa() *v11.QaoaSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_Qaoa); ok {
+			return x.Qaoa
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetVqe() *v11.VqeSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_Vqe); ok {
+			return x.Vqe
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetGrover() *v11.GroverSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_Grover); ok {
+			return x.Grover
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetFourierTransform() *v11.FourierTransformSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_FourierTransform); ok {
+			return x.FourierTransform
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetPhaseEstimation() *v11.PhaseEstimationSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_PhaseEstimation); ok {
+			return x.PhaseEstimation
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetAmplitudeEstimation() *v11.AmplitudeEstimationSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_AmplitudeEstimation); ok {
+			return x.AmplitudeEstimation
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetFactoring() *v11.FactoringSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_Factoring); ok {
+			return x.Factoring
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetKernel() *v11.KernelSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_Kernel); ok {
+			return x.Kernel
+		}
+	}
+	return nil
+}
+
+func (x *JobSpec) GetClassifier() *v11.ClassifierSpec {
+	if x != nil {
+		if x, ok := x.Work.(*JobSpec_Classifier); ok {
+			return x.Classifier
+		}
+	}
+	return nil
+}
+
 type isJobSpec_Work interface {
 	isJobSpec_Work()
 }
@@ -305,7 +416,84 @@ type JobSpec_Solve struct {
 	Solve *v1.SolveSpec `protobuf:"bytes,1,opt,name=solve,proto3,oneof"`
 }
 
+type JobSpec_RunCircuits struct {
+	// As QuantumService.RunCircuits.
+	RunCircuits *v11.RunCircuitsSpec `protobuf:"bytes,2,opt,name=run_circuits,json=runCircuits,proto3,oneof"`
+}
+
+type JobSpec_EstimateObservables struct {
+	// As QuantumService.EstimateObservables.
+	EstimateObservables *v11.EstimateObservablesSpec `protobuf:"bytes,3,opt,name=estimate_observables,json=estimateObservables,proto3,oneof"`
+}
+
+type JobSpec_Qaoa struct {
+	// As AlgorithmService.RunQaoa.
+	Qaoa *v11.QaoaSpec `protobuf:"bytes,4,opt,name=qaoa,proto3,oneof"`
+}
+
+type JobSpec_Vqe struct {
+	// As AlgorithmService.RunVqe.
+	Vqe *v11.VqeSpec `protobuf:"bytes,5,opt,name=vqe,proto3,oneof"`
+}
+
+type JobSpec_Grover struct {
+	// As AlgorithmService.RunGrover.
+	Grover *v11.GroverSpec `protobuf:"bytes,6,opt,name=grover,proto3,oneof"`
+}
+
+type JobSpec_FourierTransform struct {
+	// As AlgorithmService.RunFourierTransform.
+	FourierTransform *v11.FourierTransformSpec `protobuf:"bytes,7,opt,name=fourier_transform,json=fourierTransform,proto3,oneof"`
+}
+
+type JobSpec_PhaseEstimation struct {
+	// As AlgorithmService.RunPhaseEstimation.
+	PhaseEstimation *v11.PhaseEstimationSpec `protobuf:"bytes,8,opt,name=phase_estimation,json=phaseEstimation,proto3,oneof"`
+}
+
+type JobSpec_AmplitudeEstimation struct {
+	// As AlgorithmService.RunAmplitudeEstimation.
+	AmplitudeEstimation *v11.AmplitudeEstimationSpec `protobuf:"bytes,9,opt,name=amplitude_estimation,json=amplitudeEstimation,proto3,oneof"`
+}
+
+type JobSpec_Factoring struct {
+	// As AlgorithmService.RunFactoring.
+	Factoring *v11.FactoringSpec `protobuf:"bytes,10,opt,name=factoring,proto3,oneof"`
+}
+
+type JobSpec_Kernel struct {
+	// As LearningService.ComputeKernel.
+	Kernel *v11.KernelSpec `protobuf:"bytes,11,opt,name=kernel,proto3,oneof"`
+}
+
+type JobSpec_Classifier struct {
+	// As LearningService.TrainClassifier.
+	Classifier *v11.ClassifierSpec `protobuf:"bytes,12,opt,name=classifier,proto3,oneof"`
+}
+
 func (*JobSpec_Solve) isJobSpec_Work() {}
+
+func (*JobSpec_RunCircuits) isJobSpec_Work() {}
+
+func (*JobSpec_EstimateObservables) isJobSpec_Work() {}
+
+func (*JobSpec_Qaoa) isJobSpec_Work() {}
+
+func (*JobSpec_Vqe) isJobSpec_Work() {}
+
+func (*JobSpec_Grover) isJobSpec_Work() {}
+
+func (*JobSpec_FourierTransform) isJobSpec_Work() {}
+
+func (*JobSpec_PhaseEstimation) isJobSpec_Work() {}
+
+func (*JobSpec_AmplitudeEstimation) isJobSpec_Work() {}
+
+func (*JobSpec_Factoring) isJobSpec_Work() {}
+
+func (*JobSpec_Kernel) isJobSpec_Work() {}
+
+func (*JobSpec_Classifier) isJobSpec_Work() {}
 
 // What came of a job, of the kind of its spec.
 type JobResult struct {
@@ -315,6 +503,17 @@ type JobResult struct {
 	// Types that are valid to be assigned to Result:
 	//
 	//	*JobResult_Solve
+	//	*JobResult_RunCircuits
+	//	*JobResult_EstimateObservables
+	//	*JobResult_Qaoa
+	//	*JobResult_Vqe
+	//	*JobResult_Grover
+	//	*JobResult_FourierTransform
+	//	*JobResult_PhaseEstimation
+	//	*JobResult_AmplitudeEstimation
+	//	*JobResult_Factoring
+	//	*JobResult_Kernel
+	//	*JobResult_Classifier
 	Result        isJobResult_Result `protobuf_oneof:"result"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -366,6 +565,105 @@ func (x *JobResult) GetSolve() *v1.SolveResult {
 	return nil
 }
 
+func (x *JobResult) GetRunCircuits() *v11.RunCircuitsResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_RunCircuits); ok {
+			return x.RunCircuits
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetEstimateObservables() *v11.EstimateObservablesResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_EstimateObservables); ok {
+			return x.EstimateObservables
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetQaoa() *v11.QaoaResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_Qaoa); ok {
+			return x.Qaoa
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetVqe() *v11.VqeResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_Vqe); ok {
+			return x.Vqe
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetGrover() *v11.GroverResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_Grover); ok {
+			return x.Grover
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetFourierTransform() *v11.FourierTransformResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_FourierTransform); ok {
+			return x.FourierTransform
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetPhaseEstimation() *v11.PhaseEstimationResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_PhaseEstimation); ok {
+			return x.PhaseEstimation
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetAmplitudeEstimation() *v11.AmplitudeEstimationResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_AmplitudeEstimation); ok {
+			return x.AmplitudeEstimation
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetFactoring() *v11.FactoringResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_Factoring); ok {
+			return x.Factoring
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetKernel() *v11.KernelResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_Kernel); ok {
+			return x.Kernel
+		}
+	}
+	return nil
+}
+
+func (x *JobResult) GetClassifier() *v11.ClassifierResult {
+	if x != nil {
+		if x, ok := x.Result.(*JobResult_Classifier); ok {
+			return x.Classifier
+		}
+	}
+	return nil
+}
+
 type isJobResult_Result interface {
 	isJobResult_Result()
 }
@@ -375,7 +673,84 @@ type JobResult_Solve struct {
 	Solve *v1.SolveResult `protobuf:"bytes,1,opt,name=solve,proto3,oneof"`
 }
 
+type JobResult_RunCircuits struct {
+	// Of QuantumService.RunCircuits.
+	RunCircuits *v11.RunCircuitsResult `protobuf:"bytes,2,opt,name=run_circuits,json=runCircuits,proto3,oneof"`
+}
+
+type JobResult_EstimateObservables struct {
+	// Of QuantumService.EstimateObservables.
+	EstimateObservables *v11.EstimateObservablesResult `protobuf:"bytes,3,opt,name=estimate_observables,json=estimateObservables,proto3,oneof"`
+}
+
+type JobResult_Qaoa struct {
+	// Of AlgorithmService.RunQaoa.
+	Qaoa *v11.QaoaResult `protobuf:"bytes,4,opt,name=qaoa,proto3,oneof"`
+}
+
+type JobResult_Vqe struct {
+	// Of AlgorithmService.RunVqe.
+	Vqe *v11.VqeResult `protobuf:"bytes,5,opt,name=vqe,proto3,oneof"`
+}
+
+type JobResult_Grover struct {
+	// Of AlgorithmService.RunGrover.
+	Grover *v11.GroverResult `protobuf:"bytes,6,opt,name=grover,proto3,oneof"`
+}
+
+type JobResult_FourierTransform struct {
+	// Of AlgorithmService.RunFourierTransform.
+	FourierTransform *v11.FourierTransformResult `protobuf:"bytes,7,opt,name=fourier_transform,json=fourierTransform,proto3,oneof"`
+}
+
+type JobResult_PhaseEstimation struct {
+	// Of AlgorithmService.RunPhaseEstimation.
+	PhaseEstimation *v11.PhaseEstimationResult `protobuf:"bytes,8,opt,name=phase_estimation,json=phaseEstimation,proto3,oneof"`
+}
+
+type JobResult_AmplitudeEstimation struct {
+	// Of AlgorithmService.RunAmplitudeEstimation.
+	AmplitudeEstimation *v11.AmplitudeEstimationResult `protobuf:"bytes,9,opt,name=amplitude_estimation,json=amplitudeEstimation,proto3,oneof"`
+}
+
+type JobResult_Factoring struct {
+	// Of AlgorithmService.RunFactoring.
+	Factoring *v11.FactoringResult `protobuf:"bytes,10,opt,name=factoring,proto3,oneof"`
+}
+
+type JobResult_Kernel struct {
+	// Of LearningService.ComputeKernel.
+	Kernel *v11.KernelResult `protobuf:"bytes,11,opt,name=kernel,proto3,oneof"`
+}
+
+type JobResult_Classifier struct {
+	// Of LearningService.TrainClassifier.
+	Classifier *v11.ClassifierResult `protobuf:"bytes,12,opt,name=classifier,proto3,oneof"`
+}
+
 func (*JobResult_Solve) isJobResult_Result() {}
+
+func (*JobResult_RunCircuits) isJobResult_Result() {}
+
+func (*JobResult_EstimateObservables) isJobResult_Result() {}
+
+func (*JobResult_Qaoa) isJobResult_Result() {}
+
+func (*JobResult_Vqe) isJobResult_Result() {}
+
+func (*JobResult_Grover) isJobResult_Result() {}
+
+func (*JobResult_FourierTransform) isJobResult_Result() {}
+
+func (*JobResult_PhaseEstimation) isJobResult_Result() {}
+
+func (*JobResult_AmplitudeEstimation) isJobResult_Result() {}
+
+func (*JobResult_Factoring) isJobResult_Result() {}
+
+func (*JobResult_Kernel) isJobResult_Result() {}
+
+func (*JobResult_Classifier) isJobResult_Result() {}
 
 // Work that survives its server.
 type Job struct {
@@ -961,12 +1336,40 @@ var File_ketgate_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_ketgate_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x19ketgate/jobs/v1/job.proto\x12\x0fketgate.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a2ketgate/optimization/v1/optimization_service.proto\x1a$ketgate/optimization/v1/result.proto\"M\n" +
+	"\x19ketgate/jobs/v1/job.proto\x12\x0fketgate.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a2ketgate/optimization/v1/optimization_service.proto\x1a$ketgate/optimization/v1/result.proto\x1a*ketgate/quantum/v1/algorithm_service.proto\x1a)ketgate/quantum/v1/learning_service.proto\x1a(ketgate/quantum/v1/quantum_service.proto\"\xec\x06\n" +
 	"\aJobSpec\x12:\n" +
-	"\x05solve\x18\x01 \x01(\v2\".ketgate.optimization.v1.SolveSpecH\x00R\x05solveB\x06\n" +
-	"\x04work\"S\n" +
+	"\x05solve\x18\x01 \x01(\v2\".ketgate.optimization.v1.SolveSpecH\x00R\x05solve\x12H\n" +
+	"\frun_circuits\x18\x02 \x01(\v2#.ketgate.quantum.v1.RunCircuitsSpecH\x00R\vrunCircuits\x12`\n" +
+	"\x14estimate_observables\x18\x03 \x01(\v2+.ketgate.quantum.v1.EstimateObservablesSpecH\x00R\x13estimateObservables\x122\n" +
+	"\x04qaoa\x18\x04 \x01(\v2\x1c.ketgate.quantum.v1.QaoaSpecH\x00R\x04qaoa\x12/\n" +
+	"\x03vqe\x18\x05 \x01(\v2\x1b.ketgate.quantum.v1.VqeSpecH\x00R\x03vqe\x128\n" +
+	"\x06grover\x18\x06 \x01(\v2\x1e.ketgate.quantum.v1.GroverSpecH\x00R\x06grover\x12W\n" +
+	"\x11fourier_transform\x18\a \x01(\v2(.ketgate.quantum.v1.FourierTransformSpecH\x00R\x10fourierTransform\x12T\n" +
+	"\x10phase_estimation\x18\b \x01(\v2'.ketgate.quantum.v1.PhaseEstimationSpecH\x00R\x0fphaseEstimation\x12`\n" +
+	"\x14amplitude_estimation\x18\t \x01(\v2+.ketgate.quantum.v1.AmplitudeEstimationSpecH\x00R\x13amplitudeEstimation\x12A\n" +
+	"\tfactoring\x18\n" +
+	" \x01(\v2!.ketgate.quantum.v1.FactoringSpecH\x00R\tfactoring\x128\n" +
+	"\x06kernel\x18\v \x01(\v2\x1e.ketgate.quantum.v1.KernelSpecH\x00R\x06kernel\x12D\n" +
+	"\n" +
+	"classifier\x18\f \x01(\v2\".ketgate.quantum.v1.ClassifierSpecH\x00R\n" +
+	"classifierB\x06\n" +
+	"\x04work\"\x88\a\n" +
 	"\tJobResult\x12<\n" +
-	"\x05solve\x18\x01 \x01(\v2$.ketgate.optimization.v1.SolveResultH\x00R\x05solveB\b\n" +
+	"\x05solve\x18\x01 \x01(\v2$.ketgate.optimization.v1.SolveResultH\x00R\x05solve\x12J\n" +
+	"\frun_circuits\x18\x02 \x01(\v2%.ketgate.quantum.v1.RunCircuitsResultH\x00R\vrunCircuits\x12b\n" +
+	"\x14estimate_observables\x18\x03 \x01(\v2-.ketgate.quantum.v1.EstimateObservablesResultH\x00R\x13estimateObservables\x124\n" +
+	"\x04qaoa\x18\x04 \x01(\v2\x1e.ketgate.quantum.v1.QaoaResultH\x00R\x04qaoa\x121\n" +
+	"\x03vqe\x18\x05 \x01(\v2\x1d.ketgate.quantum.v1.VqeResultH\x00R\x03vqe\x12:\n" +
+	"\x06grover\x18\x06 \x01(\v2 .ketgate.quantum.v1.GroverResultH\x00R\x06grover\x12Y\n" +
+	"\x11fourier_transform\x18\a \x01(\v2*.ketgate.quantum.v1.FourierTransformResultH\x00R\x10fourierTransform\x12V\n" +
+	"\x10phase_estimation\x18\b \x01(\v2).ketgate.quantum.v1.PhaseEstimationResultH\x00R\x0fphaseEstimation\x12b\n" +
+	"\x14amplitude_estimation\x18\t \x01(\v2-.ketgate.quantum.v1.AmplitudeEstimationResultH\x00R\x13amplitudeEstimation\x12C\n" +
+	"\tfactoring\x18\n" +
+	" \x01(\v2#.ketgate.quantum.v1.FactoringResultH\x00R\tfactoring\x12:\n" +
+	"\x06kernel\x18\v \x01(\v2 .ketgate.quantum.v1.KernelResultH\x00R\x06kernel\x12F\n" +
+	"\n" +
+	"classifier\x18\f \x01(\v2$.ketgate.quantum.v1.ClassifierResultH\x00R\n" +
+	"classifierB\b\n" +
 	"\x06result\"\xe7\b\n" +
 	"\x03Job\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x04name\x12\x16\n" +
@@ -1079,56 +1482,100 @@ func file_ketgate_jobs_v1_job_proto_rawDescGZIP() []byte {
 var file_ketgate_jobs_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_ketgate_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_ketgate_jobs_v1_job_proto_goTypes = []any{
-	(JobState)(0),                 // 0: ketgate.jobs.v1.JobState
-	(AttemptOutcome)(0),           // 1: ketgate.jobs.v1.AttemptOutcome
-	(JobEventType)(0),             // 2: ketgate.jobs.v1.JobEventType
-	(*JobSpec)(nil),               // 3: ketgate.jobs.v1.JobSpec
-	(*JobResult)(nil),             // 4: ketgate.jobs.v1.JobResult
-	(*Job)(nil),                   // 5: ketgate.jobs.v1.Job
-	(*JobAttempt)(nil),            // 6: ketgate.jobs.v1.JobAttempt
-	(*JobProgress)(nil),           // 7: ketgate.jobs.v1.JobProgress
-	(*JobEvent)(nil),              // 8: ketgate.jobs.v1.JobEvent
-	nil,                           // 9: ketgate.jobs.v1.Job.LabelsEntry
-	nil,                           // 10: ketgate.jobs.v1.JobEvent.LabelsEntry
-	(*v1.SolveSpec)(nil),          // 11: ketgate.optimization.v1.SolveSpec
-	(*v1.SolveResult)(nil),        // 12: ketgate.optimization.v1.SolveResult
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*status.Status)(nil),         // 14: google.rpc.Status
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(JobState)(0),                         // 0: ketgate.jobs.v1.JobState
+	(AttemptOutcome)(0),                   // 1: ketgate.jobs.v1.AttemptOutcome
+	(JobEventType)(0),                     // 2: ketgate.jobs.v1.JobEventType
+	(*JobSpec)(nil),                       // 3: ketgate.jobs.v1.JobSpec
+	(*JobResult)(nil),                     // 4: ketgate.jobs.v1.JobResult
+	(*Job)(nil),                           // 5: ketgate.jobs.v1.Job
+	(*JobAttempt)(nil),                    // 6: ketgate.jobs.v1.JobAttempt
+	(*JobProgress)(nil),                   // 7: ketgate.jobs.v1.JobProgress
+	(*JobEvent)(nil),                      // 8: ketgate.jobs.v1.JobEvent
+	nil,                                   // 9: ketgate.jobs.v1.Job.LabelsEntry
+	nil,                                   // 10: ketgate.jobs.v1.JobEvent.LabelsEntry
+	(*v1.SolveSpec)(nil),                  // 11: ketgate.optimization.v1.SolveSpec
+	(*v11.RunCircuitsSpec)(nil),           // 12: ketgate.quantum.v1.RunCircuitsSpec
+	(*v11.EstimateObservablesSpec)(nil),   // 13: ketgate.quantum.v1.EstimateObservablesSpec
+	(*v11.QaoaSpec)(nil),                  // 14: ketgate.quantum.v1.QaoaSpec
+	(*v11.VqeSpec)(nil),                   // 15: ketgate.quantum.v1.VqeSpec
+	(*v11.GroverSpec)(nil),                // 16: ketgate.quantum.v1.GroverSpec
+	(*v11.FourierTransformSpec)(nil),      // 17: ketgate.quantum.v1.FourierTransformSpec
+	(*v11.PhaseEstimationSpec)(nil),       // 18: ketgate.quantum.v1.PhaseEstimationSpec
+	(*v11.AmplitudeEstimationSpec)(nil),   // 19: ketgate.quantum.v1.AmplitudeEstimationSpec
+	(*v11.FactoringSpec)(nil),             // 20: ketgate.quantum.v1.FactoringSpec
+	(*v11.KernelSpec)(nil),                // 21: ketgate.quantum.v1.KernelSpec
+	(*v11.ClassifierSpec)(nil),            // 22: ketgate.quantum.v1.ClassifierSpec
+	(*v1.SolveResult)(nil),                // 23: ketgate.optimization.v1.SolveResult
+	(*v11.RunCircuitsResult)(nil),         // 24: ketgate.quantum.v1.RunCircuitsResult
+	(*v11.EstimateObservablesResult)(nil), // 25: ketgate.quantum.v1.EstimateObservablesResult
+	(*v11.QaoaResult)(nil),                // 26: ketgate.quantum.v1.QaoaResult
+	(*v11.VqeResult)(nil),                 // 27: ketgate.quantum.v1.VqeResult
+	(*v11.GroverResult)(nil),              // 28: ketgate.quantum.v1.GroverResult
+	(*v11.FourierTransformResult)(nil),    // 29: ketgate.quantum.v1.FourierTransformResult
+	(*v11.PhaseEstimationResult)(nil),     // 30: ketgate.quantum.v1.PhaseEstimationResult
+	(*v11.AmplitudeEstimationResult)(nil), // 31: ketgate.quantum.v1.AmplitudeEstimationResult
+	(*v11.FactoringResult)(nil),           // 32: ketgate.quantum.v1.FactoringResult
+	(*v11.KernelResult)(nil),              // 33: ketgate.quantum.v1.KernelResult
+	(*v11.ClassifierResult)(nil),          // 34: ketgate.quantum.v1.ClassifierResult
+	(*timestamppb.Timestamp)(nil),         // 35: google.protobuf.Timestamp
+	(*status.Status)(nil),                 // 36: google.rpc.Status
+	(*durationpb.Duration)(nil),           // 37: google.protobuf.Duration
 }
 var file_ketgate_jobs_v1_job_proto_depIdxs = []int32{
 	11, // 0: ketgate.jobs.v1.JobSpec.solve:type_name -> ketgate.optimization.v1.SolveSpec
-	12, // 1: ketgate.jobs.v1.JobResult.solve:type_name -> ketgate.optimization.v1.SolveResult
-	3,  // 2: ketgate.jobs.v1.Job.spec:type_name -> ketgate.jobs.v1.JobSpec
-	0,  // 3: ketgate.jobs.v1.Job.state:type_name -> ketgate.jobs.v1.JobState
-	9,  // 4: ketgate.jobs.v1.Job.labels:type_name -> ketgate.jobs.v1.Job.LabelsEntry
-	13, // 5: ketgate.jobs.v1.Job.not_before_time:type_name -> google.protobuf.Timestamp
-	13, // 6: ketgate.jobs.v1.Job.deadline_time:type_name -> google.protobuf.Timestamp
-	13, // 7: ketgate.jobs.v1.Job.create_time:type_name -> google.protobuf.Timestamp
-	13, // 8: ketgate.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
-	13, // 9: ketgate.jobs.v1.Job.end_time:type_name -> google.protobuf.Timestamp
-	13, // 10: ketgate.jobs.v1.Job.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 11: ketgate.jobs.v1.Job.progress:type_name -> ketgate.jobs.v1.JobProgress
-	14, // 12: ketgate.jobs.v1.Job.error:type_name -> google.rpc.Status
-	4,  // 13: ketgate.jobs.v1.Job.result:type_name -> ketgate.jobs.v1.JobResult
-	6,  // 14: ketgate.jobs.v1.Job.attempts:type_name -> ketgate.jobs.v1.JobAttempt
-	13, // 15: ketgate.jobs.v1.JobAttempt.start_time:type_name -> google.protobuf.Timestamp
-	13, // 16: ketgate.jobs.v1.JobAttempt.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 17: ketgate.jobs.v1.JobAttempt.outcome:type_name -> ketgate.jobs.v1.AttemptOutcome
-	14, // 18: ketgate.jobs.v1.JobAttempt.error:type_name -> google.rpc.Status
-	13, // 19: ketgate.jobs.v1.JobProgress.time:type_name -> google.protobuf.Timestamp
-	15, // 20: ketgate.jobs.v1.JobProgress.elapsed:type_name -> google.protobuf.Duration
-	13, // 21: ketgate.jobs.v1.JobEvent.time:type_name -> google.protobuf.Timestamp
-	2,  // 22: ketgate.jobs.v1.JobEvent.type:type_name -> ketgate.jobs.v1.JobEventType
-	0,  // 23: ketgate.jobs.v1.JobEvent.state:type_name -> ketgate.jobs.v1.JobState
-	7,  // 24: ketgate.jobs.v1.JobEvent.progress:type_name -> ketgate.jobs.v1.JobProgress
-	14, // 25: ketgate.jobs.v1.JobEvent.error:type_name -> google.rpc.Status
-	10, // 26: ketgate.jobs.v1.JobEvent.labels:type_name -> ketgate.jobs.v1.JobEvent.LabelsEntry
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	12, // 1: ketgate.jobs.v1.JobSpec.run_circuits:type_name -> ketgate.quantum.v1.RunCircuitsSpec
+	13, // 2: ketgate.jobs.v1.JobSpec.estimate_observables:type_name -> ketgate.quantum.v1.EstimateObservablesSpec
+	14, // 3: ketgate.jobs.v1.JobSpec.qaoa:type_name -> ketgate.quantum.v1.QaoaSpec
+	15, // 4: ketgate.jobs.v1.JobSpec.vqe:type_name -> ketgate.quantum.v1.VqeSpec
+	16, // 5: ketgate.jobs.v1.JobSpec.grover:type_name -> ketgate.quantum.v1.GroverSpec
+	17, // 6: ketgate.jobs.v1.JobSpec.fourier_transform:type_name -> ketgate.quantum.v1.FourierTransformSpec
+	18, // 7: ketgate.jobs.v1.JobSpec.phase_estimation:type_name -> ketgate.quantum.v1.PhaseEstimationSpec
+	19, // 8: ketgate.jobs.v1.JobSpec.amplitude_estimation:type_name -> ketgate.quantum.v1.AmplitudeEstimationSpec
+	20, // 9: ketgate.jobs.v1.JobSpec.factoring:type_name -> ketgate.quantum.v1.FactoringSpec
+	21, // 10: ketgate.jobs.v1.JobSpec.kernel:type_name -> ketgate.quantum.v1.KernelSpec
+	22, // 11: ketgate.jobs.v1.JobSpec.classifier:type_name -> ketgate.quantum.v1.ClassifierSpec
+	23, // 12: ketgate.jobs.v1.JobResult.solve:type_name -> ketgate.optimization.v1.SolveResult
+	24, // 13: ketgate.jobs.v1.JobResult.run_circuits:type_name -> ketgate.quantum.v1.RunCircuitsResult
+	25, // 14: ketgate.jobs.v1.JobResult.estimate_observables:type_name -> ketgate.quantum.v1.EstimateObservablesResult
+	26, // 15: ketgate.jobs.v1.JobResult.qaoa:type_name -> ketgate.quantum.v1.QaoaResult
+	27, // 16: ketgate.jobs.v1.JobResult.vqe:type_name -> ketgate.quantum.v1.VqeResult
+	28, // 17: ketgate.jobs.v1.JobResult.grover:type_name -> ketgate.quantum.v1.GroverResult
+	29, // 18: ketgate.jobs.v1.JobResult.fourier_transform:type_name -> ketgate.quantum.v1.FourierTransformResult
+	30, // 19: ketgate.jobs.v1.JobResult.phase_estimation:type_name -> ketgate.quantum.v1.PhaseEstimationResult
+	31, // 20: ketgate.jobs.v1.JobResult.amplitude_estimation:type_name -> ketgate.quantum.v1.AmplitudeEstimationResult
+	32, // 21: ketgate.jobs.v1.JobResult.factoring:type_name -> ketgate.quantum.v1.FactoringResult
+	33, // 22: ketgate.jobs.v1.JobResult.kernel:type_name -> ketgate.quantum.v1.KernelResult
+	34, // 23: ketgate.jobs.v1.JobResult.classifier:type_name -> ketgate.quantum.v1.ClassifierResult
+	3,  // 24: ketgate.jobs.v1.Job.spec:type_name -> ketgate.jobs.v1.JobSpec
+	0,  // 25: ketgate.jobs.v1.Job.state:type_name -> ketgate.jobs.v1.JobState
+	9,  // 26: ketgate.jobs.v1.Job.labels:type_name -> ketgate.jobs.v1.Job.LabelsEntry
+	35, // 27: ketgate.jobs.v1.Job.not_before_time:type_name -> google.protobuf.Timestamp
+	35, // 28: ketgate.jobs.v1.Job.deadline_time:type_name -> google.protobuf.Timestamp
+	35, // 29: ketgate.jobs.v1.Job.create_time:type_name -> google.protobuf.Timestamp
+	35, // 30: ketgate.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
+	35, // 31: ketgate.jobs.v1.Job.end_time:type_name -> google.protobuf.Timestamp
+	35, // 32: ketgate.jobs.v1.Job.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 33: ketgate.jobs.v1.Job.progress:type_name -> ketgate.jobs.v1.JobProgress
+	36, // 34: ketgate.jobs.v1.Job.error:type_name -> google.rpc.Status
+	4,  // 35: ketgate.jobs.v1.Job.result:type_name -> ketgate.jobs.v1.JobResult
+	6,  // 36: ketgate.jobs.v1.Job.attempts:type_name -> ketgate.jobs.v1.JobAttempt
+	35, // 37: ketgate.jobs.v1.JobAttempt.start_time:type_name -> google.protobuf.Timestamp
+	35, // 38: ketgate.jobs.v1.JobAttempt.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 39: ketgate.jobs.v1.JobAttempt.outcome:type_name -> ketgate.jobs.v1.AttemptOutcome
+	36, // 40: ketgate.jobs.v1.JobAttempt.error:type_name -> google.rpc.Status
+	35, // 41: ketgate.jobs.v1.JobProgress.time:type_name -> google.protobuf.Timestamp
+	37, // 42: ketgate.jobs.v1.JobProgress.elapsed:type_name -> google.protobuf.Duration
+	35, // 43: ketgate.jobs.v1.JobEvent.time:type_name -> google.protobuf.Timestamp
+	2,  // 44: ketgate.jobs.v1.JobEvent.type:type_name -> ketgate.jobs.v1.JobEventType
+	0,  // 45: ketgate.jobs.v1.JobEvent.state:type_name -> ketgate.jobs.v1.JobState
+	7,  // 46: ketgate.jobs.v1.JobEvent.progress:type_name -> ketgate.jobs.v1.JobProgress
+	36, // 47: ketgate.jobs.v1.JobEvent.error:type_name -> google.rpc.Status
+	10, // 48: ketgate.jobs.v1.JobEvent.labels:type_name -> ketgate.jobs.v1.JobEvent.LabelsEntry
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_ketgate_jobs_v1_job_proto_init() }
@@ -1138,9 +1585,31 @@ func file_ketgate_jobs_v1_job_proto_init() {
 	}
 	file_ketgate_jobs_v1_job_proto_msgTypes[0].OneofWrappers = []any{
 		(*JobSpec_Solve)(nil),
+		(*JobSpec_RunCircuits)(nil),
+		(*JobSpec_EstimateObservables)(nil),
+		(*JobSpec_Qaoa)(nil),
+		(*JobSpec_Vqe)(nil),
+		(*JobSpec_Grover)(nil),
+		(*JobSpec_FourierTransform)(nil),
+		(*JobSpec_PhaseEstimation)(nil),
+		(*JobSpec_AmplitudeEstimation)(nil),
+		(*JobSpec_Factoring)(nil),
+		(*JobSpec_Kernel)(nil),
+		(*JobSpec_Classifier)(nil),
 	}
 	file_ketgate_jobs_v1_job_proto_msgTypes[1].OneofWrappers = []any{
 		(*JobResult_Solve)(nil),
+		(*JobResult_RunCircuits)(nil),
+		(*JobResult_EstimateObservables)(nil),
+		(*JobResult_Qaoa)(nil),
+		(*JobResult_Vqe)(nil),
+		(*JobResult_Grover)(nil),
+		(*JobResult_FourierTransform)(nil),
+		(*JobResult_PhaseEstimation)(nil),
+		(*JobResult_AmplitudeEstimation)(nil),
+		(*JobResult_Factoring)(nil),
+		(*JobResult_Kernel)(nil),
+		(*JobResult_Classifier)(nil),
 	}
 	file_ketgate_jobs_v1_job_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}

@@ -90,6 +90,20 @@ const (
 	ErrorReason_ERROR_REASON_ARTIFACT_IN_USE ErrorReason = 30
 	// RESOURCE_EXHAUSTED: the tenant has as many of these as it may have; wait, or delete some.
 	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 31
+	// INVALID_ARGUMENT: a program cannot be read; the message and the metadata name line and column.
+	ErrorReason_ERROR_REASON_PROGRAM_INVALID ErrorReason = 32
+	// FAILED_PRECONDITION: the back end cannot do what the circuit or the request asks for; the message names it.
+	ErrorReason_ERROR_REASON_BACKEND_UNSUITABLE ErrorReason = 33
+	// UNAVAILABLE: no back end that is allowed takes work now; the message tells of each why.
+	ErrorReason_ERROR_REASON_BACKEND_UNAVAILABLE ErrorReason = 34
+	// RESOURCE_EXHAUSTED: the estimate is beyond a cap of the request or of the tenant. QuotaFailure names the cap.
+	ErrorReason_ERROR_REASON_CAP_EXCEEDED ErrorReason = 35
+	// UNAVAILABLE: a provider outside this server failed or did not answer.
+	ErrorReason_ERROR_REASON_PROVIDER_FAILED ErrorReason = 36
+	// FAILED_PRECONDITION: the server has no credentials for the provider, or they are refused or expired.
+	ErrorReason_ERROR_REASON_PROVIDER_CREDENTIALS ErrorReason = 37
+	// ABORTED: whether the provider took the work cannot be told, so it is not sent again; look at the provider's console.
+	ErrorReason_ERROR_REASON_SUBMISSION_UNDECIDED ErrorReason = 38
 )
 
 // Enum value maps for ErrorReason.
@@ -127,40 +141,54 @@ var (
 		29: "ERROR_REASON_DIGEST_MISMATCH",
 		30: "ERROR_REASON_ARTIFACT_IN_USE",
 		31: "ERROR_REASON_QUOTA_EXCEEDED",
+		32: "ERROR_REASON_PROGRAM_INVALID",
+		33: "ERROR_REASON_BACKEND_UNSUITABLE",
+		34: "ERROR_REASON_BACKEND_UNAVAILABLE",
+		35: "ERROR_REASON_CAP_EXCEEDED",
+		36: "ERROR_REASON_PROVIDER_FAILED",
+		37: "ERROR_REASON_PROVIDER_CREDENTIALS",
+		38: "ERROR_REASON_SUBMISSION_UNDECIDED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":        0,
-		"ERROR_REASON_MALFORMED_MESSAGE":  1,
-		"ERROR_REASON_FIELD_INVALID":      2,
-		"ERROR_REASON_LIMIT_EXCEEDED":     3,
-		"ERROR_REASON_SERVER_BUSY":        4,
-		"ERROR_REASON_TOKEN_MISSING":      5,
-		"ERROR_REASON_TOKEN_INVALID":      6,
-		"ERROR_REASON_ROLE_MISSING":       7,
-		"ERROR_REASON_TLS_REQUIRED":       8,
-		"ERROR_REASON_PART_NOT_INSTALLED": 9,
-		"ERROR_REASON_DEADLINE_EXCEEDED":  10,
-		"ERROR_REASON_CANCELLED":          11,
-		"ERROR_REASON_DRAINING":           12,
-		"ERROR_REASON_METHOD_UNKNOWN":     13,
-		"ERROR_REASON_INTERNAL":           14,
-		"ERROR_REASON_SOLVER_UNSUITABLE":  15,
-		"ERROR_REASON_SERVICE_UNKNOWN":    16,
-		"ERROR_REASON_REQUEST_ID_REUSED":  17,
-		"ERROR_REASON_REPLY_EXPIRED":      18,
-		"ERROR_REASON_RESOURCE_NOT_FOUND": 19,
-		"ERROR_REASON_REVISION_COMPACTED": 20,
-		"ERROR_REASON_WATCH_TOO_SLOW":     21,
-		"ERROR_REASON_JOB_UNFINISHED":     22,
-		"ERROR_REASON_ETAG_MISMATCH":      23,
-		"ERROR_REASON_STORE_UNAVAILABLE":  24,
-		"ERROR_REASON_WORKER_LOST":        25,
-		"ERROR_REASON_JOB_CANCELLED":      26,
-		"ERROR_REASON_JOB_EXPIRED":        27,
-		"ERROR_REASON_OFFSET_MISMATCH":    28,
-		"ERROR_REASON_DIGEST_MISMATCH":    29,
-		"ERROR_REASON_ARTIFACT_IN_USE":    30,
-		"ERROR_REASON_QUOTA_EXCEEDED":     31,
+		"ERROR_REASON_UNSPECIFIED":          0,
+		"ERROR_REASON_MALFORMED_MESSAGE":    1,
+		"ERROR_REASON_FIELD_INVALID":        2,
+		"ERROR_REASON_LIMIT_EXCEEDED":       3,
+		"ERROR_REASON_SERVER_BUSY":          4,
+		"ERROR_REASON_TOKEN_MISSING":        5,
+		"ERROR_REASON_TOKEN_INVALID":        6,
+		"ERROR_REASON_ROLE_MISSING":         7,
+		"ERROR_REASON_TLS_REQUIRED":         8,
+		"ERROR_REASON_PART_NOT_INSTALLED":   9,
+		"ERROR_REASON_DEADLINE_EXCEEDED":    10,
+		"ERROR_REASON_CANCELLED":            11,
+		"ERROR_REASON_DRAINING":             12,
+		"ERROR_REASON_METHOD_UNKNOWN":       13,
+		"ERROR_REASON_INTERNAL":             14,
+		"ERROR_REASON_SOLVER_UNSUITABLE":    15,
+		"ERROR_REASON_SERVICE_UNKNOWN":      16,
+		"ERROR_REASON_REQUEST_ID_REUSED":    17,
+		"ERROR_REASON_REPLY_EXPIRED":        18,
+		"ERROR_REASON_RESOURCE_NOT_FOUND":   19,
+		"ERROR_REASON_REVISION_COMPACTED":   20,
+		"ERROR_REASON_WATCH_TOO_SLOW":       21,
+		"ERROR_REASON_JOB_UNFINISHED":       22,
+		"ERROR_REASON_ETAG_MISMATCH":        23,
+		"ERROR_REASON_STORE_UNAVAILABLE":    24,
+		"ERROR_REASON_WORKER_LOST":          25,
+		"ERROR_REASON_JOB_CANCELLED":        26,
+		"ERROR_REASON_JOB_EXPIRED":          27,
+		"ERROR_REASON_OFFSET_MISMATCH":      28,
+		"ERROR_REASON_DIGEST_MISMATCH":      29,
+		"ERROR_REASON_ARTIFACT_IN_USE":      30,
+		"ERROR_REASON_QUOTA_EXCEEDED":       31,
+		"ERROR_REASON_PROGRAM_INVALID":      32,
+		"ERROR_REASON_BACKEND_UNSUITABLE":   33,
+		"ERROR_REASON_BACKEND_UNAVAILABLE":  34,
+		"ERROR_REASON_CAP_EXCEEDED":         35,
+		"ERROR_REASON_PROVIDER_FAILED":      36,
+		"ERROR_REASON_PROVIDER_CREDENTIALS": 37,
+		"ERROR_REASON_SUBMISSION_UNDECIDED": 38,
 	}
 )
 
@@ -195,7 +223,8 @@ var File_ketgate_type_v1_error_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xa5\b\n" +
+	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xa1\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x01\x12\x1e\n" +
@@ -229,7 +258,14 @@ const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_OFFSET_MISMATCH\x10\x1c\x12 \n" +
 	"\x1cERROR_REASON_DIGEST_MISMATCH\x10\x1d\x12 \n" +
 	"\x1cERROR_REASON_ARTIFACT_IN_USE\x10\x1e\x12\x1f\n" +
-	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10\x1fBJ\n" +
+	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10\x1f\x12 \n" +
+	"\x1cERROR_REASON_PROGRAM_INVALID\x10 \x12#\n" +
+	"\x1fERROR_REASON_BACKEND_UNSUITABLE\x10!\x12$\n" +
+	" ERROR_REASON_BACKEND_UNAVAILABLE\x10\"\x12\x1d\n" +
+	"\x19ERROR_REASON_CAP_EXCEEDED\x10#\x12 \n" +
+	"\x1cERROR_REASON_PROVIDER_FAILED\x10$\x12%\n" +
+	"!ERROR_REASON_PROVIDER_CREDENTIALS\x10%\x12%\n" +
+	"!ERROR_REASON_SUBMISSION_UNDECIDED\x10&BJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (

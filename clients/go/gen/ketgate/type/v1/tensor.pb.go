@@ -39,6 +39,10 @@ const (
 	DataType_DATA_TYPE_INT8 DataType = 5
 	// Unsigned 8-bit integer; binaries travel as 0 and 1.
 	DataType_DATA_TYPE_UINT8 DataType = 6
+	// Two IEEE 754 binary64: real part, imaginary part. Only where a field says so.
+	DataType_DATA_TYPE_COMPLEX128 DataType = 7
+	// Two IEEE 754 binary32: real part, imaginary part. Only where a field says so.
+	DataType_DATA_TYPE_COMPLEX64 DataType = 8
 )
 
 // Enum value maps for DataType.
@@ -51,6 +55,8 @@ var (
 		4: "DATA_TYPE_INT32",
 		5: "DATA_TYPE_INT8",
 		6: "DATA_TYPE_UINT8",
+		7: "DATA_TYPE_COMPLEX128",
+		8: "DATA_TYPE_COMPLEX64",
 	}
 	DataType_value = map[string]int32{
 		"DATA_TYPE_UNSPECIFIED": 0,
@@ -60,6 +66,8 @@ var (
 		"DATA_TYPE_INT32":       4,
 		"DATA_TYPE_INT8":        5,
 		"DATA_TYPE_UINT8":       6,
+		"DATA_TYPE_COMPLEX128":  7,
+		"DATA_TYPE_COMPLEX64":   8,
 	}
 )
 
@@ -410,7 +418,7 @@ const file_ketgate_type_v1_tensor_proto_rawDesc = "" +
 	"\fSparseMatrix\x12)\n" +
 	"\x03row\x18\x01 \x01(\v2\x17.ketgate.type.v1.TensorR\x03row\x12/\n" +
 	"\x06column\x18\x02 \x01(\v2\x17.ketgate.type.v1.TensorR\x06column\x12-\n" +
-	"\x05value\x18\x03 \x01(\v2\x17.ketgate.type.v1.TensorR\x05value*\xa6\x01\n" +
+	"\x05value\x18\x03 \x01(\v2\x17.ketgate.type.v1.TensorR\x05value*\xd9\x01\n" +
 	"\bDataType\x12\x19\n" +
 	"\x15DATA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11DATA_TYPE_FLOAT64\x10\x01\x12\x15\n" +
@@ -418,7 +426,9 @@ const file_ketgate_type_v1_tensor_proto_rawDesc = "" +
 	"\x0fDATA_TYPE_INT64\x10\x03\x12\x13\n" +
 	"\x0fDATA_TYPE_INT32\x10\x04\x12\x12\n" +
 	"\x0eDATA_TYPE_INT8\x10\x05\x12\x13\n" +
-	"\x0fDATA_TYPE_UINT8\x10\x06BJ\n" +
+	"\x0fDATA_TYPE_UINT8\x10\x06\x12\x18\n" +
+	"\x14DATA_TYPE_COMPLEX128\x10\a\x12\x17\n" +
+	"\x13DATA_TYPE_COMPLEX64\x10\bBJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (
