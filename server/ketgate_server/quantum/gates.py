@@ -60,8 +60,8 @@ def _rotation(pauli: Matrix) -> Callable[[float], Matrix]:
     identity = np.eye(len(pauli), dtype=np.complex128)
 
     def rotation(angle: float) -> Matrix:
-        out: Matrix = math.cos(angle / 2) * identity - 1j * math.sin(angle / 2) * pauli
-        return out
+        out = math.cos(angle / 2) * identity - 1j * math.sin(angle / 2) * pauli
+        return np.asarray(out, dtype=np.complex128)
 
     return rotation
 
