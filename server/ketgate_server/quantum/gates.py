@@ -93,7 +93,7 @@ def _cu(theta: float, phi: float, lam: float, gamma: float) -> Matrix:
 
 def _two(a: Matrix, b: Matrix) -> Matrix:
     """a on the first qubit, b on the second."""
-    return np.kron(b, a)
+    return np.asarray(np.kron(b, a), dtype=np.complex128)
 
 
 _SWAP = _m((1, 0, 0, 0), (0, 0, 1, 0), (0, 1, 0, 0), (0, 0, 0, 1))
