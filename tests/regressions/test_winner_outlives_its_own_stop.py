@@ -22,10 +22,10 @@ from ketgate_server.optimization.base import (
 )
 from ketgate_server.optimization.clock import OVERSHOOT_S, Clock
 from ketgate_server.optimization.ising import IsingProblem
-from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.race import Race
 from ketgate_server.optimization.run import Chosen
-from ketgate_server.optimization.sparse import Sparse
+from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
+from ketgate_server.type.sparse import Sparse
 
 
 class SlowToCheck(IsingProblem):

@@ -22,15 +22,18 @@ BASE = {
     "processor",
     "randomness",
     "settings",
+    "type",
     "",
 }
 ALLOWED = {
     "rpc": BASE | {"store", "tokens"},
+    "type": BASE,
     "store": BASE,
     "audit": BASE | {"rpc", "store"},
     "artifacts": BASE | {"rpc", "store", "audit"},
     "jobs": BASE | {"rpc", "store", "audit", "artifacts"},
-    "optimization": BASE | {"rpc", "jobs", "artifacts"},
+    "quantum": BASE | {"rpc", "store", "audit", "jobs", "artifacts"},
+    "optimization": BASE | {"rpc", "jobs", "artifacts", "quantum"},
 }
 CONTRACT_READERS = {"service.py", "sparse.py", "tensors.py", "job.py"}  # and convert*.py
 KEEPS_MESSAGES = {"jobs"}  # what it stores and hands on are the contract's own
@@ -80,7 +83,7 @@ def test_dependencies_point_one_way(path: Path) -> None:
         return
     reached = {name.split(".")[1] for name in imports(path) if name.startswith("ketgate_server.")}
     assert reached <= ALLOWED[own] | {own}
-    if own == "optimization":  # of the edge, a domain sees only what a call is
+    if own in ("optimization", "quantum"):  # of the edge, a domain sees only what a call is
         assert {n for n in imports(path) if n.startswith("ketgate_server.rpc.")} <= {
             "ketgate_server.rpc.call",
             *(

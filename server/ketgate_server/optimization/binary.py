@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense
-from ketgate_server.optimization.quadratic import QuadraticFunction
 from ketgate_server.optimization.rows import Rows
+from ketgate_server.type.quadratic import QuadraticFunction
 
 if TYPE_CHECKING:
     from ketgate_native.binary import BinaryProgram

@@ -21,8 +21,8 @@ from ketgate_server.optimization.convert_programs import (
     read_qubo,
 )
 from ketgate_server.optimization.ising import IsingProblem
-from ketgate_server.optimization.quadratic import Alphabet
-from ketgate_server.optimization.tensors import read_float64
+from ketgate_server.type.quadratic import Alphabet
+from ketgate_server.type.tensors import read_float64
 
 DIGEST_VERSION = b"ketgate.optimization.v1.SolveSpec/1\0"
 """What precedes the canonical bytes in the digest: protobuf's deterministic serialisation, fields

@@ -15,17 +15,20 @@ from ketgate_server.optimization.base import Sense
 from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.linear import LinearProblem
-from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.rows import NO_ROWS, Rows
-from ketgate_server.optimization.sparse import Sparse, read_sparse
-from ketgate_server.optimization.tensors import (
+from ketgate_server.type.convert_quadratic import (
+    read_finite,
+    read_ising_function,
+    read_qubo_function,
+    read_size,
+)
+from ketgate_server.type.sparse import Sparse, read_sparse
+from ketgate_server.type.tensors import (
     UINT8,
     read_float64,
     read_tensor,
 )
 
-MAGNITUDE_MAX = 1e300
-"""Sums of magnitudes beyond this could overflow while energies are added up."""
 COEFFICIENT_MAX = 1e15
 BOUND_MAX = 1e20
 """HiGHS refuses larger coefficients, and takes larger bounds for infinite."""
@@ -35,12 +38,11 @@ Limits = Mapping[str, Limit]
 
 
 def read_ising(message: ising_pb2.Ising, path: str, limits: Limits) -> IsingProblem:
-    size = _read_size(message.num_spins, f"{path}.num_spins", limits, "optimization.spins_max")
-    return IsingProblem(_read_function(message, size, path, limits, Alphabet.SPIN))
+    return IsingProblem(read_ising_function(message, path, limits))
 
 
 def read_qubo(message: ising_pb2.Qubo, path: str, limits: Limits) -> IsingProblem:
-    return IsingProblem(_read_qubo_function(message, path, limits))
+    return IsingProblem(read_qubo_function(message, path, limits))
 
 
 def read_binary_quadratic(
@@ -49,7 +51,7 @@ def read_binary_quadratic(
     """tolerance: greatest absolute violation of a row whose numbers are not whole."""
     if not message.HasField("objective"):
         raise FieldError(f"{path}.objective", expected="the function to minimise", given="nothing")
-    function = _read_qubo_function(message.objective, f"{path}.objective", limits)
+    function = read_qubo_function(message.objective, f"{path}.objective", limits)
     rows = _read_rows(message.rows, f"{path}.rows", function.size, limits)
     return BinaryProblem(function, rows, tolerance)
 
@@ -65,7 +67,7 @@ def read_linear(message: program_pb2.LinearProgram, path: str, limits: Limits) -
     if message.sense not in senses:
         raise FieldError(f"{path}.sense", expected="MINIMIZE or MAXIMIZE", given=message.sense)
     objective = read_float64(message.objective, f"{path}.objective", shape=("n",))
-    size = _read_size(len(objective), f"{path}.objective", limits, "optimization.variables_max")
+    size = read_size(len(objective), f"{path}.objective", limits, "optimization.variables_max")
     _check_magnitude(objective, BOUND_MAX, f"{path}.objective")
     rows = _read_rows(message.rows, f"{path}.rows", size, limits)
     lower = _read_bounds(message, "lower", size, path, 0.0)
@@ -83,45 +85,8 @@ def read_linear(message: program_pb2.LinearProgram, path: str, limits: Limits) -
             )
         integer = flags.astype(np.bool_)
     _check_integer_bounds(lower, upper, integer, path)
-    offset = _read_finite(message.offset, f"{path}.offset")
+    offset = read_finite(message.offset, f"{path}.offset")
     return LinearProblem(senses[message.sense], objective, offset, rows, lower, upper, integer)
-
-
-def _read_qubo_function(message: ising_pb2.Qubo, path: str, limits: Limits) -> QuadraticFunction:
-    where = f"{path}.num_variables"
-    size = _read_size(message.num_variables, where, limits, "optimization.spins_max")
-    return _read_function(message, size, path, limits, Alphabet.BINARY)
-
-
-def _read_function(
-    message: ising_pb2.Ising | ising_pb2.Qubo,
-    size: int,
-    path: str,
-    limits: Limits,
-    alphabet: Alphabet,
-) -> QuadraticFunction:
-    linear = np.zeros(size)
-    if message.HasField("linear"):
-        linear = read_float64(message.linear, f"{path}.linear", shape=(size,))
-    quadratic = read_sparse(
-        message.quadratic,
-        f"{path}.quadratic",
-        rows=size,
-        columns=size,
-        entries_max=limits["optimization.couplings_max"].value,
-        entries_limit="optimization.couplings_max",
-        symmetric=True,
-        diagonal=alphabet is Alphabet.BINARY,
-    )
-    offset = _read_finite(message.offset, f"{path}.offset")
-    function = QuadraticFunction(alphabet, linear, quadratic, offset)
-    if not function.magnitude <= MAGNITUDE_MAX:
-        raise FieldError(
-            path,
-            expected=f"coefficients whose magnitudes sum to at most {MAGNITUDE_MAX:g}",
-            given=function.magnitude,
-        )
-    return function
 
 
 def _read_rows(message: program_pb2.LinearRows, path: str, columns: int, limits: Limits) -> Rows:
@@ -173,14 +138,6 @@ def _without_zeros(matrix: Sparse) -> Sparse:
     if kept.all():
         return matrix
     return Sparse(matrix.row[kept], matrix.column[kept], matrix.value[kept])
-
-
-def _read_size(size: int, path: str, limits: Limits, limit: str) -> int:
-    if size < 1:
-        raise FieldError(path, expected="at least 1 variable", given=size)
-    if size > limits[limit].value:
-        raise LimitError(limit, allowed=limits[limit].value, given=size, field=path)
-    return size
 
 
 def _read_bounds(
@@ -259,9 +216,3 @@ def _check_magnitude(values: NDArray[np.float64], allowed: float, path: str) -> 
             expected=f"numbers below {allowed:g} in magnitude",
             given=f"{values[k]} at element {k}",
         )
-
-
-def _read_finite(value: float, path: str) -> float:
-    if not abs(value) <= MAGNITUDE_MAX:
-        raise FieldError(path, expected="a finite number", given=value)
-    return value

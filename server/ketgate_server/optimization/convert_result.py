@@ -22,7 +22,7 @@ from ketgate_server.optimization.engine import Estimate
 from ketgate_server.optimization.outcome import RunReport, SolveResult, TimeSplit
 from ketgate_server.optimization.race import Progress
 from ketgate_server.optimization.scoreboard import Improvement, Verified
-from ketgate_server.optimization.tensors import write_tensor
+from ketgate_server.type.tensors import write_tensor
 
 NANOSECONDS = 1_000_000_000
 STATUSES = {status: f"SOLVE_STATUS_{status.name}" for status in Status}

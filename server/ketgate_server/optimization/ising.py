@@ -10,7 +10,7 @@ from ketgate_native.monitor import Monitor
 from numpy.typing import NDArray
 
 from ketgate_server.optimization.base import Evaluation, ProblemKind, Sense
-from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
+from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 
 
 class IsingProblem:

@@ -21,7 +21,7 @@ from ketgate_server.optimization.base import StopReason, sense_sign
 from ketgate_server.optimization.engine import THREADS_MAX, Caller, Engine
 from ketgate_server.optimization.race import Progress, Race
 from ketgate_server.optimization.scoreboard import Improvement
-from ketgate_server.optimization.tensors import spell_out
+from ketgate_server.type.tensors import spell_out
 
 SIGN_OF_LIFE_S = 5.0
 """How often progress is told although nothing but the work done has changed. Every report is an

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ketgate_server.optimization.base import Conflict
-from ketgate_server.optimization.sparse import Sparse
+from ketgate_server.type.sparse import Sparse
 
 EXACT_MAX = 2.0**53
 

@@ -21,8 +21,8 @@ from ketgate_server.optimization.job import SolveKind
 from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Progress
 from ketgate_server.optimization.scoreboard import Improvement, Verified
-from ketgate_server.optimization.tensors import spell_out
 from ketgate_server.rpc.call import Call, Method, Service
+from ketgate_server.type.tensors import spell_out
 
 NAME = "ketgate.optimization.v1.OptimizationService"
 ROLE = "optimization.user"

@@ -19,7 +19,7 @@ from ketgate_server.optimization.rows import Rows
 from ketgate_server.optimization.service import OptimizationServicer
 from ketgate_server.optimization.solvers import highs
 from ketgate_server.optimization.solvers.highs_model import entries_left_out, row_scales
-from ketgate_server.optimization.sparse import Sparse
+from ketgate_server.type.sparse import Sparse
 from scipy.optimize import LinearConstraint, linprog, milp
 
 from ...specs import LocalCall, assignments, binary, energies, linear

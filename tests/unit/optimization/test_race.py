@@ -24,11 +24,11 @@ from ketgate_server.optimization.base import (
 from ketgate_server.optimization.clock import Clock
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.outcome import SolveResult
-from ketgate_server.optimization.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.optimization.race import Race
 from ketgate_server.optimization.run import Chosen
 from ketgate_server.optimization.scoreboard import Improvement
-from ketgate_server.optimization.sparse import Sparse
+from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
+from ketgate_server.type.sparse import Sparse
 
 POLL = threading.Event()  # never set: a kernel that polls
 Behaviour = Callable[[Problem, Task], Outcome]

@@ -16,7 +16,7 @@ from ketgate_server.optimization.portfolio.convert_objective import (
     check_risk_parity,
     read_objective,
 )
-from ketgate_server.optimization.tensors import write_tensor
+from ketgate_server.type.tensors import write_tensor
 
 NAME_CHARACTERS_MAX = 200
 

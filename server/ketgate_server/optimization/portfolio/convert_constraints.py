@@ -12,7 +12,7 @@ from ketgate_server.limits import Limit
 from ketgate_server.optimization.portfolio import checks
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.covariance import Array
-from ketgate_server.optimization.tensors import read_float64
+from ketgate_server.type.tensors import read_float64
 
 LOT_WEIGHT_MIN = 1e-7
 """Least weight of a lot: a hundred times what a solution is polished by."""

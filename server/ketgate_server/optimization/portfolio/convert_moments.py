@@ -13,7 +13,7 @@ from ketgate_server.limits import Limit
 from ketgate_server.optimization.portfolio import checks, estimators
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance, Dense, Factors
 from ketgate_server.optimization.portfolio.estimators import Estimator
-from ketgate_server.optimization.tensors import read_float64
+from ketgate_server.type.tensors import read_float64
 
 _ESTIMATORS = {
     0: Estimator.SAMPLE,

@@ -10,7 +10,7 @@ from ketgate_server.optimization.portfolio import checks
 from ketgate_server.optimization.portfolio import model as m
 from ketgate_server.optimization.portfolio.covariance import Array, Covariance
 from ketgate_server.optimization.portfolio.frontier import NUMBERS_MAX
-from ketgate_server.optimization.tensors import read_float64
+from ketgate_server.type.tensors import read_float64
 
 POINTS_DEFAULT = 50
 POINTS_MAX = 1000

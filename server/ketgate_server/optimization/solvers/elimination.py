@@ -23,7 +23,7 @@ from ketgate_server.optimization.base import (
     Task,
 )
 from ketgate_server.optimization.ising import IsingProblem
-from ketgate_server.optimization.quadratic import QuadraticFunction
+from ketgate_server.type.quadratic import QuadraticFunction
 
 WIDTH_MAX = 18
 """Neighbours of a variable when it is taken out: its table has 2^neighbours entries."""

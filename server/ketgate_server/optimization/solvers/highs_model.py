@@ -12,7 +12,7 @@ from ketgate_server.optimization.binary import BinaryProblem
 from ketgate_server.optimization.ising import IsingProblem
 from ketgate_server.optimization.linear import LinearProblem
 from ketgate_server.optimization.rows import NO_ROWS, Rows
-from ketgate_server.optimization.sparse import Sparse
+from ketgate_server.type.sparse import Sparse
 
 COEFFICIENT_LEAST = 1e-12
 """HiGHS leaves out what is not larger; it takes no smaller number for this option."""

@@ -17,7 +17,7 @@ from ketgate_server.optimization.portfolio.convert import (
     problem_from_proto,
 )
 from ketgate_server.optimization.portfolio.covariance import Dense, Factors
-from ketgate_server.optimization.tensors import read_tensor, write_tensor
+from ketgate_server.type.tensors import read_tensor, write_tensor
 
 Message = portfolio_pb2.PortfolioProblem
 COVARIANCE = np.array([[0.04, 0.01, 0.0], [0.01, 0.09, 0.02], [0.0, 0.02, 0.16]])

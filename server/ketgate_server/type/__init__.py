@@ -1,0 +1,1 @@
+"""What the messages of type/v1, which domains share, are inside."""
