@@ -51,6 +51,7 @@ class Reason(StrEnum):
     PROVIDER_FAILED = "PROVIDER_FAILED"
     PROVIDER_CREDENTIALS = "PROVIDER_CREDENTIALS"
     SUBMISSION_UNDECIDED = "SUBMISSION_UNDECIDED"
+    PROVIDER_JOB_FAILED = "PROVIDER_JOB_FAILED"
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,11 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
         "ABORTED",
         "Whether the provider took the work cannot be told, so it is not sent a second time.",
         "Look for the tag from the message at the provider; then create the job anew if it is not there.",
+    ),
+    Reason.PROVIDER_JOB_FAILED: ReasonSpec(
+        "ABORTED",
+        "The provider took the work, and it failed there. It is not sent again by itself: that would be charged again.",
+        "Read what the provider said in the message; create the job anew when that is put right.",
     ),
 }
 

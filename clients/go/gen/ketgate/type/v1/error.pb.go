@@ -104,6 +104,8 @@ const (
 	ErrorReason_ERROR_REASON_PROVIDER_CREDENTIALS ErrorReason = 37
 	// ABORTED: whether the provider took the work cannot be told, so it is not sent again; look at the provider's console.
 	ErrorReason_ERROR_REASON_SUBMISSION_UNDECIDED ErrorReason = 38
+	// ABORTED: the provider took the work, and it failed there; it is not sent again by itself, as it would be charged again.
+	ErrorReason_ERROR_REASON_PROVIDER_JOB_FAILED ErrorReason = 39
 )
 
 // Enum value maps for ErrorReason.
@@ -148,6 +150,7 @@ var (
 		36: "ERROR_REASON_PROVIDER_FAILED",
 		37: "ERROR_REASON_PROVIDER_CREDENTIALS",
 		38: "ERROR_REASON_SUBMISSION_UNDECIDED",
+		39: "ERROR_REASON_PROVIDER_JOB_FAILED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -189,6 +192,7 @@ var (
 		"ERROR_REASON_PROVIDER_FAILED":      36,
 		"ERROR_REASON_PROVIDER_CREDENTIALS": 37,
 		"ERROR_REASON_SUBMISSION_UNDECIDED": 38,
+		"ERROR_REASON_PROVIDER_JOB_FAILED":  39,
 	}
 )
 
@@ -223,7 +227,7 @@ var File_ketgate_type_v1_error_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xa1\n" +
+	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xc7\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
@@ -265,7 +269,8 @@ const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\x19ERROR_REASON_CAP_EXCEEDED\x10#\x12 \n" +
 	"\x1cERROR_REASON_PROVIDER_FAILED\x10$\x12%\n" +
 	"!ERROR_REASON_PROVIDER_CREDENTIALS\x10%\x12%\n" +
-	"!ERROR_REASON_SUBMISSION_UNDECIDED\x10&BJ\n" +
+	"!ERROR_REASON_SUBMISSION_UNDECIDED\x10&\x12$\n" +
+	" ERROR_REASON_PROVIDER_JOB_FAILED\x10'BJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (
