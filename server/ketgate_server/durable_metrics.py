@@ -2,6 +2,7 @@
 most once in ten seconds, however often metrics are read, and costs no scan of what is over."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -9,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ketgate_server.durable import Durable
+from ketgate_server.jobs.record import READY
 from ketgate_server.store.base import Reader
 from ketgate_server.store.errors import StoreError
 
@@ -17,8 +19,10 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 OPERATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 _UNFINISHED = "SELECT COALESCE(SUM(value), 0) FROM counters WHERE name LIKE ?"
-_HELD = "SELECT state, COUNT(*) FROM jobs WHERE lease_time_us IS NOT NULL GROUP BY state"
-_READY = "SELECT COUNT(*), MIN(seq) FROM jobs WHERE state = 1 AND wake_time_us IS NULL"
+_HELD = """SELECT state, COUNT(*) FROM jobs
+    WHERE lease_time_us IS NOT NULL AND outside_until_us IS NULL GROUP BY state"""
+_OUTSIDE = "SELECT state, COUNT(*) FROM jobs WHERE outside_until_us IS NOT NULL GROUP BY state"
+_READY = f"SELECT COUNT(*), MIN(seq) FROM jobs WHERE {READY} AND state = 1"  # noqa: S608 - a constant
 _SINCE = "SELECT create_time_us FROM jobs WHERE seq = ?"
 _COUNTER = "SELECT value FROM counters WHERE name = ?"
 _STATES = {2: "submitted", 3: "running", 4: "cancelling"}
@@ -59,7 +63,7 @@ class DurableMetrics(Collector):
         jobs = self._durable.jobs
         ended = CounterMetricFamily(
             "ketgate_attempts",
-            "Attempts of this server that ended, by how.",
+            "Attempts of this server that ended, by how; submitted: turns after which one goes on.",
             labels=["outcome"],
         )
         for outcome, count in list(jobs.dispatcher.dispatcher.ended.items()):
@@ -85,14 +89,16 @@ class DurableMetrics(Collector):
 
 def _ask(reader: Reader, now_us: int) -> list[GaugeMetricFamily]:
     unfinished = _number(reader.row(_UNFINISHED, ("jobs unfinished %",)))
-    held = {_STATES.get(state, "queued"): count for state, count in reader.rows(_HELD)}
+    held: Counter[str] = Counter()
+    for state, count in [*reader.rows(_HELD), *reader.rows(_OUTSIDE)]:
+        held[_STATES.get(state, "queued")] += count
+    held["queued"] = unfinished - sum(held[state] for state in _STATES.values())
     ready, oldest = reader.row(_READY) or (0, None)
     states = GaugeMetricFamily(
         "ketgate_jobs", "Jobs of all tenants that are not over, by state.", labels=["state"]
     )
-    states.add_metric(["queued"], max(0, unfinished - sum(held.values())))
-    for state in _STATES.values():
-        states.add_metric([state], held.get(state, 0))
+    for state in ("queued", *_STATES.values()):
+        states.add_metric([state], max(0, held[state]))
     since = None if oldest is None else reader.row(_SINCE, (oldest,))
     wait_s = 0.0 if since is None else max(0.0, (now_us - since[0]) / 1e6)
     audit = _number(reader.row(_COUNTER, ("audit",)))

@@ -77,6 +77,11 @@ LIMITS: dict[str, Limit] = {
         "minutes",
         "An attempt whose worker lived longer does not count as such, and the count begins anew.",
     ),
+    "jobs.provider_cancel_minutes": Limit(
+        10,
+        "minutes",
+        "How long a provider has to cancel the work of a job that was cancelled or is too late.",
+    ),
     "jobs.events_max": Limit(
         10_000_000, "count", "Changes of jobs that are kept, whatever their age."
     ),

@@ -74,12 +74,20 @@ class Claim:
     fence: int
     deadline_us: int | None
     """Of the job, in the store's clock."""
+    handle: bytes | None = None
+    """Of its work at a provider, as the turn before left it."""
+    stopped: bool = False
+    """Whether it is to stop from the beginning: a provider is to be told."""
+    began_us: int | None = None
+    """When the attempt began, where this is not its first turn."""
 
 
 class Outcome(Enum):
     """How an attempt ended, as its executor tells."""
 
     SUCCEEDED = "succeeded"
+    SUBMITTED = "submitted"
+    """Not over: this turn of it is. The work is at a provider, and is asked after later."""
     STOPPED = "stopped"
     """It was told to stop; result: the best so far, if any."""
     LATE = "late"
@@ -113,12 +121,25 @@ class Ending:
     error: KetgateError | None = None
     artifacts: Sequence[str] = ()
     """SHA-256 of each artifact that the result refers to."""
+    handle: bytes | None = None
+    """Of SUBMITTED: what the next turn is given."""
+    poll_after_s: float = 0.0
+    """Of SUBMITTED: when that is to be."""
+    progress: pb.JobProgress | None = None
+    """Of SUBMITTED: how far the work is, if that is known."""
 
 
 class RunContext(Protocol):
     """What a running job sees of the world."""
 
     tenant: str
+    job_id: str
+    """Unique for ever, and the same for every attempt: a good tag for work at a provider."""
+    attempt: int
+    """Number of the attempt. The turns of one attempt share it."""
+    handle: bytes | None
+    """As the turn before gave it with faults.Submitted, or an attempt that was lost with checkpoint;
+    None: nobody has talked to a provider yet."""
     threads: int
     """Threads it may use."""
     limits: Mapping[str, Limit]
@@ -126,7 +147,8 @@ class RunContext(Protocol):
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop: return the best so far."""
+        """Whether it was told to stop: return the best so far. With a handle it means that the job is
+        cancelled or too late, and never that this server stops: cancel the work at the provider."""
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Run callback once when told to stop, at once if it was; from any thread."""
@@ -137,6 +159,16 @@ class RunContext(Protocol):
     def progress(self, progress: pb.JobProgress) -> None:
         """Tell how far it is. Never waits; what comes too often is thinned out, the newest kept.
         time, attempt and elapsed are filled in."""
+
+    def checkpoint(self, handle: bytes) -> None:
+        """Keep a handle (faults.HANDLE_BYTES_MAX at most) for the turn after this one, whatever
+        becomes of this one, and go on when it is on disk: what is about to be asked of a provider,
+        and by which tag to find it there. The lease is prolonged, so there is lease_s to ask it
+        before anybody else does.
+
+        Raises KetgateError where it cannot be kept, and faults.Stopped where others have the job by
+        now, or it was told to stop before its first handle: then ask nothing of the provider.
+        """
 
 
 class JobKind(Protocol):
@@ -155,7 +187,13 @@ class JobKind(Protocol):
         """Do the work, in this process. The messages are those of the fields of JobSpec and
         JobResult. Raises KetgateError for what is the caller's fault, faults.ProviderError for a
         provider's, and faults.Stopped with the best so far where it was told to stop. The thread is
-        used again: its priority must stay."""
+        used again: its priority must stay.
+
+        Work at a provider holds no worker while it waits there: run raises faults.Submitted, and is
+        called again with its handle when it is time to ask. Before anything is submitted,
+        context.checkpoint keeps the intent, so that a crash between question and answer is made good
+        by the next turn, which looks for the tag. Each turn should be short, and each question to a
+        provider must time out well within the lease."""
 
     def digest(self, spec: Any) -> bytes:
         """SHA-256 of the spec's canonical bytes, as results of the unary method tell it."""
@@ -187,10 +225,12 @@ class Executor(Protocol):
         *,
         remaining_s: float,
         progress: Callable[[pb.JobProgress], None],
+        checkpoint: Callable[[bytes], None],
         end: Callable[[Ending], None],
     ) -> Running:
-        """Run an attempt. progress and end are called from any thread; end exactly once, also when
-        the worker dies."""
+        """Run an attempt, or another turn of it. progress, checkpoint and end are called from any
+        thread; end exactly once, also when the worker dies. checkpoint waits, and raises, as
+        RunContext.checkpoint does."""
 
     def close(self) -> None:
         """Stop everything; ends that come later are no longer waited for."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ketgate_server.jobs import convert
-from ketgate_server.jobs.record import JobRow
+from ketgate_server.jobs.record import SUBMITTED, JobRow
 from ketgate_server.jobs.transitions import TABLE, Change
 from ketgate_server.store.base import Reader, Transaction
 from ketgate_server.store.insertion import insert
@@ -19,7 +19,10 @@ Notify = Callable[[Transaction], None]
 
 _UPDATE = """UPDATE jobs SET state = ?, start_time_us = ?, end_time_us = ?, update_time_us = ?,
     wake_time_us = ?, revision = ?, attempts = ?, faults = ?, losses = ?, fence = ?, worker = ?,
-    lease_time_us = ?, error = ? WHERE seq = ?"""
+    lease_time_us = ?, progress = ?, error = ?, outside_until_us = ? WHERE seq = ?"""
+_HANDLE = """INSERT INTO job_handles (seq, handle) VALUES (?, ?)
+    ON CONFLICT (seq) DO UPDATE SET handle = excluded.handle"""
+_FORGET_HANDLE = "DELETE FROM job_handles WHERE seq = ?"
 _RESULT = "UPDATE job_bodies SET result = ? WHERE seq = ?"
 _ATTEMPTS = "job_attempts (seq, number, attempt)"
 _ATTEMPT_OF = "SELECT attempt FROM job_attempts WHERE seq = ? AND number = ?"
@@ -31,39 +34,55 @@ _COUNTED = "SELECT value FROM counters WHERE name = ?"
 
 
 def write(tx: Transaction, changes: Sequence[Change], notify: Notify) -> list[JobRow]:
-    """Write changes of different jobs, one revision each, in this order. Returns the rows as they
-    now are."""
+    """Write changes of different jobs, one revision each that is told of, in this order. Returns the
+    rows as they now are."""
     if not changes:
         return []
-    first = tx.take("revision", len(changes))
-    rows = []
-    for revision, change in enumerate(changes, first):
-        before, after = change.before, change.after
-        assert after.state in TABLE[before.state], (before.state, after.state)
-        rows.append(
-            after._replace(
-                revision=revision,
-                update_time_us=tx.now_us,
-                fence=revision if change.claims else after.fence,
-            )
-        )
+    rows = [_numbered(tx, change) for change in changes]
     tx.execute_many(_UPDATE, [_parameters(row) for row in rows])
-    write_events(
-        tx,
-        (
-            (row, convert.state_event(row, actor=change.actor, reason=change.reason))
-            for row, change in zip(rows, changes, strict=True)
-        ),
-    )
-    for row, change in zip(rows, changes, strict=True):
+    pairs = list(zip(rows, changes, strict=True))
+    write_events(tx, ((row, _event(row, change)) for row, change in pairs if change.is_told))
+    for row, change in pairs:
         if change.result is not None:
             tx.execute(_RESULT, (change.result, row.seq))
         if change.outcome is not None:
             _end_attempt(tx, row, change)
-    _begin_attempts(tx, [row for row, c in zip(rows, changes, strict=True) if c.claims])
+        if change.handle is not None:
+            keep_handle(tx, row.seq, change.handle)
+        elif row.is_over and change.before.outside_until_us is not None:
+            tx.execute(_FORGET_HANDLE, (row.seq,))
+    _begin_attempts(tx, [row for row, change in pairs if change.begins])
     count_unfinished(tx, (row.tenant for row in rows if row.is_over), -1)
     notify(tx)
     return rows
+
+
+def keep_handle(tx: Transaction, seq: int, handle: bytes) -> None:
+    """In place of the one before."""
+    tx.execute(_HANDLE, (seq, handle))
+
+
+def _numbered(tx: Transaction, change: Change) -> JobRow:
+    """The row after a change, with its revision and its fence."""
+    after, before = change.after, change.before
+    if change.is_told:
+        assert after.state == before.state or after.state in TABLE[before.state], change
+        after = after._replace(revision=tx.take("revision"), update_time_us=tx.now_us)
+        if change.progress is not None:
+            after = after._replace(progress=change.progress.SerializeToString())
+    if change.claims:
+        after = after._replace(fence=tx.take("fence"))
+    elif not change.is_told:
+        tx.take("fence")  # so that other servers see that something changed
+    return after
+
+
+def _event(row: JobRow, change: Change) -> bytes:
+    if change.progress is not None and row.state == change.before.state:
+        return convert.progress_event(row, actor=change.actor, progress=change.progress)
+    return convert.state_event(
+        row, actor=change.actor, reason=change.reason, progress=change.progress
+    )
 
 
 def write_events(tx: Transaction, events: Iterable[tuple[JobRow, bytes]]) -> None:
@@ -90,13 +109,19 @@ def unfinished(reader: Reader, tenant: str) -> int:
 
 def lived_us(tx: Transaction, job: JobRow) -> int:
     """How long the worker of the attempt under way was heard of. A server may be found dead long
-    after it died: the lease tells until when it lived."""
-    stored = tx.row(_ATTEMPT_OF, (job.seq, job.attempts))
-    if stored is None:
+    after it died: the lease tells until when it lived. Of a later turn of an attempt it is 0: the
+    time between them is no worker's."""
+    started_us = began_us(tx, job.seq, job.attempts)
+    if started_us is None or job.state == SUBMITTED:
         return 0
-    started_us = convert.attempt(bytes(stored[0])).start_time.ToMicroseconds()
     heard_us = tx.now_us if job.lease_time_us is None else min(tx.now_us, job.lease_time_us)
     return heard_us - started_us
+
+
+def began_us(reader: Reader, seq: int, number: int) -> int | None:
+    """When an attempt began; None: it is not kept any more."""
+    stored = reader.row(_ATTEMPT_OF, (seq, number))
+    return convert.attempt(bytes(stored[0])).start_time.ToMicroseconds() if stored else None
 
 
 def _counter(tenant: str) -> str:
@@ -117,7 +142,9 @@ def _parameters(row: JobRow) -> tuple[object, ...]:
         row.fence,
         row.worker,
         row.lease_time_us,
+        row.progress,
         row.error,
+        row.outside_until_us,
         row.seq,
     )
 
@@ -143,5 +170,7 @@ def _end_attempt(tx: Transaction, row: JobRow, change: Change) -> None:
     assert change.outcome is not None
     stored = tx.row(_ATTEMPT_OF, (row.seq, row.attempts))
     began = bytes(stored[0]) if stored else b""
+    if convert.attempt(began).outcome:
+        return  # it was over before, and only its work at a provider was not
     ended = convert.attempt_ended(tx.now_us, change.outcome, change.error)
     tx.execute(_ATTEMPT_ENDED, (began + ended, row.seq, row.attempts))

@@ -8,11 +8,11 @@ from itertools import chain, zip_longest
 from ketgate.jobs.v1.job_pb2 import JobProgress
 
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.jobs import changes, convert, record, transitions
+from ketgate_server.jobs import changes, convert, outside, record, transitions
 from ketgate_server.jobs.base import Claim, Ending, Fault, Outcome
 from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.policy import Policy
-from ketgate_server.jobs.record import CANCELLING, HELD, READY, RUNNING, JobRow
+from ketgate_server.jobs.record import CANCELLING, READY, JobRow
 from ketgate_server.store.base import Reader, Transaction
 
 STOP = "stop"
@@ -29,8 +29,10 @@ _TENANTS = f"""WITH RECURSIVE ready (tenant) AS (
     SELECT tenant FROM ready WHERE tenant IS NOT NULL LIMIT ?"""  # noqa: S608 - a constant
 _ANY_READY = f"SELECT 1 FROM jobs WHERE {READY} AND kind = ? LIMIT 1"  # noqa: S608 - a constant
 _READY = f"""{record.SELECT} WHERE {READY} AND kind = ? AND tenant = ?
-    ORDER BY priority DESC, seq LIMIT ?"""
-_SPEC = "SELECT spec FROM job_bodies WHERE seq = ?"
+    ORDER BY state DESC, priority DESC, seq LIMIT ?"""
+_BODY = """SELECT b.spec, h.handle FROM job_bodies b LEFT JOIN job_handles h ON h.seq = b.seq
+    WHERE b.seq = ?"""
+_CHECKPOINT = "UPDATE jobs SET lease_time_us = ?, outside_until_us = ? WHERE seq = ?"
 _HELD = "SELECT fence, state, deadline_us FROM jobs WHERE lease_time_us IS NOT NULL"
 _RENEW = "UPDATE jobs SET lease_time_us = ? WHERE seq = ? AND fence = ?"
 _LEASED = "SELECT seq, fence, state, deadline_us FROM jobs WHERE lease_time_us IS NOT NULL"
@@ -53,41 +55,65 @@ def claim(
     lease_us: int,
     after: str,
     notify: Notify,
-) -> list[JobRow]:
-    """Begin attempts at up to count jobs of these kinds that are ready: one of each tenant in turn,
-    beginning with the one that follows after; of a tenant by priority, then age. Those too late are
-    EXPIRED."""
+) -> list[Claim]:
+    """Begin attempts at up to count jobs of these kinds that are ready, or further turns of attempts:
+    one of each tenant in turn, beginning with the one that follows after; of a tenant what is at a
+    provider first, then by priority, then age. New ones that are too late are EXPIRED."""
     picked = _pick(tx, kinds, count, after)
     now_us = tx.now_us
     written = changes.write(
         tx,
         [
             transitions.expire(job, now_us=now_us)
-            if job.deadline_us is not None and job.deadline_us <= now_us
+            if outside.is_late(job, now_us) and not outside.is_outside(job)
             else transitions.claim(job, worker=worker, lease_us=lease_us, now_us=now_us)
             for job in picked
         ],
         notify,
     )
-    return [job for job in written if job.state == RUNNING]
+    return [_claim(job, now_us) for job in written if job.lease_time_us is not None]
 
 
-def spec_of(reader: Reader, seq: int) -> bytes | None:
-    row = reader.row(_SPEC, (seq,))
-    return bytes(row[0]) if row else None
+def newest_fence(reader: Reader) -> int:
+    row = reader.row("SELECT value FROM counters WHERE name = 'fence'")
+    return int(row[0]) if row else 0
 
 
-def as_claim(job: JobRow, spec: bytes) -> Claim:
+def complete(reader: Reader, claim: Claim) -> Claim | None:
+    """A claim with what the work needs; None: the job is gone by now."""
+    row = reader.row(_BODY, (claim.seq,))
+    if row is None:
+        return None
+    spec, handle = row
+    if handle is None:
+        return replace(claim, spec=bytes(spec))
+    began_us = changes.began_us(reader, claim.seq, claim.attempt)
+    return replace(claim, spec=bytes(spec), handle=bytes(handle), began_us=began_us)
+
+
+def _claim(job: JobRow, now_us: int) -> Claim:
     return Claim(
         seq=job.seq,
         id=job.id,
         tenant=job.tenant,
         kind=job.kind,
-        spec=spec,
+        spec=b"",
         attempt=job.attempts,
         fence=job.fence,
         deadline_us=job.deadline_us,
+        stopped=job.state == CANCELLING or outside.is_late(job, now_us),
     )
+
+
+def checkpoint(tx: Transaction, claim: Claim, handle: bytes, lease_us: int, policy: Policy) -> bool:
+    """Keep a handle, and prolong the lease. False: others have the job by now."""
+    job = record.by_seq(tx, claim.seq)
+    if job is None or job.fence != claim.fence:
+        return False
+    changes.keep_handle(tx, job.seq, handle)
+    until_us = outside.goes_on(job, policy, tx.now_us).outside_until_us
+    tx.execute(_CHECKPOINT, (tx.now_us + lease_us, until_us, job.seq))
+    return True
 
 
 def renew(tx: Transaction, fences: Sequence[int], lease_us: int) -> dict[int, str]:
@@ -111,7 +137,7 @@ def signs(reader: Reader, fences: Sequence[int], now_us: int) -> dict[int, str]:
 def progress(tx: Transaction, fence: int, seq: int, progress: JobProgress, notify: Notify) -> None:
     """Write how far an attempt is; nothing when it is not the holder any more."""
     job = record.by_seq(tx, seq)
-    if job is None or job.fence != fence or job.state not in HELD:
+    if job is None or job.fence != fence:
         return
     job = job._replace(revision=tx.take("revision"))
     stored = progress.SerializeToString()
@@ -133,7 +159,7 @@ def finish_many(
     found, written = [], []
     for (claim, ending), random in zip(endings, jitter, strict=True):
         job = record.by_seq(tx, claim.seq)
-        if job is None or job.fence != claim.fence or job.state not in HELD:
+        if job is None or job.fence != claim.fence:
             written.append(False)
             continue
         ending = _whole(tx, job.tenant, ending)
@@ -145,6 +171,7 @@ def finish_many(
             jitter=random,
             now_us=tx.now_us,
             lived_us=changes.lived_us(tx, job) if lost else 0,
+            began_stopped=claim.stopped,
         )
         found.append((change, ending))
         written.append(True)
@@ -198,10 +225,10 @@ def _tenants(tx: Transaction, kinds: Sequence[str], after: str, count: int) -> d
 
 
 def _queue(tx: Transaction, tenant: str, kinds: Sequence[str], count: int) -> list[JobRow]:
-    """The first count jobs of a tenant by priority, then age."""
+    """The first count jobs of a tenant: at a provider, then by priority, then age."""
     jobs = [record.as_job(row) for kind in kinds for row in tx.rows(_READY, (kind, tenant, count))]
     if len(kinds) > 1:
-        jobs.sort(key=lambda job: (-job.priority, job.seq))
+        jobs.sort(key=lambda job: (-job.state, -job.priority, job.seq))
     return jobs[:count]
 
 

@@ -11,6 +11,7 @@ from ketgate_server.jobs import changes, convert, record, transitions
 from ketgate_server.jobs.base import Actor, RequestKey
 from ketgate_server.jobs.changes import Notify
 from ketgate_server.jobs.ids import job_name
+from ketgate_server.jobs.policy import Policy
 from ketgate_server.jobs.record import JobRow
 from ketgate_server.store import requests
 from ketgate_server.store.base import Transaction
@@ -31,6 +32,7 @@ def cancel(
     job_id: str,
     *,
     reason: str,
+    policy: Policy,
     salt: bytes,
     notify: Notify,
 ) -> Job:
@@ -41,7 +43,9 @@ def cancel(
             raise requests.reply_expired(known.resource)
         return Job.FromString(bytes(known.reply))
     job = _job(tx, actor, job_id)
-    change = transitions.cancel(job, reason=reason, actor=actor.subject, now_us=tx.now_us)
+    change = transitions.cancel(
+        job, reason=reason, actor=actor.subject, policy=policy, now_us=tx.now_us
+    )
     if change is not None:
         [job] = changes.write(tx, [change], notify)
     reply = convert.job(job)

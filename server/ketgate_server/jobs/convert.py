@@ -101,7 +101,9 @@ def _created_event(actor: str, kind: str) -> bytes:
     ).SerializeToString()
 
 
-def state_event(row: JobRow, *, actor: str, reason: str) -> bytes:
+def state_event(
+    row: JobRow, *, actor: str, reason: str, progress: pb.JobProgress | None = None
+) -> bytes:
     """The event of a change of state, row being the job after it."""
     message = pb.JobEvent(
         job=job_name(row.id),
@@ -109,6 +111,7 @@ def state_event(row: JobRow, *, actor: str, reason: str) -> bytes:
         state=row.state,  # type: ignore[arg-type]
         reason=reason,
         actor=actor,
+        progress=progress,
         attempt=row.attempts,
         labels=labels_of(row.labels),
         kind=row.kind,

@@ -44,6 +44,14 @@ def expired() -> status_pb2.Status:
     return status_of(KetgateError(Reason.JOB_EXPIRED, "the deadline of the job passed"))
 
 
+def with_warning(status: status_pb2.Status, warning: str) -> status_pb2.Status:
+    """The same, with a warning at the end of its message."""
+    warned = status_pb2.Status()
+    warned.CopyFrom(status)
+    warned.message += warning
+    return warned
+
+
 def worker_lost(losses: int) -> status_pb2.Status:
     """Why a job whose workers died is FAILED."""
     return status_of(

@@ -221,4 +221,5 @@ def _row(item: Prepared, seq: int, now_us: int) -> Row:
         None,
         None,
         new.spec_digest,
+        None,
     )

@@ -15,8 +15,9 @@ from typing import Protocol
 
 from ketgate.jobs.v1 import job_pb2 as pb
 
+from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs.base import Claim, Ending, Executor, Outcome
-from ketgate_server.jobs.faults import failed
+from ketgate_server.jobs.faults import Stopped, failed
 from ketgate_server.jobs.held import Held, Stop
 from ketgate_server.store.base import StoreUnavailable
 
@@ -31,7 +32,9 @@ class Queue(Protocol):
     """The part of JobStore that a dispatcher needs. Each raises StoreUnavailable."""
 
     def now_us(self) -> int: ...
-    def revision(self) -> int: ...
+    def version(self) -> int:
+        """Rises with everything that a server may have to act on."""
+
     def claim(self, worker: str, count: int, lease_us: int) -> Sequence[Claim]: ...
     def renew(self, worker: str, fences: Sequence[int], lease_us: int) -> Mapping[int, str]:
         """For each fence that needs it "stop" or "lost"."""
@@ -40,6 +43,7 @@ class Queue(Protocol):
         """As renew, without a write."""
 
     def progress(self, fence: int, seq: int, progress: pb.JobProgress) -> None: ...
+    def checkpoint(self, claim: Claim, handle: bytes, lease_us: int) -> bool: ...
     def finish_many(self, endings: Sequence[tuple[Claim, Ending]]) -> Sequence[bool]: ...
     def tick(self) -> int | None:
         """Do what is due; when next, in the store's clock."""
@@ -89,12 +93,12 @@ class Dispatcher:
         self._may_be_due = True
         self._looked_s = self._renewed_s = self._polled_s = -math.inf
         self._due_s = math.inf
-        self._revision = -1
+        self._version = -1
         self._pause_s = 0.0
         self._paused_until_s = -math.inf
         self._drain_s: tuple[float, float] | None = None
         self.ended: Counter[Outcome] = Counter()
-        """Attempts by how they ended, as their executor told."""
+        """Turns of attempts by how they ended, as their executor told."""
 
     @property
     def held(self) -> int:
@@ -150,16 +154,18 @@ class Dispatcher:
         """Other servers' changes, as nobody tells of them."""
         if now_s < self._polled_s + self._settings.poll_s:
             return
-        revision, self._polled_s = self._queue.revision(), now_s
-        if revision != self._revision:
-            self._revision = revision
+        version, self._polled_s = self._queue.version(), now_s
+        if version != self._version:
+            self._version = version
             self._may_be_ready = self._may_be_due = True
 
     def _store_endings(self, now_s: float) -> None:
         if not self._to_store:
             return
-        for held, _ in self._to_store:
+        for held, ending in self._to_store:
             self._write_progress(held, now_s)
+            if ending.progress is not None:
+                self._complete(ending.progress, held, now_s)
         try:
             self._finish(self._to_store)
         except StoreUnavailable:
@@ -206,7 +212,8 @@ class Dispatcher:
         remaining_s = math.inf
         if claim.deadline_us is not None:
             remaining_s = (claim.deadline_us - store_us) / SECOND_US
-        held = Held(claim, now_s, now_s + remaining_s + DEADLINE_SLACK_S)
+        past_s = 0.0 if claim.began_us is None else (store_us - claim.began_us) / SECOND_US
+        held = Held(claim, now_s - past_s, now_s + remaining_s + DEADLINE_SLACK_S)
         self._held[claim.fence] = held
 
         def progress(progress: pb.JobProgress) -> None:
@@ -215,13 +222,23 @@ class Dispatcher:
             if not known:
                 self._wake()
 
+        def checkpoint(handle: bytes) -> None:
+            held.outside = True
+            try:
+                kept = self._queue.checkpoint(claim, handle, self._lease_us)
+            except StoreUnavailable as error:
+                message = f"{held.reference} cannot keep its handle: the store is unavailable"
+                raise KetgateError(Reason.STORE_UNAVAILABLE, message) from error
+            if not kept:
+                raise Stopped
+
         def end(ending: Ending) -> None:
             self._ended.append((held, ending))
             self._wake()
 
         try:
             held.running = self._executor.start(
-                claim, remaining_s=remaining_s, progress=progress, end=end
+                claim, remaining_s=remaining_s, progress=progress, checkpoint=checkpoint, end=end
             )
         except Exception as error:
             end(failed(error, held.reference))
@@ -261,7 +278,9 @@ class Dispatcher:
             return False
         waiting = {held.claim.fence for held, _ in self._to_store}
         for fence, held in self._held.items():
-            if fence not in waiting and held.stopped_for is not Stop.LOST:
+            # Who is amid a talk with a provider may go on for a moment: nobody else is to begin one
+            # before its lease has run out.
+            if fence not in waiting and held.stopped_for is not Stop.LOST and not held.outside:
                 self._to_store.append((held, Ending(Outcome.GIVEN_BACK)))
         self._held.clear()  # it is over, even if the store cannot hear of it: the leases run out
         return True
@@ -282,11 +301,14 @@ class Dispatcher:
         if not held.news or held.stopped_for is Stop.LOST:
             return
         newest = held.news.popleft()
-        newest.time.FromMicroseconds(self._queue.now_us())
-        newest.attempt = held.claim.attempt
-        newest.elapsed.FromMicroseconds(round((now_s - held.started_s) * SECOND_US))
+        self._complete(newest, held, now_s)
         self._queue.progress(held.claim.fence, held.claim.seq, newest)
         held.told_s = now_s
+
+    def _complete(self, progress: pb.JobProgress, held: Held, now_s: float) -> None:
+        progress.time.FromMicroseconds(self._queue.now_us())
+        progress.attempt = held.claim.attempt
+        progress.elapsed.FromMicroseconds(round((now_s - held.started_s) * SECOND_US))
 
     def _pause(self, now_s: float, error: StoreUnavailable) -> float:
         first = self._pause_s == 0.0

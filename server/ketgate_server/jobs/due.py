@@ -1,4 +1,4 @@
-"""What time does to jobs: leases run out, waits end, deadlines pass."""
+"""What time does to jobs: leases run out, waits end, deadlines pass, providers had long enough."""
 
 import random
 
@@ -13,18 +13,21 @@ from ketgate_server.store.base import Reader, Transaction
 CLOCK_TOLERANCE_US = 1_000_000
 
 _CLOCK = "SELECT value FROM counters WHERE name = 'clock'"
+_DUE = "deadline_us IS NOT NULL AND state = 1 AND outside_until_us IS NULL"
+"""Has a deadline and waits here: as the partial index has it."""
 _NEXT = (
     "SELECT lease_time_us FROM jobs WHERE lease_time_us IS NOT NULL ORDER BY lease_time_us LIMIT 1",
     "SELECT wake_time_us FROM jobs WHERE wake_time_us IS NOT NULL ORDER BY wake_time_us LIMIT 1",
-    """SELECT deadline_us FROM jobs
-    WHERE deadline_us IS NOT NULL AND end_time_us IS NULL AND state = 1
-    ORDER BY deadline_us LIMIT 1""",
+    f"SELECT deadline_us FROM jobs WHERE {_DUE} ORDER BY deadline_us LIMIT 1",  # noqa: S608
+    f"""SELECT outside_until_us FROM jobs
+    WHERE outside_until_us IS NOT NULL AND outside_until_us < {record.FOREVER_US}
+    ORDER BY outside_until_us LIMIT 1""",  # noqa: S608 - constants
 )
 _LEASES = f"""{record.SELECT} WHERE lease_time_us IS NOT NULL AND lease_time_us <= ?
     ORDER BY lease_time_us LIMIT ?"""
-_DEADLINES = f"""{record.SELECT}
-    WHERE deadline_us IS NOT NULL AND end_time_us IS NULL AND state = 1 AND deadline_us <= ?
-    ORDER BY deadline_us LIMIT ?"""
+_DEADLINES = f"{record.SELECT} WHERE {_DUE} AND deadline_us <= ? ORDER BY deadline_us LIMIT ?"
+_OUTSIDE = f"""{record.SELECT} WHERE outside_until_us IS NOT NULL AND outside_until_us <= ?
+    ORDER BY outside_until_us LIMIT ?"""
 _WAITS = """SELECT seq FROM jobs WHERE wake_time_us IS NOT NULL AND wake_time_us <= ?
     ORDER BY wake_time_us LIMIT ?"""
 _WAKE = "UPDATE jobs SET wake_time_us = NULL WHERE seq = ?"
@@ -48,17 +51,21 @@ def pass_time(tx: Transaction, policy: Policy, seed: int, limit: int, notify: No
     """Do what is due, at most limit jobs of each sort. seed: of the jitter."""
     now_us = tx.now_us
     late = [record.as_job(row) for row in tx.rows(_DEADLINES, (now_us, limit))]
-    lost = [record.as_job(row) for row in tx.rows(_LEASES, (now_us, limit))]
+    given_up = [record.as_job(row) for row in tx.rows(_OUTSIDE, (now_us, limit))]
+    over = {job.seq for job in given_up}
+    lost = [record.as_job(row) for row in tx.rows(_LEASES, (now_us, limit)) if row[0] not in over]
     jitter = random.Random(seed)  # noqa: S311 - spreads load, hides nothing
     changes.write(
         tx,
         [transitions.expire(job, now_us=now_us) for job in late]
+        + [transitions.give_up(job, now_us=now_us) for job in given_up]
         + [_lost(tx, job, policy, jitter.random()) for job in lost],
         notify,
     )
     woken = [(row[0],) for row in tx.rows(_WAITS, (now_us, limit))]
     tx.execute_many(_WAKE, woken)
     if woken:
+        tx.take("fence")  # so that other servers see that something changed
         notify(tx)
 
 

@@ -2,11 +2,19 @@
 may help."""
 
 import logging
+import math
 
 from google.protobuf.message import Message
+from ketgate.jobs.v1.job_pb2 import JobProgress
 
 from ketgate_server.errors import CATALOGUE, KetgateError, Reason
 from ketgate_server.jobs.base import Ending, Fault, Outcome
+
+HANDLE_BYTES_MAX = 64 << 10
+"""Of a handle: it is kept in the store, and travels with every turn."""
+
+POLL_AFTER_S_MIN = 0.01
+POLL_AFTER_S_MAX = 7 * 86_400.0
 
 log = logging.getLogger("ketgate.jobs")
 
@@ -26,6 +34,36 @@ class Stopped(Exception):  # noqa: N818 - not an error
         super().__init__("told to stop")
         self.best = best
         self.late = late
+
+
+class Submitted(Exception):  # noqa: N818 - not an error
+    """Raised by a run to end its turn: the work goes on at a provider, and no worker is held until it
+    is asked after."""
+
+    def __init__(
+        self, handle: bytes, poll_after_s: float, progress: JobProgress | None = None
+    ) -> None:
+        """handle: what run needs to find its work again; the next turn gets it. poll_after_s: when
+        that is to be. progress: how far the work is; an event only where it tells something new.
+
+        Raises ValueError for a handle above HANDLE_BYTES_MAX and a delay that is no number.
+        """
+        super().__init__("at the provider")
+        if math.isnan(poll_after_s):
+            raise ValueError("poll_after_s: expected seconds, given nan")
+        self.handle = checked_handle(handle)
+        self.poll_after_s = min(max(poll_after_s, POLL_AFTER_S_MIN), POLL_AFTER_S_MAX)
+        self.progress = progress
+
+
+def checked_handle(handle: bytes) -> bytes:
+    """The handle. Raises ValueError when it is too large."""
+    if len(handle) > HANDLE_BYTES_MAX:
+        raise ValueError(
+            f"handle: expected at most {HANDLE_BYTES_MAX} bytes, given {len(handle)}; "
+            "keep what finds the work, and not the work"
+        )
+    return bytes(handle)
 
 
 def classify(error: BaseException, reference: str) -> tuple[Fault, KetgateError]:

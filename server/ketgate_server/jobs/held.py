@@ -22,16 +22,31 @@ class Stop(IntEnum):
 
 
 class Held:
-    """One attempt. Times in seconds of the dispatcher's clock."""
+    """One turn of an attempt. Times in seconds of the dispatcher's clock."""
 
-    __slots__ = ("claim", "deadline_s", "news", "running", "started_s", "stopped_for", "told_s")
+    __slots__ = (
+        "claim",
+        "deadline_s",
+        "is_told",
+        "news",
+        "outside",
+        "running",
+        "started_s",
+        "stopped_for",
+        "told_s",
+    )
 
     def __init__(self, claim: Claim, started_s: float, deadline_s: float) -> None:
         self.claim = claim
         self.started_s = started_s
         self.deadline_s = deadline_s
         self.running: Running | None = None
-        self.stopped_for = Stop.NOT
+        self.stopped_for = Stop.ASKED if claim.stopped else Stop.NOT
+        self.is_told = claim.stopped
+        """Whether it knows that it is to stop."""
+        self.outside = claim.handle is not None
+        """Whether a provider may have work of it. Then it hears of nothing but the job's own end, or it
+        would cancel there what this server, or another, goes on with. Set by any thread."""
         self.news: deque[pb.JobProgress] = deque(maxlen=1)
         """The newest that was not yet written; put in by any thread."""
         self.told_s = -math.inf
@@ -43,7 +58,8 @@ class Held:
 
     def stop(self, why: Stop) -> None:
         """Tell it to stop; once, whatever comes later."""
-        told = self.stopped_for is not Stop.NOT
         self.stopped_for = max(self.stopped_for, why)
-        if not told and self.running is not None:
-            self.running.stop()
+        if self.is_told or self.running is None or (self.outside and why is not Stop.ASKED):
+            return
+        self.is_told = True
+        self.running.stop()

@@ -32,6 +32,9 @@ class Policy:
 
     backoff_us_max: int = 60 * SECOND_US
 
+    provider_cancel_us: int = 10 * MINUTE_US
+    """How long a provider has to cancel the work of a job that was cancelled or is too late."""
+
     def wait_us(self, failures: int, jitter: float) -> int:
         """How long to wait after so many failed attempts. jitter: 0 to below 1, random."""
         wait = min(self.backoff_us << min(max(failures, 1) - 1, 30), self.backoff_us_max)

@@ -8,11 +8,13 @@ QUEUED, SUBMITTED, RUNNING, CANCELLING, SUCCEEDED, FAILED, CANCELLED, EXPIRED = 
 """The contract's JobState."""
 
 TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED, EXPIRED})
-HELD = frozenset({SUBMITTED, RUNNING, CANCELLING})
-"""An attempt is under way."""
 
-READY = "state = 1 AND wake_time_us IS NULL"
-"""As the partial index has it: literals, or SQLite would not use the index."""
+READY = "end_time_us IS NULL AND wake_time_us IS NULL AND lease_time_us IS NULL"
+"""Not over, waits for no time, and nobody holds it: a new job, a retry, or work at a provider that is
+to be asked after. As the partial index has it, or SQLite would not use the index."""
+
+FOREVER_US = 1 << 62
+"""Of outside_until_us: without a bound."""
 
 
 class JobRow(NamedTuple):
@@ -44,6 +46,8 @@ class JobRow(NamedTuple):
     progress: bytes | None
     error: bytes | None
     spec_digest: bytes
+    outside_until_us: int | None
+    """A provider may have work of it, which is followed until then; None: none has."""
 
     @property
     def is_over(self) -> bool:

@@ -127,6 +127,7 @@ def _policy(limits: Mapping[str, Limit]) -> Policy:
         attempts_max=limits["jobs.attempts_max"].value,
         losses_max=limits["jobs.losses_max"].value,
         losses_lived_us=limits["jobs.losses_lived_minutes"].value * MINUTE_US,
+        provider_cancel_us=limits["jobs.provider_cancel_minutes"].value * MINUTE_US,
     )
 
 

@@ -128,7 +128,14 @@ class JobStore:
         salt = self._random_bytes(_SALT_BYTES)
         return self.store.run(
             lambda tx: commands.cancel(
-                tx, actor, request, job_id, reason=reason, salt=salt, notify=self._changed
+                tx,
+                actor,
+                request,
+                job_id,
+                reason=reason,
+                policy=self.policy,
+                salt=salt,
+                notify=self._changed,
             )
         )
 
@@ -147,8 +154,9 @@ class JobStore:
     # What servers do.
 
     def claim(self, worker: str, count: int, lease_us: int) -> "_List[Claim]":
-        """Begin attempts at up to count jobs that are ready, tenants in turn. What is of a kind that
-        this server does not know waits for a server that does."""
+        """Begin attempts at up to count jobs that are ready, or further turns of attempts that are at
+        a provider, tenants in turn. What is of a kind that this server does not know waits for a
+        server that does."""
         count = min(count, CLAIMS_MAX)
         if count <= 0:
             return []
@@ -158,23 +166,19 @@ class JobStore:
         after = self._last_tenant
         # Where it is uncertain whether this was committed, nothing can be given back, as nobody knows
         # the fences: if it was, the leases run out.
-        jobs = self.store.run(
+        claimed = self.store.run(
             lambda tx: claims.claim(tx, worker, self._kinds, count, lease_us, after, self._changed)
         )
-        if not jobs:
+        if not claimed:
             return []
-        self._last_tenant = jobs[-1].tenant
+        self._last_tenant = claimed[-1].tenant
         try:
             with self.store.read() as reader:
-                specs = [claims.spec_of(reader, job.seq) for job in jobs]
+                complete = [claims.complete(reader, claim) for claim in claimed]
         except BaseException:  # no one would run them until their leases run out
-            self._give_back(jobs)
+            self._give_back(claimed)
             raise
-        return [
-            claims.as_claim(job, spec)
-            for job, spec in zip(jobs, specs, strict=True)
-            if spec is not None
-        ]
+        return [claim for claim in complete if claim is not None]
 
     def renew(self, worker: str, fences: Sequence[int], lease_us: int) -> dict[int, str]:
         """Prolong the leases of attempts to lease_us from now. Returns, for those that it concerns,
@@ -195,6 +199,13 @@ class JobStore:
         """Write soon how far an attempt is. Left out when the store is busy, or the fence stale."""
         if self.store.has_room:
             self.store.submit(lambda tx: claims.progress(tx, fence, seq, progress, self._changed))
+
+    def checkpoint(self, claim: Claim, handle: bytes, lease_us: int) -> bool:
+        """Keep a handle of work at a provider for the turns to come, and prolong the lease to
+        lease_us from now. False: the fence is stale, and nothing was written."""
+        return self.store.run(
+            lambda tx: claims.checkpoint(tx, claim, handle, lease_us, self.policy)
+        )
 
     def finish(self, claim: Claim, ending: Ending) -> bool:
         """Write how an attempt ended. False: its fence is stale, and nothing was written."""
@@ -256,6 +267,12 @@ class JobStore:
         with self.store.read() as reader:
             return events.newest(reader)
 
+    def version(self) -> int:
+        """A number that rises with every change that a server may have to act on: also with those
+        that no event tells of."""
+        with self.store.read() as reader:
+            return events.newest(reader) + claims.newest_fence(reader)
+
     def retain(self, policy: Retention, limit: int = RETAIN_MAX) -> bool:
         """Remove what was kept long enough, a bounded piece; whether there may be more."""
         more = False
@@ -287,13 +304,11 @@ class JobStore:
             more |= removed == limit
         return more
 
-    def _give_back(self, jobs: Sequence[JobRow]) -> None:
+    def _give_back(self, claimed: Sequence[Claim]) -> None:
         try:
-            self.finish_many(
-                [(claims.as_claim(job, b""), Ending(Outcome.GIVEN_BACK)) for job in jobs]
-            )
+            self.finish_many([(claim, Ending(Outcome.GIVEN_BACK)) for claim in claimed])
         except StoreUnavailable as error:
-            _log.warning("%d attempts are lost before they began: %s", len(jobs), error)
+            _log.warning("%d attempts are lost before they began: %s", len(claimed), error)
 
     def _get(self, reader: Reader, tenant: str, job_id: str) -> tuple[Job, int]:
         row = record.by_id(reader, tenant, job_id)

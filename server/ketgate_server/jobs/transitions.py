@@ -7,8 +7,9 @@ changes again.
 from dataclasses import dataclass
 
 from google.rpc.status_pb2 import Status
+from ketgate.jobs.v1.job_pb2 import JobProgress
 
-from ketgate_server.jobs import convert, convert_status
+from ketgate_server.jobs import convert, convert_status, outside
 from ketgate_server.jobs.base import Ending, Fault, Outcome
 from ketgate_server.jobs.policy import Policy
 from ketgate_server.jobs.record import (
@@ -25,9 +26,9 @@ from ketgate_server.jobs.record import (
 )
 
 TABLE: dict[int, frozenset[int]] = {
-    QUEUED: frozenset({RUNNING, CANCELLED, EXPIRED, FAILED}),
+    QUEUED: frozenset({RUNNING, CANCELLING, CANCELLED, EXPIRED, FAILED}),
     RUNNING: frozenset({QUEUED, SUBMITTED, CANCELLING, SUCCEEDED, FAILED, CANCELLED, EXPIRED}),
-    SUBMITTED: frozenset({QUEUED, RUNNING, CANCELLING, SUCCEEDED, FAILED, CANCELLED, EXPIRED}),
+    SUBMITTED: frozenset({CANCELLING, SUCCEEDED, FAILED, EXPIRED}),
     CANCELLING: frozenset({SUCCEEDED, CANCELLED}),
 }
 
@@ -53,31 +54,49 @@ class Change:
     """What was wrong with that attempt."""
     result: bytes | None = None
     """Bytes of a JobResult, to be kept."""
+    begins: bool = False
+    """An attempt begins."""
     claims: bool = False
-    """An attempt begins: its fence is the revision of this change."""
+    """A worker takes the job, for an attempt or another turn of one: it gets a new fence."""
+    handle: bytes | None = None
+    """To be kept."""
+    progress: JobProgress | None = None
+    """How far it is, where that is new."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there is an event of it. There is none of a poll that finds nothing new."""
+        return self.before.state != self.after.state or self.progress is not None
 
 
 def claim(job: JobRow, *, worker: str, lease_us: int, now_us: int) -> Change:
-    """QUEUED -> RUNNING, held by worker for lease_us."""
-    after = job._replace(
+    """QUEUED -> RUNNING, or another turn of an attempt that is at a provider; held by worker for
+    lease_us."""
+    held = job._replace(worker=worker, lease_time_us=now_us + lease_us)
+    if job.state != QUEUED:
+        return Change(job, held, "", claims=True)
+    after = held._replace(
         state=RUNNING,
         start_time_us=now_us if job.start_time_us is None else job.start_time_us,
         attempts=job.attempts + 1,
-        worker=worker,
-        lease_time_us=now_us + lease_us,
     )
-    return Change(job, after, f"attempt {after.attempts} began", claims=True)
+    reason = f"attempt {after.attempts} began"
+    return Change(job, after, reason, begins=True, claims=True)
 
 
-def cancel(job: JobRow, *, reason: str, actor: str, now_us: int) -> Change | None:
-    """As asked: over at once while it waits, told to stop while it runs. None: nothing changes."""
-    if job.state == QUEUED:
-        return _over(job, CANCELLED, now_us, reason, actor, status=convert_status.cancelled(reason))
-    if job.state in (RUNNING, SUBMITTED):
-        # Kept with it until it is over: by then nobody remembers why.
-        error = convert_status.cancelled(reason).SerializeToString()
-        return Change(job, job._replace(state=CANCELLING, error=error), reason, actor)
-    return None
+def cancel(job: JobRow, *, reason: str, actor: str, policy: Policy, now_us: int) -> Change | None:
+    """As asked: over at once while it waits here, told to stop while it runs or is at a provider.
+    None: nothing changes."""
+    if job.state == CANCELLING or job.is_over:
+        return None
+    status = convert_status.cancelled(reason)
+    if job.state == QUEUED and not outside.is_outside(job):
+        return _over(job, CANCELLED, now_us, reason, actor, status=status)
+    # Kept with it until it is over: by then nobody remembers why.
+    after = job._replace(state=CANCELLING, error=status.SerializeToString())
+    if outside.is_outside(job):
+        after = outside.goes_on(after._replace(wake_time_us=None), policy, now_us)
+    return Change(job, after, reason, actor)
 
 
 def expire(job: JobRow, *, now_us: int) -> Change:
@@ -86,15 +105,46 @@ def expire(job: JobRow, *, now_us: int) -> Change:
     return _over(job, EXPIRED, now_us, reason, SERVER, status=convert_status.expired())
 
 
+def give_up(job: JobRow, *, now_us: int) -> Change:
+    """The end of a job whose provider had long enough to cancel its work."""
+    cancelled = job.state == CANCELLING
+    reason = "it was cancelled" if cancelled else "its deadline passed"
+    change = _over(
+        job,
+        CANCELLED if cancelled else EXPIRED,
+        now_us,
+        f"{reason}, and the provider did not confirm it in time{outside.WARNING}",
+        SERVER,
+        status=convert_status.with_warning(_why(job), outside.WARNING),
+    )
+    change.outcome = convert.STOPPED
+    return change
+
+
 def end(
-    job: JobRow, ending: Ending, *, policy: Policy, jitter: float, now_us: int, lived_us: int = 0
+    job: JobRow,
+    ending: Ending,
+    *,
+    policy: Policy,
+    jitter: float,
+    now_us: int,
+    lived_us: int = 0,
+    began_stopped: bool = False,
 ) -> Change:
-    """What the end of the attempt that holds the job makes of it. jitter: 0 to below 1, random.
-    lived_us: how long the attempt's worker was heard of, where it was LOST."""
+    """What the end of the turn that holds the job makes of it. jitter: 0 to below 1, random.
+    lived_us: how long the attempt's worker was heard of, where it was LOST. began_stopped: whether
+    that turn knew from the beginning that the job is to stop."""
+    if ending.outcome is Outcome.SUBMITTED:
+        after = outside.submitted(job, ending, policy, now_us, began_stopped=began_stopped)
+        change = Change(job, after, "handed to a provider", handle=ending.handle)
+        if ending.progress is not None and outside.is_new(ending.progress, job.progress):
+            change.progress = ending.progress
+        return change
     error = convert_status.status_of(ending.error) if ending.error else None
     change = _end(job, ending, policy, jitter, now_us, error, lived_us)
-    change.outcome = _outcome(ending)
-    change.error = error
+    if change.is_told:  # or the attempt goes on with another turn
+        change.outcome = _outcome(ending)
+        change.error = error
     return change
 
 
@@ -111,16 +161,16 @@ def _end(
         change = _over(job, SUCCEEDED, now_us, "", SERVER)
         change.result = ending.result
         return change
-    if job.state == CANCELLING:
+    told = ending.outcome in (Outcome.STOPPED, Outcome.LATE) or ending.fault is Fault.CALLER
+    if job.state == CANCELLING and (told or not outside.is_outside(job)):
         change = _over(job, CANCELLED, now_us, "it stopped, as asked", SERVER)
         change.after = change.after._replace(error=job.error)
         change.result = ending.result
         return change
     if ending.outcome is Outcome.FAILED and ending.fault is Fault.CALLER:
         return _over(job, FAILED, now_us, "the request is at fault", SERVER, status=error)
-    if job.deadline_us is not None and (
-        ending.outcome is Outcome.LATE or job.deadline_us <= now_us + DEADLINE_TOLERANCE_US
-    ):
+    late = ending.outcome is Outcome.LATE or outside.is_late(job, now_us + DEADLINE_TOLERANCE_US)
+    if job.deadline_us is not None and late and (told or not outside.is_outside(job)):
         status = convert_status.expired()
         change = _over(job, EXPIRED, now_us, "its deadline passed", SERVER, status=status)
         change.result = ending.result
@@ -130,7 +180,7 @@ def _end(
     if ending.outcome is Outcome.FAILED:
         return _faulty(job, ending, policy, jitter, now_us, error)
     # Given back; or stopped although nobody asked, which is the same to the job.
-    return _again(job, "its server stops; it is tried elsewhere", None)
+    return _again(job, "its server stops; it is tried elsewhere", None, now_us)
 
 
 def _lost(job: JobRow, policy: Policy, jitter: float, now_us: int, lived_us: int) -> Change:
@@ -139,9 +189,9 @@ def _lost(job: JobRow, policy: Policy, jitter: float, now_us: int, lived_us: int
     if losses >= policy.losses_max:
         status = convert_status.worker_lost(losses)
         reason = f"{losses} attempts in a row lost their worker"
-        return _over(job, FAILED, now_us, reason, SERVER, status=status, after=job_after)
+        return _failed(job_after, job, now_us, reason, status)
     wake_us = now_us + policy.wait_us(job.faults + losses, jitter)
-    return _again(job, "its worker was lost; it is tried again", wake_us, after=job_after)
+    return _again(job, "its worker was lost; it is tried again", wake_us, now_us, after=job_after)
 
 
 def _faulty(
@@ -157,21 +207,44 @@ def _faulty(
     whose = "a provider" if ending.fault is Fault.PROVIDER else "the server"
     if faults >= policy.attempts_max:
         reason = f"{faults} attempts failed by the fault of {whose}"
-        return _over(job, FAILED, now_us, reason, SERVER, status=error, after=job_after)
+        return _failed(job_after, job, now_us, reason, error)
     wait_us = policy.wait_us(faults + job.losses, jitter)
     if ending.error is not None and ending.error.retry_after_s is not None:
         wait_us = max(wait_us, round(ending.error.retry_after_s * 1e6))
     reason = f"an attempt failed by the fault of {whose}; it is tried again"
-    return _again(job, reason, now_us + wait_us, after=job_after)
+    return _again(job, reason, now_us + wait_us, now_us, after=job_after)
+
+
+def _failed(after: JobRow, job: JobRow, now_us: int, reason: str, status: Status | None) -> Change:
+    """The end of a job that was tried often enough: FAILED, unless it was to end anyway."""
+    if not outside.is_outside(job):
+        return _over(job, FAILED, now_us, reason, SERVER, status=status, after=after)
+    if job.state == CANCELLING or outside.is_late(job, now_us):
+        return give_up(after, now_us=now_us)
+    warned = None if status is None else convert_status.with_warning(status, outside.WARNING)
+    reason += outside.WARNING
+    return _over(job, FAILED, now_us, reason, SERVER, status=warned, after=after)
+
+
+def _why(job: JobRow) -> Status:
+    """Why a job is to stop: it was cancelled, or is too late."""
+    if job.state == CANCELLING and job.error is not None:
+        return Status.FromString(job.error)
+    return convert_status.expired()
 
 
 def _again(
-    job: JobRow, reason: str, wake_time_us: int | None, after: JobRow | None = None
+    job: JobRow,
+    reason: str,
+    wake_time_us: int | None,
+    now_us: int,
+    after: JobRow | None = None,
 ) -> Change:
-    after = (after or job)._replace(
-        state=QUEUED, wake_time_us=wake_time_us, fence=0, worker="", lease_time_us=None
-    )
-    return Change(job, after, reason)
+    """It is tried again, not before wake_time_us; None: at once."""
+    after = after or job
+    if outside.is_outside(job):
+        return Change(job, outside.retried(after, wake_time_us, now_us), reason)
+    return Change(job, outside.let_go(after._replace(state=QUEUED), wake_time_us), reason)
 
 
 def _over(
@@ -192,6 +265,7 @@ def _over(
         fence=0,
         worker="",
         lease_time_us=None,
+        outside_until_us=None,
         error=status.SerializeToString() if status is not None else None,
     )
     return Change(job, after, reason, actor)

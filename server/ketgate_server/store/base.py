@@ -51,7 +51,7 @@ class Transaction(Reader, Protocol):
 
     def take(self, counter: str, count: int = 1) -> int:
         """The first of count new numbers of a counter. Numbers follow the order of commits, start
-        at 1 and have no gaps. Counters: "revision", "audit"."""
+        at 1 and have no gaps. Counters: "revision", "audit", "fence"."""
 
     def peek(self, counter: str) -> int:
         """The last number taken; 0 for none."""

@@ -92,7 +92,7 @@ jobs = Table(
     Column("not_before_us", BigInteger),  # as the caller asked
     Column(
         "wake_time_us", BigInteger
-    ),  # while QUEUED: not before, by the caller or back-off; NULL: ready
+    ),  # not before: by the caller, back-off or, at a provider, the next poll; NULL: ready, or held
     Column("deadline_us", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -104,9 +104,13 @@ jobs = Table(
     Column("progress", LargeBinary),  # JobProgress
     Column("error", LargeBinary),  # google.rpc.Status
     Column("spec_digest", LargeBinary, nullable=False),
+    # A provider may have work of it (job_handles tells), which is followed until then; NULL: none has.
+    Column("outside_until_us", BigInteger),
     PrimaryKeyConstraint("seq", name="jobs_pk"),
     UniqueConstraint("id", name="jobs_id_unique"),
 )
+_READY = "end_time_us IS NULL AND wake_time_us IS NULL AND lease_time_us IS NULL"
+_DUE = "deadline_us IS NOT NULL AND state = 1 AND outside_until_us IS NULL"
 Index("jobs_by_tenant", jobs.c.tenant, jobs.c.seq)
 Index("jobs_by_state", jobs.c.tenant, jobs.c.state, jobs.c.seq)
 Index(
@@ -121,10 +125,11 @@ Index(
     "jobs_ready",
     jobs.c.kind,  # first: a server takes the kinds that it knows, however many jobs of others wait
     jobs.c.tenant,
+    jobs.c.state.desc(),  # polls first: they are short, and somebody waits for what they find
     jobs.c.priority.desc(),
     jobs.c.seq,
-    sqlite_where=text("state = 1 AND wake_time_us IS NULL"),
-    postgresql_where=text("state = 1 AND wake_time_us IS NULL"),
+    sqlite_where=text(_READY),
+    postgresql_where=text(_READY),
 )
 Index(
     "jobs_waking",
@@ -141,8 +146,14 @@ Index(
 Index(
     "jobs_due",
     jobs.c.deadline_us,
-    sqlite_where=text("deadline_us IS NOT NULL AND end_time_us IS NULL"),
-    postgresql_where=text("deadline_us IS NOT NULL AND end_time_us IS NULL"),
+    sqlite_where=text(_DUE),
+    postgresql_where=text(_DUE),
+)
+Index(
+    "jobs_outside",
+    jobs.c.outside_until_us,
+    sqlite_where=text("outside_until_us IS NOT NULL"),
+    postgresql_where=text("outside_until_us IS NOT NULL"),
 )
 
 # Apart from jobs, so that lists and the queue stay small.
@@ -172,6 +183,15 @@ job_attempts = Table(
     Column("attempt", LargeBinary, nullable=False),  # JobAttempt
     PrimaryKeyConstraint("seq", "number", name="job_attempts_pk"),
     sqlite_with_rowid=False,
+)
+
+# How a kind finds its work at a provider again. Apart from the spec, which may be large, as this changes.
+job_handles = Table(
+    "job_handles",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer(), "sqlite"), autoincrement=False),
+    Column("handle", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("seq", name="job_handles_pk"),
 )
 
 # The outbox: written with the change, read by watchers and publishers, compacted by age.

@@ -60,15 +60,17 @@ CREATE TABLE jobs (
 	progress BLOB,
 	error BLOB,
 	spec_digest BLOB NOT NULL,
+	outside_until_us BIGINT,
 	CONSTRAINT jobs_pk PRIMARY KEY (seq),
 	CONSTRAINT jobs_id_unique UNIQUE (id)
 );
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time_us, seq) WHERE end_time_us IS NOT NULL;
 CREATE INDEX jobs_by_state ON jobs (tenant, state, seq);
 CREATE INDEX jobs_by_tenant ON jobs (tenant, seq);
-CREATE INDEX jobs_due ON jobs (deadline_us) WHERE deadline_us IS NOT NULL AND end_time_us IS NULL;
+CREATE INDEX jobs_due ON jobs (deadline_us) WHERE deadline_us IS NOT NULL AND state = 1 AND outside_until_us IS NULL;
 CREATE INDEX jobs_leased ON jobs (lease_time_us) WHERE lease_time_us IS NOT NULL;
-CREATE INDEX jobs_ready ON jobs (kind, tenant, priority DESC, seq) WHERE state = 1 AND wake_time_us IS NULL;
+CREATE INDEX jobs_outside ON jobs (outside_until_us) WHERE outside_until_us IS NOT NULL;
+CREATE INDEX jobs_ready ON jobs (kind, tenant, state DESC, priority DESC, seq) WHERE end_time_us IS NULL AND wake_time_us IS NULL AND lease_time_us IS NULL;
 CREATE INDEX jobs_waking ON jobs (wake_time_us) WHERE wake_time_us IS NOT NULL;
 CREATE TABLE job_bodies (
 	seq INTEGER NOT NULL,
@@ -91,6 +93,11 @@ CREATE TABLE job_attempts (
 	CONSTRAINT job_attempts_pk PRIMARY KEY (seq, number)
 )
  WITHOUT ROWID;
+CREATE TABLE job_handles (
+	seq INTEGER NOT NULL,
+	handle BLOB NOT NULL,
+	CONSTRAINT job_handles_pk PRIMARY KEY (seq)
+);
 CREATE TABLE events (
 	revision INTEGER NOT NULL,
 	tenant VARCHAR(63) NOT NULL,
@@ -152,5 +159,5 @@ CREATE TABLE uploads (
 	CONSTRAINT uploads_content_unique UNIQUE (tenant, sha256)
 );
 CREATE INDEX uploads_by_content ON uploads (sha256);
-INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('clock', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0002');
+INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('fence', 0), ('clock', 0);
+INSERT INTO alembic_version (version_num) VALUES ('0003');

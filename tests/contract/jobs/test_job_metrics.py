@@ -2,7 +2,20 @@
 
 from ketgate_server import durable_metrics
 from ketgate_server.durable_metrics import DurableMetrics
+from ketgate_server.jobs.base import Actor, Ending, NewJob, Outcome, RequestKey
+from ketgate_server.jobs.ids import new_id
+from ketgate_server.jobs.store import JobStore
 from prometheus_client import CollectorRegistry
+
+
+def submit_elsewhere(store):
+    """A job at a provider, of a kind that the server does not know."""
+    jobs = JobStore(store, kinds=["other"])
+    actor = Actor("default", "ci", "/CreateJob")
+    job_id = new_id(store.now_us())
+    jobs.create(NewJob(actor, RequestKey("", b""), job_id, "other", b"", b""))
+    [claim] = jobs.claim("elsewhere", 1, 60_000_000)
+    jobs.finish(claim, Ending(Outcome.SUBMITTED, handle=b"h", poll_after_s=60.0))
 
 
 def test_metrics_tell_of_jobs_the_store_and_the_audit(make_job_server, monkeypatch):
@@ -32,6 +45,9 @@ def test_metrics_tell_of_jobs_the_store_and_the_audit(make_job_server, monkeypat
     assert value("jobs_oldest_wait_seconds") >= 0
     assert value("audit_entries") >= 5
     assert value("store_batch_seconds_count") == value("store_batch_operations_count") > 0
+    submit_elsewhere(server.durable.store)
+    assert value("jobs", state="submitted") == 1
+    assert value("jobs", state="queued") == value("jobs_ready") == 3
     gate.open.set()
     for name in (running, *waiting):
         caller.wait(name)

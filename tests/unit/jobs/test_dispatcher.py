@@ -41,8 +41,8 @@ class HandExecutor:
     def room(self):
         return self.slots - sum(not attempt.over for attempt in self.attempts)
 
-    def start(self, claim, *, remaining_s, progress, end):
-        self.attempts.append(HandAttempt(claim, remaining_s, progress, end))
+    def start(self, claim, *, remaining_s, progress, checkpoint, end):
+        self.attempts.append(HandAttempt(claim, remaining_s, progress, checkpoint, end))
         return self.attempts[-1]
 
     def close(self):
@@ -50,8 +50,9 @@ class HandExecutor:
 
 
 class HandAttempt:
-    def __init__(self, claim, remaining_s, progress, end):
+    def __init__(self, claim, remaining_s, progress, checkpoint, end):
         self.claim, self.remaining_s, self.progress, self._end = claim, remaining_s, progress, end
+        self.checkpoint = checkpoint
         self.over = False
         self.stops = 0
 

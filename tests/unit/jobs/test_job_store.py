@@ -69,7 +69,7 @@ def test_a_job_from_create_to_done(bench: Bench) -> None:
     job = bench.create(labels={"desk": "fx"}, priority=3)
     assert (job.state, job.revision, job.labels, job.priority) == (QUEUED, 1, {"desk": "fx"}, 3)
     held = claim(bench)
-    assert (held.id, held.attempt, held.fence) == (job.uid, 1, 2)
+    assert (held.id, held.attempt, held.fence) == (job.uid, 1, 1)
     assert bench.jobs.finish(held, Ending(Outcome.SUCCEEDED, b"\x0a\x00"))
     done = bench.jobs.get("red", job.uid, full=True)
     assert (done.state, done.revision, done.attempt_count) == (SUCCEEDED, 3, 1)
@@ -77,7 +77,7 @@ def test_a_job_from_create_to_done(bench: Bench) -> None:
     assert done.etag != job.etag
     [attempt] = done.attempts
     assert (attempt.fence, attempt.worker, attempt.outcome) == (
-        2,
+        1,
         "w",
         pb.ATTEMPT_OUTCOME_SUCCEEDED,
     )
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_after_it_was_claimed_is_given_back(
 ) -> None:
     made = {bench.create().uid for _ in range(2)}
     with monkeypatch.context() as broken:
-        broken.setattr(claims, "spec_of", unreadable)
+        broken.setattr(claims, "complete", unreadable)
         with pytest.raises(StoreUnavailable, match="no reader"):
             bench.jobs.claim("w", 2, LEASE_US)
     for job_id in made:
@@ -199,7 +199,7 @@ def test_a_store_that_is_gone_after_a_claim_is_told_as_that(
 
     job = timed.create()
     with monkeypatch.context() as broken:
-        broken.setattr(claims, "spec_of", unreadable)
+        broken.setattr(claims, "complete", unreadable)
         broken.setattr(claims, "finish_many", gone)
         with pytest.raises(StoreUnavailable, match="no reader"):
             timed.jobs.claim("w", 1, LEASE_US)

@@ -31,7 +31,7 @@ def limits_with(**values):
 
 def make_attempt(progress=lambda told: None, remaining_s=float("inf")):
     work = Work("jobs/a/attempts/1", "solve", SolveKind.entry, "t", b"", remaining_s)
-    return Attempt(work, Surroundings(threads=2), progress)
+    return Attempt(work, Surroundings(threads=2), progress, print)
 
 
 def glass(size=2_000, seconds=600):

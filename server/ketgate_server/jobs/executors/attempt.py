@@ -17,7 +17,7 @@ from ketgate_server.arrays import Arrays, using
 from ketgate_server.artifacts.blobs import known_blobs
 from ketgate_server.artifacts.tenant_arrays import REFERENCED_MAX, WorkerArrays
 from ketgate_server.jobs.base import Ending, Outcome
-from ketgate_server.jobs.faults import Stopped, failed
+from ketgate_server.jobs.faults import Stopped, Submitted, checked_handle, failed
 from ketgate_server.limits import LIMITS, Limit
 
 NICE_LOWEST = 19
@@ -51,6 +51,12 @@ class Work:
     """Of a JobSpec."""
     remaining_s: float = math.inf
     """Until the job's deadline, when it was handed over."""
+    job_id: str = ""
+    attempt: int = 1
+    handle: bytes | None = None
+    """Of its work at a provider."""
+    stopped: bool = False
+    """Whether it is to stop from the beginning."""
 
 
 class Attempt:
@@ -62,16 +68,22 @@ class Attempt:
         work: Work,
         surroundings: Surroundings,
         progress: Callable[[pb.JobProgress], None],
+        checkpoint: Callable[[bytes], None],
     ) -> None:
+        """checkpoint: keeps a handle, as RunContext.checkpoint says."""
         self.work = work
         self.tenant = work.tenant
+        self.job_id = work.job_id
+        self.attempt = work.attempt
+        self.handle = work.handle
         self.threads = surroundings.threads
         self.limits = surroundings.limits
         self.surroundings = surroundings
         self._progress = progress
+        self._checkpoint = checkpoint
         self._deadline_s = time.monotonic() + work.remaining_s
         self._lock = threading.Lock()
-        self._stopped = False
+        self._stopped = work.stopped
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -92,6 +104,14 @@ class Attempt:
                 return
         callback()
 
+    def checkpoint(self, handle: bytes) -> None:
+        handle = checked_handle(handle)
+        with self._lock:
+            if self._stopped and self.handle is None:
+                raise Stopped
+            self.handle = handle
+        self._checkpoint(handle)
+
     def forget(self) -> None:
         """It is over: let go of what its callbacks hold."""
         with self._lock:
@@ -111,6 +131,13 @@ def perform(run: Entry, attempt: Attempt) -> Ending:
         spec = getattr(pb.JobSpec.FromString(work.spec), work.kind)
         with using(_arrays(attempt.surroundings)):
             return Ending(Outcome.SUCCEEDED, result=_written(work.kind, run(spec, attempt)))
+    except Submitted as turn:
+        return Ending(
+            Outcome.SUBMITTED,
+            handle=turn.handle,
+            poll_after_s=turn.poll_after_s,
+            progress=turn.progress,
+        )
     except Stopped as stop:
         best = None if stop.best is None else _written(work.kind, stop.best)
         return Ending(Outcome.LATE if stop.late else Outcome.STOPPED, result=best)

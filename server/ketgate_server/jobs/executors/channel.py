@@ -12,17 +12,29 @@ import pickle
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, Protocol
+
+from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs.base import Ending, Fault, Outcome
+from ketgate_server.jobs.faults import Stopped, internal
 
 PACKET_BYTES_MAX = 128 << 10
 """Below what a socket takes at once by default."""
 LOG_CHARACTERS_MAX = 8_000
 MESSAGE_CHARACTERS_MAX = 2_000
-INLINE_BYTES_MAX = 64 << 10
-"""Bytes that are longer go through shared memory."""
+INLINE_BYTES_MAX = 32 << 10
+"""Bytes that are longer go through shared memory. Beside them there is room for a handle."""
+
+
+log = logging.getLogger("ketgate.jobs")
+
+
+class Checkpoints(Protocol):
+    """The part of an attempt that keeps handles."""
+
+    def checkpoint(self, handle: bytes) -> None: ...
 
 
 class Closed(Exception):  # noqa: N818 - a state of the channel
@@ -126,30 +138,64 @@ def pack(ending: Ending) -> dict[str, Any]:
         "outcome": ending.outcome.value,
         "fault": ending.fault.value if ending.fault else None,
         "artifacts": list(ending.artifacts),
-        "error": None
-        if error is None
-        else {
-            "reason": error.reason.value,
-            "message": error.message[:MESSAGE_CHARACTERS_MAX],
-            "field": error.field,
-            "limit": error.limit,
-            "retry_after_s": error.retry_after_s,
-            "metadata": error.metadata,
-        },
+        "error": None if error is None else pack_error(error),
+        "handle": ending.handle,
+        "poll_after_s": ending.poll_after_s,
+        "progress": None if ending.progress is None else ending.progress.SerializeToString(),
     }
 
 
 def unpack(packed: dict[str, Any], result: bytes | None) -> Ending:
-    error = packed["error"]
-    if error is not None:
-        error = KetgateError(
-            Reason(error["reason"]), **{k: error[k] for k in error.keys() - {"reason"}}
-        )
-    fault = packed["fault"]
+    error, fault, progress = packed["error"], packed["fault"], packed["progress"]
     return Ending(
         Outcome(packed["outcome"]),
         result=result,
         fault=Fault(fault) if fault else None,
-        error=error,
+        error=None if error is None else unpack_error(error),
         artifacts=packed["artifacts"],
+        handle=packed["handle"],
+        poll_after_s=packed["poll_after_s"],
+        progress=None if progress is None else pb.JobProgress.FromString(progress),
     )
+
+
+def pack_error(error: KetgateError) -> dict[str, Any]:
+    return {
+        "reason": error.reason.value,
+        "message": error.message[:MESSAGE_CHARACTERS_MAX],
+        "field": error.field,
+        "limit": error.limit,
+        "retry_after_s": error.retry_after_s,
+        "metadata": error.metadata,
+    }
+
+
+def unpack_error(packed: dict[str, Any]) -> KetgateError:
+    return KetgateError(
+        Reason(packed["reason"]), **{k: packed[k] for k in packed.keys() - {"reason"}}
+    )
+
+
+Kept = dict[str, Any] | Literal["stopped"] | None
+"""What came of a checkpoint: None when the handle is kept, "stopped", or an error, packed."""
+
+
+def keep(attempt: Checkpoints, handle: bytes) -> Kept:
+    """Keep a handle for a run elsewhere; never raises."""
+    try:
+        attempt.checkpoint(handle)
+    except Stopped:
+        return "stopped"
+    except Exception as error:
+        log.exception("a handle could not be kept")
+        known = error if isinstance(error, KetgateError) else internal("a handle of a job")
+        return pack_error(known)
+    return None
+
+
+def raise_unless_kept(kept: Kept) -> None:
+    """There: raise what keep caught."""
+    if kept == "stopped":
+        raise Stopped
+    if kept is not None:
+        raise unpack_error(kept)

@@ -38,12 +38,14 @@ class LargeResults:
         *,
         remaining_s: float,
         progress: Callable[[pb.JobProgress], None],
+        checkpoint: Callable[[bytes], None],
         end: Callable[[Ending], None],
     ) -> Running:
         return self._executor.start(
             claim,
             remaining_s=remaining_s,
             progress=progress,
+            checkpoint=checkpoint,
             end=lambda ending: end(self._referring(claim, ending)),
         )
 

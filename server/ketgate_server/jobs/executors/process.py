@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.jobs.base import Ending, JobKind
 from ketgate_server.jobs.executors.attempt import Attempt, Surroundings
-from ketgate_server.jobs.executors.channel import Channel, Closed, unpack
+from ketgate_server.jobs.executors.channel import Channel, Closed, keep, unpack
 from ketgate_server.jobs.executors.slots import WorkerDied
 
 PROGRAM = "ketgate_server.jobs.executors.worker"
@@ -54,8 +55,8 @@ class ProcessWorker:
         number, work = self._number, attempt.work
         try:
             channel = self._ready()
-            order = (work.reference, work.kind, work.entry, work.tenant, attempt.remaining_s())
-            channel.send(("run", number, *order), work.spec)
+            order = replace(work, spec=b"", remaining_s=attempt.remaining_s())
+            channel.send(("run", number, order), work.spec)
             attempt.on_stop(lambda: _tell(channel, ("stop", number)))
             while True:
                 message, content = channel.receive()
@@ -104,6 +105,9 @@ class ProcessWorker:
     ) -> Ending | None:
         """The ending, if the message is that."""
         match message:
+            case ("checkpoint", number, handle) if number == self._number:
+                assert self._channel is not None
+                self._channel.send(("kept", number, keep(attempt, handle)))
             case ("progress", number, progress) if number == self._number:
                 attempt.progress(pb.JobProgress.FromString(progress))
             case ("log", name, level, text):

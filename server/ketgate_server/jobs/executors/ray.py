@@ -17,7 +17,7 @@ from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.jobs.base import Ending, Outcome
 from ketgate_server.jobs.executors.attempt import Attempt, Surroundings
-from ketgate_server.jobs.executors.channel import unpack
+from ketgate_server.jobs.executors.channel import keep, unpack
 from ketgate_server.jobs.executors.process import ProcessWorker
 from ketgate_server.jobs.executors.ray_actor import Actor
 from ketgate_server.jobs.executors.slots import SlotExecutor
@@ -61,6 +61,8 @@ def perform_remotely(attempt: Attempt, options: Mapping[str, Any]) -> Ending:
         _connect(options["address"], attempt)
         return _parking.run(attempt)
     except Stopped:
+        if attempt.handle is not None:  # its kind could not tell the provider: asked again later
+            return lost(attempt.work.reference, "the cluster did not run it before it was to stop")
         return Ending(Outcome.STOPPED)
     except _NotBegun as error:
         return lost(attempt.work.reference, str(error))
@@ -82,9 +84,11 @@ def _connect(address: str, attempt: Attempt) -> None:
     stopped = threading.Event()
     attempt.on_stop(stopped.set)
     host, _, port = address.rpartition(":")
+    tried = attempt.handle is None  # else once, to tell the provider
     while not ray.is_initialized():
-        if stopped.is_set():
+        if stopped.is_set() and tried:
             raise Stopped
+        tried = True
         try:
             # First, as Ray itself would try for minutes, and could not be told to stop meanwhile.
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
@@ -109,7 +113,7 @@ class _Parking:
         try:
             ending = remote.run(attempt)
         except _NotBegun:
-            if attempt.stopped:
+            if attempt.stopped and attempt.handle is None:
                 raise Stopped from None
             if not kept:
                 raise
@@ -167,14 +171,16 @@ class _Remote:
         work = attempt.work
         call = self._actor.run.options(num_returns="streaming")
         references = call.remote(work, attempt.remaining_s())
-        attempt.on_stop(lambda: self._stop(work.reference))
+        attempt.on_stop(lambda: self._stop(attempt))
         try:
             for message in self._messages(references):
                 match message:
                     case ("began",):
                         began = self.alive = True
                         if attempt.stopped:  # perhaps told just before: twice does no harm
-                            self._stop(work.reference)
+                            self._stop(attempt)
+                    case ("checkpoint", handle):
+                        self._actor.kept.remote(work.reference, keep(attempt, handle))
                     case ("progress", progress):
                         attempt.progress(pb.JobProgress.FromString(progress))
                     case ("log", name, level, text):
@@ -194,10 +200,10 @@ class _Remote:
         for reference in references:
             yield self._ray.get(reference)
 
-    def _stop(self, reference: str) -> None:
+    def _stop(self, attempt: Attempt) -> None:
         if self.alive:
-            self._actor.stop.remote(reference)
-        else:
+            self._actor.stop.remote(attempt.work.reference)
+        elif attempt.handle is None:  # else it has to tell its provider
             self.end()
 
 

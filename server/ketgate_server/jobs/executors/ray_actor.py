@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ketgate_server.jobs.executors.attempt import Attempt, Surroundings, Work, perform_entry
-from ketgate_server.jobs.executors.channel import LogSender, pack
+from ketgate_server.jobs.executors.channel import Kept, LogSender, pack, raise_unless_kept
 
 Message = tuple[Any, ...]
 
@@ -23,6 +23,7 @@ class Actor:
         self._stopped = ""
         """The attempt that was told to stop before it was known here: calls may overtake."""
         self._news: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Kept] = queue.SimpleQueue()
         root = logging.getLogger()
         root.addHandler(LogSender(lambda message: self._news.put(message)))
         root.setLevel(min(root.level, logging.INFO))
@@ -30,10 +31,17 @@ class Actor:
     def run(self, work: Work, remaining_s: float) -> Iterator[Message]:
         """Run it, and tell of it: ("began",), then what happens, then ("end", packed, result)."""
         news = self._news = queue.SimpleQueue()
+        answers = self._answers = queue.SimpleQueue()
+
+        def checkpoint(handle: bytes) -> None:
+            news.put(("checkpoint", handle))
+            raise_unless_kept(answers.get())
+
         attempt = Attempt(
             replace(work, remaining_s=remaining_s),
             self._surroundings,
             lambda told: news.put(("progress", told.SerializeToString())),
+            checkpoint,
         )
         with self._lock:
             self._attempt = attempt
@@ -48,6 +56,12 @@ class Actor:
             message = news.get()
             yield message
         thread.join()
+
+    def kept(self, reference: str, kept: Kept) -> None:
+        """The answer to ("checkpoint", handle)."""
+        attempt = self._attempt
+        if attempt is not None and attempt.work.reference == reference:
+            self._answers.put(kept)
 
     def stop(self, reference: str) -> None:
         with self._lock:

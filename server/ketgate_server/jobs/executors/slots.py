@@ -74,14 +74,26 @@ class SlotExecutor:
         *,
         remaining_s: float,
         progress: Callable[[pb.JobProgress], None],
+        checkpoint: Callable[[bytes], None],
         end: Callable[[Ending], None],
     ) -> Attempt:
         """Raises RuntimeError without room, or when the system has no more threads."""
         reference = f"jobs/{claim.id}/attempts/{claim.attempt}"
         kind = self._kinds.get(claim.kind)
         entry = "" if kind is None else kind.entry
-        work = Work(reference, claim.kind, entry, claim.tenant, claim.spec, remaining_s)
-        attempt = Attempt(work, self._surroundings, progress)
+        work = Work(
+            reference,
+            claim.kind,
+            entry,
+            claim.tenant,
+            claim.spec,
+            remaining_s,
+            job_id=claim.id,
+            attempt=claim.attempt,
+            handle=claim.handle,
+            stopped=claim.stopped,
+        )
+        attempt = Attempt(work, self._surroundings, progress, checkpoint)
         if kind is None:
             end(_unknown(claim.kind))
         else:
@@ -135,7 +147,7 @@ class _Slot:
     def close(self) -> None:
         self._orders.put(None)
         current = self._current
-        if current is not None:
+        if current is not None and current.handle is None:  # else it would cancel at its provider
             current.stop()
         self._worker.interrupt()
 

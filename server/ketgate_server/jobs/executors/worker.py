@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,14 @@ from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.jobs.base import Ending
 from ketgate_server.jobs.executors.attempt import Attempt, Surroundings, Work, resolve
-from ketgate_server.jobs.executors.channel import Channel, Closed, LogSender, pack
+from ketgate_server.jobs.executors.channel import (
+    Channel,
+    Closed,
+    Kept,
+    LogSender,
+    pack,
+    raise_unless_kept,
+)
 
 PR_SET_PDEATHSIG = 1
 TRIM_BYTES = 1 << 20
@@ -58,6 +66,8 @@ class _Server:
         self._perform = perform
         self._orders: queue.SimpleQueue[tuple[int, Attempt]] = queue.SimpleQueue()
         self._current: tuple[int, Attempt] | None = None
+        self._answers: queue.SimpleQueue[Kept] = queue.SimpleQueue()
+        """To the checkpoints of the attempt under way."""
 
     def listen(self) -> None:
         """Take orders, and end the process when nobody is there to give them."""
@@ -85,15 +95,25 @@ class _Server:
 
     def _take(self, message: tuple[Any, ...], content: bytes) -> None:
         match message:
-            case ("run", number, reference, kind, entry, tenant, remaining_s):
-                work = Work(reference, kind, entry, tenant, content, remaining_s)
+            case ("run", number, Work() as order):
+                work = replace(order, spec=content)
+                answers: queue.SimpleQueue[Kept] = queue.SimpleQueue()
+                self._answers = answers
 
                 def progress(told: pb.JobProgress) -> None:
                     self._channel.send(("progress", number, told.SerializeToString()))
 
-                attempt = Attempt(work, self._surroundings, progress)
+                def checkpoint(handle: bytes) -> None:
+                    self._channel.send(("checkpoint", number, handle))
+                    raise_unless_kept(answers.get())
+
+                attempt = Attempt(work, self._surroundings, progress, checkpoint)
                 self._current = number, attempt
                 self._orders.put((number, attempt))
+            case ("kept", number, kept):
+                current = self._current
+                if current is not None and current[0] == number:
+                    self._answers.put(kept)
             case ("stop", number):
                 current = self._current
                 if current is not None and current[0] == number:  # else it is over already

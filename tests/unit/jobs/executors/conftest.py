@@ -44,18 +44,31 @@ class Bench:
         self.executor = executor
         self.ends = queue.Queue()
         self.news = queue.Queue()
+        self.kept = []
+        self.refusal = None
         self.room_at_end = queue.Queue()
         self.reference = ""
         """Of the attempt started last."""
 
-    def start(self, spec=None, remaining_s=float("inf"), tenant="t"):
+    def start(self, spec=None, remaining_s=float("inf"), tenant="t", **turn):
+        """turn: what a Claim holds of a later turn."""
         fence = next(FENCES)
         self.reference = f"jobs/id{fence}/attempts/1"
         spec = pb.JobSpec(solve=spec or {}).SerializeToString()
-        claim = Claim(fence, f"id{fence}", tenant, "solve", spec, 1, fence, None)
+        claim = Claim(fence, f"id{fence}", tenant, "solve", spec, 1, fence, None, **turn)
         return self.executor.start(
-            claim, remaining_s=remaining_s, progress=self.news.put, end=self._end
+            claim,
+            remaining_s=remaining_s,
+            progress=self.news.put,
+            checkpoint=self.keep,
+            end=self._end,
         )
+
+    def keep(self, handle):
+        """A checkpoint. Raises what the test wants it to."""
+        self.kept.append(handle)
+        if self.refusal is not None:
+            raise self.refusal
 
     def _end(self, ending):
         self.room_at_end.put(self.executor.room)

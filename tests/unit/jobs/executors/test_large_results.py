@@ -18,7 +18,7 @@ class Ends:
     def __init__(self, ending: Ending) -> None:
         self.ending = ending
 
-    def start(self, claim, *, remaining_s, progress, end):
+    def start(self, claim, *, remaining_s, progress, checkpoint, end):
         end(self.ending)
 
 
@@ -52,7 +52,9 @@ def ended(ending: Ending, kept: Kept) -> Ending:
     told: list[Ending] = []
     executor = LargeResults(Ends(ending), kept.of, 100)
     assert executor.room == 3
-    executor.start(CLAIM, remaining_s=1.0, progress=lambda _: None, end=told.append)
+    executor.start(
+        CLAIM, remaining_s=1.0, progress=lambda _: None, checkpoint=print, end=told.append
+    )
     assert len(told) == 1
     return told[0]
 

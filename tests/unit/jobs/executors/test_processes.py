@@ -101,7 +101,7 @@ SERVER = """
     executor = LocalExecutor(1, Kinds([work.Kind(work.until_stopped)]), Surroundings(), "process")
     news = queue.Queue()
     claim = Claim(1, "id", "t", "solve", b"\\n\\0", 1, 1, None)
-    executor.start(claim, remaining_s=9.0, progress=news.put, end=print)
+    executor.start(claim, remaining_s=9.0, progress=news.put, checkpoint=print, end=print)
     print(news.get().work, flush=True)
     sys.stdin.read()
 """

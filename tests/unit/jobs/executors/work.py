@@ -10,7 +10,7 @@ from ketgate.jobs.v1 import job_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.type.v1 import tensor_pb2
 from ketgate_server.errors import FieldError, Reason
-from ketgate_server.jobs.faults import ProviderError, Stopped
+from ketgate_server.jobs.faults import HANDLE_BYTES_MAX, ProviderError, Stopped, Submitted
 
 Result = result_pb2.SolveResult
 
@@ -105,3 +105,34 @@ def modules(spec, context):
 
 def dies(spec, context):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_provider(spec, context):
+    """Submits in its first turn, and tells in the others what it was given."""
+    if context.handle is None:
+        context.checkpoint(b"intent")
+        assert context.handle == b"intent"
+        context.checkpoint(b"known")
+        raise Submitted(b"h" * spec.seed, 7.5, job_pb2.JobProgress(work=3))
+    if context.stopped:
+        raise Stopped(Result(solver="cancelled"))
+    told = [context.job_id, str(context.attempt), context.handle.decode()]
+    return Result(seed=spec.seed, warnings=told)
+
+
+def submits_too_much(spec, context):
+    context.checkpoint(bytes(HANDLE_BYTES_MAX + 1))
+
+
+def waits_with_a_handle(spec, context):
+    """As until_stopped, with work at a provider."""
+    context.checkpoint(b"h")
+    return until_stopped(spec, context)
+
+
+def checkpoint_after_stop(spec, context):
+    context.progress(job_pb2.JobProgress())
+    stop = threading.Event()
+    context.on_stop(stop.set)
+    stop.wait()
+    context.checkpoint(b"h")
