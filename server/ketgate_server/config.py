@@ -5,15 +5,16 @@ does not exist is an error with the nearest one that does.
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from ketgate_server.job_settings import JobSettings
 from ketgate_server.limits import LIMITS
+from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.settings import (
     ENVIRONMENT_PREFIX,
     Settings,
@@ -28,7 +29,7 @@ CLIENT_VARIABLES = {
 }
 """What the client reads and the server does not. The two share the rest by meaning."""
 
-TABLES = ("limits", "jobs")
+TABLES = ("limits", "jobs", "quantum")
 """Settings that are tables, whose values come from several places one by one."""
 
 FILE_NAME = "ketgate.toml"
@@ -44,8 +45,8 @@ def load(
 ) -> tuple[Settings, list[str]]:
     """The settings, and warnings about the environment.
 
-    overrides: the flags that were given, by setting; "limits.NAME" for one limit, "jobs.NAME" for a
-    setting of jobs. Raises ConfigError.
+    overrides: the flags that were given, by setting; "limits.NAME" for one limit, "jobs.NAME" or
+    "quantum.NAME" for a setting of theirs. Raises ConfigError.
     """
     environment = _from_environment()
     flags = _nest(overrides)
@@ -58,6 +59,7 @@ def load(
         tables = {name: merged[name] | _table_of(source, name) for name in TABLES}
         merged |= source | tables
     _check_names(merged)
+    merged["quantum"] = _unflattened(merged["quantum"])
     try:
         settings = Settings(**merged)
     except ValidationError as error:
@@ -103,14 +105,43 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_names(merged: Mapping[str, Any]) -> None:
-    known = {**Settings.model_fields, **{f"jobs.{name}": None for name in JobSettings.model_fields}}
-    for name in (*merged, *(f"jobs.{name}" for name in merged["jobs"])):
-        if name not in known:
+    of_tables: dict[str, type[BaseModel]] = {"jobs": JobSettings, "quantum": QuantumSettings}
+    known: dict[str, object] = dict(Settings.model_fields)
+    given = list(merged)
+    for table, model in of_tables.items():
+        known |= dict.fromkeys(_names(model, f"{table}."))
+        given += [f"{table}.{name}" for name in merged[table]]
+    for name in given:
+        # Below a table of free names, as quantum.interpreters.NAME, there is nothing to check.
+        if name not in known and f"{name.rpartition('.')[0]}.*" not in known:
             raise ConfigError(f"there is no setting {name!r}{nearest(name, known)}")
     for name, value in merged["limits"].items():
         if name not in LIMITS:
             near = nearest(name, LIMITS, "GetServerInfo and docs/limits.md list them")
             raise ConfigError(f"limits.{name}: there is no such limit, given {_short(value)}{near}")
+
+
+def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Names of all settings of a model, those of models in it included; "*" for any."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _names(kind, f"{prefix}{name}.")
+        elif getattr(kind, "__origin__", None) is dict:
+            yield f"{prefix}{name}.*"
+        else:
+            yield f"{prefix}{name}"
+
+
+def _unflattened(table: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in table.items():
+        *path, last = name.split(".")
+        below = nested
+        for part in path:
+            below = below.setdefault(part, {})
+        below[last] = value
+    return nested
 
 
 def _environment_warnings() -> list[str]:

@@ -61,6 +61,49 @@ LIMITS: dict[str, Limit] = {
     "optimization.memory_bytes_max": Limit(
         4096 * MIB, "bytes", "Memory that one solve may be estimated to need."
     ),
+    "quantum.runs_max": Limit(8, "count", "Quantum runs, simulated here, at once."),
+    "quantum.runs_queued_max": Limit(
+        32, "count", "Quantum runs waiting for a slot; one more is refused at once."
+    ),
+    "quantum.time_limit_ms_max": Limit(
+        3_600_000, "milliseconds", "Longest time limit of a quantum run in this server."
+    ),
+    "quantum.memory_bytes_max": Limit(
+        4096 * MIB, "bytes", "Memory that one quantum run may be estimated to need."
+    ),
+    "quantum.program_bytes_max": Limit(4 * MIB, "bytes", "Text of one circuit."),
+    "quantum.programs_bytes_max": Limit(
+        32 * MIB, "bytes", "Text of a request's circuits together."
+    ),
+    "quantum.operations_max": Limit(
+        1_000_000, "count", "Operations of a circuit, its loops and gates written out."
+    ),
+    "quantum.circuits_max": Limit(1_000, "count", "Circuits of one request."),
+    "quantum.shots_max": Limit(1_000_000, "count", "Shots of one circuit."),
+    "quantum.observables_max": Limit(10_000, "count", "Observables of one request."),
+    "quantum.pauli_terms_max": Limit(
+        100_000, "count", "Terms of the observables of one request together, or of a Hamiltonian."
+    ),
+    "quantum.state_qubits_max": Limit(
+        20, "count", "Qubits of a state vector, or bits of exact probabilities, in an answer."
+    ),
+    "quantum.density_qubits_max": Limit(12, "count", "Active qubits of an exact density matrix."),
+    "quantum.layers_max": Limit(1_000, "count", "Layers of a variational circuit."),
+    "quantum.search_qubits_max": Limit(24, "count", "Qubits of a searched space."),
+    "quantum.factor_max": Limit(
+        1_023, "count", "Largest number to factor: the circuit has about three times its bits."
+    ),
+    "quantum.cost_minor_units_max": Limit(
+        10_000,
+        "minor units",
+        "What one request may be estimated to cost, in cents or what the price's currency has.",
+    ),
+    "quantum.tenant_cost_minor_units_max": Limit(
+        100_000, "minor units", "What one tenant's runs may cost together in 30 days."
+    ),
+    "quantum.device_seconds_max": Limit(
+        3_600, "seconds", "Device time of a QPU that one request may be estimated to take."
+    ),
     "jobs.unfinished_max": Limit(
         100_000, "count", "Jobs of one tenant that are not over; one more is refused."
     ),

@@ -21,13 +21,12 @@ from ketgate_server.address import reachable, split_address
 from ketgate_server.artifacts.using_service import with_arrays
 from ketgate_server.config import ConfigError, load
 from ketgate_server.data_folder import FolderInUse, FolderUnusable, admin_token, lock_folder
+from ketgate_server.domain import Domain
 from ketgate_server.durable_metrics import DurableMetrics
 from ketgate_server.errors import PartMissing
-from ketgate_server.jobs.base import JobKind
 from ketgate_server.ready import announce
 from ketgate_server.rpc import health, info, reflection, tls
 from ketgate_server.rpc.auth import Authenticator
-from ketgate_server.rpc.call import Service
 from ketgate_server.rpc.edge import Edge
 from ketgate_server.rpc.log import LogHandler, LogWriter
 from ketgate_server.rpc.metrics import Metrics, MetricsEndpoint
@@ -38,7 +37,7 @@ from ketgate_server.store.errors import StoreError
 from ketgate_server.tokens import TokenStore
 
 DOMAINS = ("ketgate_server.optimization.service",)
-"""Modules with ``create_domain(limits: Mapping[str, Limit], threads: int) -> (Service, kinds of jobs)``."""
+"""Modules with ``create_domain(settings: Settings) -> Domain``."""
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -64,6 +63,7 @@ class Running:
     settings: Settings
     log: LogWriter
     durable: durable.Durable
+    domains: list[Domain]
     edge: Edge
     health: health.Health
     server: GrpcServer
@@ -121,20 +121,28 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
 def _start(settings: Settings, log: LogWriter) -> Running:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     certificate = _certificate(settings, split_address(settings.listen)[0])
-    services, kinds = _domains(settings, log)
-    lasting = durable.start(settings, kinds)
+    domains = _domains(settings, log)
+    lasting = durable.start(settings, [kind for domain in domains for kind in domain.kinds])
     try:
-        return _serve(settings, log, lasting, services, certificate)
+        for domain in domains:
+            domain.start(lasting.store)
+        return _serve(settings, log, lasting, domains, certificate)
     except BaseException:
+        _close(domains)
         lasting.close()
         raise
+
+
+def _close(domains: Iterable[Domain]) -> None:
+    for domain in domains:
+        domain.close()
 
 
 def _serve(
     settings: Settings,
     log: LogWriter,
     lasting: durable.Durable,
-    services: list[Service],
+    domains: list[Domain],
     certificate: tls.ServerCertificate | None,
 ) -> Running:
     host, port = split_address(settings.listen)
@@ -150,7 +158,8 @@ def _serve(
         witness=lasting.audit.recorder,
     )
     arrays_of = lasting.artifacts.arrays_of_call
-    services = [*(with_arrays(service, arrays_of) for service in services), *lasting.services]
+    of_domains = [service for domain in domains for service in domain.services]
+    services = [*(with_arrays(service, arrays_of) for service in of_domains), *lasting.services]
     names = [service.name for service in services] + [info.SERVICE]
     standard = _standard_endpoints(settings, names)
     served = sorted({*names, *(method.split("/")[1] for method in standard.endpoints)})
@@ -170,7 +179,7 @@ def _serve(
     gc.freeze()  # what was loaded stays, so the collector need not look at it again and again
     gc.set_threshold(GARBAGE_THRESHOLD)
     standard.health.set_serving(True)
-    running = Running(settings, log, lasting, edge, standard.health, server, endpoint)
+    running = Running(settings, log, lasting, domains, edge, standard.health, server, endpoint)
     metrics_address = None
     if endpoint is not None:
         metrics_address = reachable(split_address(settings.metrics_listen)[0], endpoint.port)
@@ -206,6 +215,7 @@ def _run(running: Running, stop: StopRequest) -> None:
     if running.metrics_endpoint is not None:
         running.metrics_endpoint.close()
     idle = running.durable.close(stop.insisted.is_set) and idle
+    _close(running.domains)
     running.log.write("info", "stopped", {"idle": idle})
     running.log.close()
     busy = any(thread.name.startswith("solver-") for thread in threading.enumerate())
@@ -233,23 +243,18 @@ def _standard_endpoints(settings: Settings, services: list[str]) -> Standard:
     return Standard(vital, endpoints)
 
 
-def _domains(settings: Settings, log: LogWriter) -> tuple[list[Service], list[JobKind]]:
-    services: list[Service] = []
-    kinds: list[JobKind] = []
+def _domains(settings: Settings, log: LogWriter) -> list[Domain]:
+    domains: list[Domain] = []
     for name in DOMAINS:
         try:
-            create: Callable[..., tuple[Service, Iterable[JobKind]]] = importlib.import_module(
-                name
-            ).create_domain
+            create: Callable[[Settings], Domain] = importlib.import_module(name).create_domain
         except (
             ImportError
         ) as error:  # a part is missing: serve the rest, and GetServerInfo says what is
             log.write("error", "service_missing", {"module": name, "message": str(error)})
             continue
-        service, of_service = create(settings.limit_table, settings.processors)
-        services.append(service)
-        kinds += of_service
-    return services, kinds
+        domains.append(create(settings))
+    return domains
 
 
 def _certificate(settings: Settings, host: str) -> tls.ServerCertificate | None:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ketgate_server.address import is_loopback, split_address
 from ketgate_server.job_settings import JobSettings
 from ketgate_server.limits import LIMITS, Limit
+from ketgate_server.quantum.settings import QuantumSettings
 
 ENVIRONMENT_PREFIX = "KETGATE_"
 
@@ -86,6 +87,9 @@ class Settings(BaseSettings):
 
     jobs: JobSettings = JobSettings()
     """Where jobs run, and how long what they leave is kept."""
+
+    quantum: QuantumSettings = QuantumSettings()
+    """Quantum back ends and their providers."""
 
     limits: dict[str, int] = {}
     """Values for limits by name, for example "rpc.calls_max"; GetServerInfo lists all of them."""

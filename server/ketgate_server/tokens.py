@@ -23,11 +23,13 @@ ROLES = {
     "audit.reader": "Read the audit log: payloads of the own tenant, proofs of all.",
     "jobs.user": "Create, read, watch, cancel and delete jobs; a job also needs the role of its work.",
     "optimization.user": "Solve problems and list the solvers.",
+    "quantum.qpu": "Spend money and time of quantum hardware: jobs on QPUs, beside quantum.user and jobs.user.",
+    "quantum.user": "Run circuits and algorithms on simulators and emulators, and list the back ends.",
     "server.reader": "Read what the server is and can do.",
 }
 """Every role, and what it allows."""
 
-DEFAULT_ROLES = ("optimization.user", "jobs.user", "artifacts.user")
+DEFAULT_ROLES = ("optimization.user", "quantum.user", "jobs.user", "artifacts.user")
 """Of a token that is made without naming any: ordinary work."""
 
 SECRET_PREFIX = "kg_"  # noqa: S105

@@ -12,8 +12,10 @@ EDGE = {"rpc", "main.py", "shutdown.py", "__main__.py"}
 BASE = {
     "__version__",
     "address",
+    "admission",
     "arrays",
     "config",
+    "domain",
     "errors",
     "files",
     "job_settings",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import registry
-from ketgate_server.optimization.admission import Admission
+from ketgate_server.admission import Admission
 from ketgate_server.optimization.base import (
     Problem,
     SolveOptions,

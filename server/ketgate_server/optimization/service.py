@@ -11,8 +11,8 @@ from ketgate.optimization.v1 import result_pb2, solver_pb2
 
 from ketgate_server.arrays import current
 from ketgate_server.artifacts.convert_tensors import refer
+from ketgate_server.domain import Domain
 from ketgate_server.errors import FieldError
-from ketgate_server.jobs.base import JobKind
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import convert, convert_result, registry
 from ketgate_server.optimization.base import Problem, SolveOptions, sense_sign
@@ -22,6 +22,7 @@ from ketgate_server.optimization.outcome import SolveResult
 from ketgate_server.optimization.race import Progress
 from ketgate_server.optimization.scoreboard import Improvement, Verified
 from ketgate_server.rpc.call import Call, Method, Service
+from ketgate_server.settings import Settings
 from ketgate_server.type.tensors import spell_out
 
 NAME = "ketgate.optimization.v1.OptimizationService"
@@ -30,17 +31,17 @@ PAGE_SIZE_MAX = 100
 R = TypeVar("R", pb.SolveResponse, pb.SolveStreamResponse)
 
 
-def create_domain(limits: Mapping[str, Limit], threads: int) -> tuple[Service, tuple[JobKind, ...]]:
-    """The service as the edge serves it, and the kinds of jobs, whose solves share its slots.
-    threads: processors that solves may use; 0: all."""
-    engine = Engine(limits, threads)
+def create_domain(settings: Settings) -> Domain:
+    """The service, and the kinds of jobs, whose solves share its slots."""
+    limits = settings.limit_table
+    engine = Engine(limits, settings.processors)
     servicer = OptimizationServicer(limits, engine)
     methods = {
         "Solve": Method(pb.SolveRequest, ROLE, unary=servicer.solve),
         "SolveStream": Method(pb.SolveStreamRequest, ROLE, stream=servicer.solve_stream),
         "ListSolvers": Method(pb.ListSolversRequest, ROLE, unary=servicer.list_solvers),
     }
-    return Service(NAME, methods, registry.solvers), (SolveKind(engine, limits),)
+    return Domain([Service(NAME, methods, registry.solvers)], [SolveKind(engine, limits)])
 
 
 class OptimizationServicer:

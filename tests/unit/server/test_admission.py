@@ -5,7 +5,7 @@ import time
 
 import pytest
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.optimization.admission import QUICK_LANES, Admission
+from ketgate_server.admission import QUICK_LANES, Admission
 
 FAR = time.monotonic() + 1e6
 

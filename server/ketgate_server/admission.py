@@ -1,6 +1,6 @@
-"""How many solves run and wait at once.
+"""How many pieces of work run and wait at once.
 
-Waiting counts against the solve's own limit. What is known to take a few milliseconds has lanes of
+Waiting counts against the work's own limit. What is known to take a few milliseconds has lanes of
 its own, so that it never waits behind heavy work.
 """
 
@@ -32,7 +32,9 @@ class Slot:
 class Admission:
     """A bounded number of slots and a bounded line before them, first come first served."""
 
-    def __init__(self, running_max: int, queued_max: int) -> None:
+    def __init__(self, running_max: int, queued_max: int, what: str = "solves") -> None:
+        """what: the pieces of work, as a refusal names them."""
+        self._what = what
         self._running_max = running_max
         self._queued_max = queued_max
         self._changed = threading.Condition()
@@ -67,7 +69,7 @@ class Admission:
                 return Slot(self._leave, 0.0)
             waiting = len(self._line) - self._patient
             if not patient and waiting >= self._queued_max:
-                raise busy(f"{self._running} solves are running and {waiting} are waiting")
+                raise busy(f"{self._running} {self._what} are running and {waiting} are waiting")
             place = object()
             self._line.append(place)
             self._patient += patient
