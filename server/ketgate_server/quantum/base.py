@@ -276,6 +276,8 @@ class ProviderState:
     queue_position: int | None = None
     message: str = ""
     """Of a failure, as the provider tells it, without secrets."""
+    poll_after_s: float | None = None
+    """When to ask again, where the provider says so."""
 
 
 @dataclass
