@@ -1,0 +1,1 @@
+"""Worker processes for what computes in Python, or cannot share this environment."""
