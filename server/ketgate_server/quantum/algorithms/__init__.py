@@ -1,0 +1,1 @@
+"""Quantum algorithms, whole: circuits, runs, classical baselines and checks."""
