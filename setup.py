@@ -32,6 +32,17 @@ SOURCES = {
     ],
     "exhaustive": ["monitor.c", "exhaustive.c"],
     "binary": ["monitor.c", "pool.c", "binary_problem.c", "binary_state.c", "binary_search.c"],
+    "density": [
+        "monitor.c",
+        "dm_isa.c",
+        "dm_isa_base.c",
+        "dm_isa_avx2.c",
+        "dm_isa_avx512.c",
+        "dm_pauli.c",
+        "dm_program.c",
+        "dm_final.c",
+        "dm_trajectory.c",
+    ],
     "qp": [
         "monitor.c",
         *(
