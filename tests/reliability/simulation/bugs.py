@@ -17,6 +17,8 @@ from ketgate_server.jobs import (
     record,
     transitions,
 )
+from ketgate_server.jobs.held import Held
+from ketgate_server.jobs.store import JobStore
 from ketgate_server.store import requests
 from ketgate_server.store.base import Transaction
 
@@ -121,11 +123,11 @@ def the_reply_goes_before_the_commit() -> Iterator[None]:
 def what_is_over_can_be_cancelled() -> Iterator[None]:
     real = transitions.cancel
 
-    def cancel(job: Any, *, reason: str, actor: str, now_us: int) -> Any:
+    def cancel(job: Any, *, reason: str, actor: str, **rest: Any) -> Any:
         if job.state == record.SUCCEEDED:
             after = job._replace(state=record.CANCELLED)
             return transitions.Change(job, after, reason, actor)
-        return real(job, reason=reason, actor=actor, now_us=now_us)
+        return real(job, reason=reason, actor=actor, **rest)
 
     table = transitions.TABLE | {record.SUCCEEDED: frozenset({record.CANCELLED})}
     with (
@@ -178,7 +180,7 @@ def compaction_is_not_told() -> Iterator[None]:
 
 
 @_bug
-def a_claim_takes_no_revision_of_its_own() -> Iterator[None]:
+def a_claim_takes_no_fence_of_its_own() -> Iterator[None]:
     """Its fence is that of the attempt before."""
     real = changes._parameters
 
@@ -187,4 +189,41 @@ def a_claim_takes_no_revision_of_its_own() -> Iterator[None]:
         return real(row._replace(fence=fence))
 
     with mock.patch.object(changes, "_parameters", parameters):
+        yield
+
+
+@_bug
+def a_checkpoint_does_not_wait_for_the_disk() -> Iterator[None]:
+    """What was about to be asked of a provider is forgotten by a crash, and asked again."""
+
+    def checkpoint(self: JobStore, claim: Any, handle: bytes, lease_us: int) -> bool:
+        self.store.submit(lambda tx: claims.checkpoint(tx, claim, handle, lease_us, self.policy))
+        return True
+
+    with mock.patch.object(JobStore, "checkpoint", checkpoint):
+        yield
+
+
+@_bug
+def a_retry_is_not_given_the_handle() -> Iterator[None]:
+    real = claims.complete
+
+    def complete(reader: Any, claim: Any) -> Any:
+        found = real(reader, claim)
+        return None if found is None else dataclasses.replace(found, handle=None)
+
+    with mock.patch.object(claims, "complete", complete):
+        yield
+
+
+@_bug
+def who_lost_its_turn_is_told_to_stop() -> Iterator[None]:
+    """And cancels at the provider what another goes on with."""
+    real = Held.stop
+
+    def stop(self: Held, why: Any) -> None:
+        self.outside = False
+        real(self, why)
+
+    with mock.patch.object(Held, "stop", stop):
         yield

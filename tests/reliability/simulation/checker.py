@@ -6,14 +6,22 @@ from dataclasses import dataclass, field
 from ketgate.audit.v1.audit_service_pb2 import AuditPayload
 from ketgate.jobs.v1 import job_pb2 as pb
 from ketgate_server.jobs import record
+from ketgate_server.jobs.outside import WARNING
 from ketgate_server.jobs.record import CANCELLED, QUEUED, RUNNING, SUCCEEDED, TERMINAL
 
 from .database import Database
+from .provider import Provider
 from .world import World
 
 # Written out anew, not imported: the model is what the machine is held to.
 ALLOWED = {
     (QUEUED, RUNNING),
+    (QUEUED, record.CANCELLING),
+    (RUNNING, record.SUBMITTED),
+    (record.SUBMITTED, record.CANCELLING),
+    (record.SUBMITTED, SUCCEEDED),
+    (record.SUBMITTED, record.FAILED),
+    (record.SUBMITTED, record.EXPIRED),
     (QUEUED, record.CANCELLED),
     (QUEUED, record.EXPIRED),
     (RUNNING, QUEUED),
@@ -43,8 +51,9 @@ class Model:
 class Checker:
     """Follows the events of the database as they are committed."""
 
-    def __init__(self, world: World, database: Database) -> None:
+    def __init__(self, world: World, database: Database, provider: Provider) -> None:
         self._world = world
+        self._provider = provider
         self._database = database
         database.transaction.committed = self.check
         self.jobs: dict[str, Model] = {}
@@ -82,6 +91,22 @@ class Checker:
             if self.jobs[name].state == SUCCEEDED and not self.jobs[name].deleted:
                 self._check_result(name)
         self._check_audit()
+        self._check_outside()
+
+    def _check_outside(self) -> None:
+        """Who is followed to a provider, and who holds what: also where no event tells of it."""
+        for sql, what in (
+            ("(fence = 0) <> (lease_time_us IS NULL)", "a fence without a lease"),
+            ("state = 2 AND outside_until_us IS NULL", "submitted, and followed by nobody"),
+            ("end_time_us IS NOT NULL AND outside_until_us IS NOT NULL", "over, and followed"),
+            (
+                "outside_until_us IS NOT NULL AND seq NOT IN (SELECT seq FROM job_handles)",
+                "no handle",
+            ),
+            ("state = 4 AND lease_time_us IS NULL AND outside_until_us IS NULL", "told to nobody"),
+        ):
+            for (job_id,) in self._database.rows(f"SELECT id FROM jobs WHERE {sql}"):
+                self._broken(f"jobs/{job_id}: {what}")
 
     def _apply(self, revision: int, tenant: str, event: pb.JobEvent) -> None:
         job = self.jobs.get(event.job)
@@ -103,24 +128,37 @@ class Checker:
             if event.state != job.state or event.attempt != job.attempt:
                 self._broken(f"{event.job}: progress of another attempt or state")
         else:
-            self._change(event, job, revision)
+            self._change(event, job)
         job.revision = revision
 
-    def _change(self, event: pb.JobEvent, job: Model, revision: int) -> None:
+    def _fence_of(self, event: pb.JobEvent) -> int:
+        """Of the attempt that began with this event."""
+        row = self._database.row(
+            "SELECT a.attempt FROM jobs j JOIN job_attempts a ON a.seq = j.seq"
+            " WHERE j.id = ? AND a.number = ?",
+            (event.job.removeprefix("jobs/"), event.attempt),
+        )
+        return 0 if row is None else pb.JobAttempt.FromString(row[0]).fence
+
+    def _change(self, event: pb.JobEvent, job: Model) -> None:
         if (job.state, event.state) not in ALLOWED:
             self._broken(f"{event.job} went from state {job.state} to {event.state}")
         if event.state == RUNNING:
             if event.attempt != job.attempt + 1:
                 self._broken(f"{event.job}: attempt {event.attempt} follows {job.attempt}")
-            if revision <= job.fence:
-                self._broken(f"{event.job}: fence {revision} after {job.fence}")
-            job.fence = revision
+            fence = self._fence_of(event)
+            if fence <= job.fence:
+                self._broken(f"{event.job}: fence {fence} after {job.fence}")
+            job.fence = fence
         elif event.attempt != job.attempt:
             self._broken(f"{event.job}: attempt {job.attempt} became {event.attempt}")
         if event.actor != "server":
             self._effects[CANCEL, event.job] += 1
         job.state, job.attempt = event.state, event.attempt
         job.states.append(event.state)
+        unwarned = event.state in TERMINAL and not event.reason.endswith(WARNING)
+        if unwarned and self._provider.is_running(event.job.removeprefix("jobs/")):
+            self._broken(f"{event.job} is over, and its work at the provider is not")
 
     def _check_row(self, name: str) -> None:
         job = self.jobs[name]
@@ -132,11 +170,18 @@ class Checker:
             if row is not None:
                 self._broken(f"{name} is there, although it was deleted")
             return
-        held = job.state in record.HELD
-        expected = (job.state, job.revision, job.attempt, job.fence if held else 0, held)
-        found = None if row is None else (*row[:4], row[4] is not None)
-        if found != expected:
-            self._broken(f"{name} is {found}, its events say {expected}")
+        expected = (job.state, job.revision, job.attempt)
+        if row is None or row[:3] != expected:
+            self._broken(f"{name} is {row}, its events say {expected}")
+            return
+        fence, held = row[3], row[4] is not None
+        may_be = {
+            RUNNING: fence == job.fence,
+            record.SUBMITTED: fence == 0 or fence > job.fence,
+            record.CANCELLING: fence == 0 or fence >= job.fence,
+        }
+        if held != (fence != 0) or not may_be.get(job.state, fence == 0):
+            self._broken(f"{name} in state {job.state} has fence {fence} after {job.fence}")
 
     def _check_audit(self) -> None:
         """Every effect of a caller has its entry in the same commit. (An entry without an effect is
@@ -183,7 +228,11 @@ class Checker:
         won = [a for a in attempts if a.outcome == pb.ATTEMPT_OUTCOME_SUCCEEDED]
         if [a.fence for a in won] != [self.jobs[name].fence] or won != attempts[-1:]:
             self._broken(f"{name}: {len(won)} attempts succeeded, not the last alone")
-        if result != str(self.jobs[name].fence).encode():
+        tag = name.removeprefix("jobs/")
+        if result == f"provider {tag}".encode():
+            if tag not in self._provider.works:
+                self._broken(f"{name} has the result of work that never was")
+        elif result != str(self.jobs[name].fence).encode():
             self._broken(f"{name} has the result of fence {result!r}, not {self.jobs[name].fence}")
 
     def _check_counts(self, unfinished: Counter[str]) -> None:
@@ -193,7 +242,7 @@ class Checker:
             )
             if counted is None or counted[0] != unfinished[tenant]:
                 self._broken(f"{counted} jobs of {tenant} count as not over: {unfinished[tenant]}")
-        for table in ("job_bodies", "job_attempts", "job_labels"):
+        for table in ("job_bodies", "job_attempts", "job_labels", "job_handles"):
             if self._database.rows(
                 f"SELECT 1 FROM {table} WHERE seq NOT IN (SELECT seq FROM jobs)"
             ):

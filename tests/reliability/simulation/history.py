@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from .checker import Checker
 from .clients import Client, Network, Told, Watcher, check
 from .database import CALM, Database, Faults
+from .provider import Provider
 from .server import Server
 from .world import SECOND, START_US, World
 
@@ -38,9 +39,10 @@ def _play(world: World) -> None:
     random = world.random
     faults = _faults(world)
     database = Database(world, faults)
-    checker = Checker(world, database)
+    provider = Provider(world, database)
+    checker = Checker(world, database, provider)
     shared = random.random() < 0.7  # servers over PostgreSQL; otherwise one over SQLite
-    servers = [Server(world, database, f"server{i}") for i in range(3 if shared else 1)]
+    servers = [Server(world, database, provider, f"server{i}") for i in range(3 if shared else 1)]
     births = len(servers)
     network = Network(world, database, servers)
     told = Told()
@@ -57,7 +59,7 @@ def _play(world: World) -> None:
         for i, server in enumerate(servers):
             if not server.process.alive:
                 server.kill()  # its workers go with it
-                servers[i] = Server(world, database, f"server{births}")
+                servers[i] = Server(world, database, provider, f"server{births}")
                 births += 1
                 if not shared:
                     _recover(world, servers[i], server.process.name)

@@ -14,10 +14,16 @@ from ketgate_server.jobs.store import JobStore
 from ketgate_server.store.base import StoreUnavailable
 
 from .database import CALM, Database, Faults, SimulatedStore
+from .provider import Provider, Turn
 from .world import MS, SECOND, Process, World
 
 LEASE_S = 1.0
-POLICY = Policy(unfinished_max=40, backoff_us=100 * MS, backoff_us_max=2 * SECOND)
+POLICY = Policy(
+    unfinished_max=40,
+    backoff_us=100 * MS,
+    backoff_us_max=2 * SECOND,
+    provider_cancel_us=5 * SECOND,
+)
 RETENTION = Retention(
     jobs_us=8 * SECOND, events_us=6 * SECOND, events_max=300, replies_us=4 * SECOND
 )
@@ -26,7 +32,7 @@ RETENTION = Retention(
 class Server:
     """A process. When it has died, start another."""
 
-    def __init__(self, world: World, database: Database, name: str) -> None:
+    def __init__(self, world: World, database: Database, provider: Provider, name: str) -> None:
         self.world = world
         self.process: Process = world.process(name)
         self._database = database
@@ -42,7 +48,7 @@ class Server:
         self._resume: Callable[[Any], None] | None = None
         self.dispatcher = Dispatcher(
             self.jobs,
-            SimulatedExecutor(world, self._worker, database.faults),
+            SimulatedExecutor(world, self._worker, database.faults, provider),
             DispatcherSettings(worker=f"{name}/1", lease_s=LEASE_S, poll_s=0.2),
             wake=self._wake,
         )
@@ -89,11 +95,12 @@ class Server:
 
 
 class SimulatedExecutor:
-    """Up to three attempts. Each result is the fence of its attempt, so that it tells whose it
-    is."""
+    """Up to three attempts. Each result is the fence of its attempt, so that it tells whose it is.
+    The work of every third job is at the provider."""
 
-    def __init__(self, world: World, process: Process, faults: Faults) -> None:
+    def __init__(self, world: World, process: Process, faults: Faults, provider: Provider) -> None:
         self._world = world
+        self._provider = provider
         self._process = process
         self._faults = faults
         self._running = 0
@@ -108,15 +115,20 @@ class SimulatedExecutor:
         *,
         remaining_s: float,
         progress: Callable[[pb.JobProgress], None],
+        checkpoint: Callable[[bytes], None],
         end: Callable[[Ending], None],
-    ) -> "Attempt":
+    ) -> "Attempt | Turn":
         self._running += 1
 
         def ended(ending: Ending) -> None:
             self._running -= 1
             end(ending)
 
-        attempt = Attempt(self._world, self._faults, claim, progress, ended)
+        attempt: Attempt | Turn
+        if claim.seq % 3 == 0:
+            attempt = Turn(self._world, self._provider, claim, checkpoint, ended)
+        else:
+            attempt = Attempt(self._world, self._faults, claim, progress, ended)
         self._process.spawn(attempt.run)
         return attempt
 
