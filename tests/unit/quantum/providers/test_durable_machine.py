@@ -7,7 +7,7 @@ from ketgate_server.jobs.faults import Stopped
 from ketgate_server.quantum.base import ProviderJobStatus
 from ketgate_server.quantum.providers import durable
 from ketgate_server.quantum.providers.errors import JobFailed, ProviderFault
-from ketgate_server.quantum.providers.handle import Handle, Stage
+from ketgate_server.quantum.providers.handle import Handle
 
 from .model import FINAL, NOT_TAKEN, Engine, ModelProvider
 
@@ -21,14 +21,16 @@ class Job(RuleBasedStateMachine):
 
     end: object = None
 
-    @initialize(lag_s=st.floats(0.0, durable.SETTLE_S - 1.0), repeatable=st.booleans())
-    def begin(self, lag_s: float, repeatable: bool) -> None:
-        self.provider = ModelProvider(lag_us=round(lag_s * 1e6), repeatable=repeatable)
+    @initialize(
+        lag_s=st.integers(0, int(durable.SETTLE_S) - 1),
+        repeatable=st.booleans(),
+        faults=st.lists(st.sampled_from(SUBMITTING), max_size=4),
+    )
+    def begin(self, lag_s: int, repeatable: bool, faults: list[str]) -> None:
+        self.provider = ModelProvider(
+            lag_us=lag_s * 1_000_000, repeatable=repeatable, faults={"submit": faults}
+        )
         self.engine = Engine(self.provider)
-
-    @rule(fault=st.sampled_from(SUBMITTING))
-    def fault_of_submission(self, fault: str) -> None:
-        self.provider.faults.setdefault("submit", []).append(fault)
 
     @rule(
         question=st.sampled_from(["find", "poll", "fetch", "cancel"]), fault=st.sampled_from(ASKING)
@@ -107,8 +109,9 @@ class Job(RuleBasedStateMachine):
         if self.end is None:
             handle = self.engine.handle
             assert handle is not None
-            assert Handle.unpack(handle).stage is Stage.FREE  # asked too often: given up
+            assert Handle.unpack(handle).asked == durable.ASKED_MAX  # the engine gives up on it
             assert self.engine.passing
+            assert not self.provider.jobs
 
 
 Job.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
