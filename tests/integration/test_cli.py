@@ -231,7 +231,7 @@ def test_tokens_are_made_listed_and_revoked(start_server: Any) -> None:
         return str(run.stdout)
 
     made = json.loads(token("create", "ci", "--expires", "2h", "--json"))
-    assert made["roles"] == ["optimization.user", "jobs.user", "artifacts.user"]
+    assert made["roles"] == ["optimization.user", "quantum.user", "jobs.user", "artifacts.user"]
     assert made["expire_time"] is not None
     with ketgate.connect(
         server.address, ca_file=server.ready["ca_file"], token=made["secret"]

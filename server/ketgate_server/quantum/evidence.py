@@ -1,0 +1,37 @@
+"""Where, how and with what a result came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ketgate_server.quantum.base import Description, RunOptions
+from ketgate_server.quantum.routing import Step
+from ketgate_server.quantum.work import Money
+
+
+@dataclass
+class Evidence:
+    """Of one run on one back end; filled while it runs."""
+
+    description: Description
+    options: RunOptions
+    steps: Sequence[Step] = ()
+    """Back ends that were tried or passed over before."""
+    queued_s: float = 0.0
+    compiling_s: float = 0.0
+    running_s: float = 0.0
+    method: str = ""
+    warnings: list[str] = field(default_factory=list)
+    mitigation: list[str] = field(default_factory=list)
+    estimated_fidelity: float | None = None
+    compiled_fidelity: float | None = None
+    """Of what really ran, where the back end tells that."""
+    uncorrected_s: float = 0.0
+    """The back end's own estimate of its run."""
+    provider_job: str = ""
+    cost: Money | None = None
+
+    @property
+    def expected_fidelity(self) -> float | None:
+        return self.estimated_fidelity if self.compiled_fidelity is None else self.compiled_fidelity

@@ -1,0 +1,244 @@
+"""The one door to all back ends: limits, routing, slots, fail-over.
+
+service, job -> Gateway -> base.Backend. Work at a provider is chosen here too, and done by a durable
+job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from ketgate_server.admission import Admission
+from ketgate_server.errors import KetgateError, LimitError, Reason
+from ketgate_server.limits import Limit
+from ketgate_server.quantum.base import (
+    Backend,
+    CircuitOutcome,
+    Description,
+    ExpectationOutcome,
+    Need,
+    Provider,
+    Stopped,
+)
+from ketgate_server.quantum.caps import check_estimate, check_shots
+from ketgate_server.quantum.catalogue import Catalogue, Entry
+from ketgate_server.quantum.estimate import Estimate, estimate
+from ketgate_server.quantum.evidence import Evidence
+from ketgate_server.quantum.routing import STANDS_IN, Assess, Candidate, Route, candidates
+from ketgate_server.quantum.session import LowPriority, Session
+from ketgate_server.quantum.settings import QuantumSettings
+from ketgate_server.quantum.suitability import check_features
+from ketgate_server.quantum.task import RunTask
+from ketgate_server.quantum.work import Caller, Money, Work
+
+QUICK_S = 0.005
+"""Work estimated to take less runs at once, beside what is heavy."""
+MARGIN_S = 0.05
+"""Kept of a caller's deadline to get the answer back in time."""
+THREADED_QUBITS_MIN = 14
+"""Below, a state vector is too small to be shared between threads."""
+THREADS_MAX = 64
+
+Outcome = TypeVar("Outcome", CircuitOutcome, ExpectationOutcome)
+
+
+class Gateway:
+    """Holds the back ends and the slots; one a server."""
+
+    def __init__(
+        self,
+        limits: Mapping[str, Limit],
+        threads: int,
+        backends: Iterable[Backend],
+        providers: Iterable[Provider] = (),
+        settings: QuantumSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """threads: processors that runs may use. clock: of breakers."""
+        self.limits = limits
+        self.threads = min(max(1, threads), THREADS_MAX)
+        self.catalogue = Catalogue(backends, providers, settings, clock)
+        running_max = limits["quantum.runs_max"].value
+        queued_max = limits["quantum.runs_queued_max"].value
+        self.admission = Admission(running_max, queued_max, "quantum runs")
+        self.spent: Callable[[str], Money | None] = lambda _: None
+        """What a tenant's runs cost of late; set by who keeps the account."""
+        self._memory_bytes_max = limits["quantum.memory_bytes_max"].value
+        self._pool = LowPriority(running_max)
+
+    def start(self) -> None:
+        """Begin to ask the providers."""
+        self.catalogue.start()
+
+    def close(self) -> None:
+        self.catalogue.close()
+        self._pool.close()
+
+    def estimate(
+        self, work: Work, caller: Caller, *, durable: bool = False
+    ) -> tuple[Estimate, Sequence[Estimate]]:
+        """What the work would take on the back end that would be used, and on the others that
+        could. Raises as a run would."""
+        _, _, found = self._candidates(work, caller, durable=durable)
+        every = [candidate.estimate for candidate in found]
+        return every[0], every[1:]
+
+    def choose(
+        self, work: Work, caller: Caller, *, durable: bool = False
+    ) -> tuple[Candidate, Route]:
+        """The back end that would be used. Raises when there is none."""
+        _, route, found = self._candidates(work, caller, durable=durable)
+        return next(found), route
+
+    def run(self, work: Work, caller: Caller) -> tuple[list[CircuitOutcome], Evidence]:
+        """Run the circuits."""
+        return _collected(self.stream(work, caller))
+
+    def stream(self, work: Work, caller: Caller) -> Iterator[CircuitOutcome | Evidence]:
+        """Run the circuits; the outcome of each in turn, then the evidence."""
+        return self._attempt(work, caller, lambda session: session.run_each(work.bound))
+
+    def expectations(self, work: Work, caller: Caller) -> tuple[list[ExpectationOutcome], Evidence]:
+        """Estimate all observables on each circuit."""
+        return _collected(self._attempt(work, caller, lambda session: session.expect_each(work)))
+
+    def open(self, work: Work, caller: Caller) -> Session:
+        """A session for an algorithm, whose circuits come one after the other. work: its largest
+        circuit, by which the back end is chosen. Waits for a slot; to be closed. Nothing fails over
+        amid an algorithm."""
+        work, route, found = self._candidates(work, caller, durable=False)
+        return self._enter(next(found), route, work, caller)
+
+    def _attempt(
+        self, work: Work, caller: Caller, perform: Callable[[Session], Iterator[Outcome]]
+    ) -> Iterator[Outcome | Evidence]:
+        """On one back end after the other, until one does it. What was told of stays: then nothing
+        fails over any more."""
+        work, route, found = self._candidates(work, caller, durable=False)
+        for candidate in found:
+            told = False
+            try:
+                with self._enter(candidate, route, work, caller) as session:
+                    for outcome in perform(session):
+                        told = True
+                        yield outcome
+                    session.succeeded()
+            except Stopped:
+                raise _stopped(caller, work) from None
+            except KetgateError as error:
+                if told or not work.choice.fail_over or error.reason not in STANDS_IN:
+                    raise
+                route.passed(candidate.entry.name, error)
+                continue
+            yield session.evidence
+            return
+        raise route.errors[-1]
+
+    def _candidates(
+        self, work: Work, caller: Caller, *, durable: bool
+    ) -> tuple[Work, Route, Iterator[Candidate]]:
+        check_shots(work)
+        work = self._with_threads(work)
+        route = Route(work, durable)
+        spent = self.spent(caller.tenant)
+        return work, route, candidates(route, self.catalogue, self._assess(spent))
+
+    def _assess(self, spent: Money | None) -> Assess:
+        def assess(work: Work, entry: Entry, description: Description) -> Estimate:
+            check_features(work, description)
+            need = _need(work, entry, description)
+            if need.memory_bytes > self._memory_bytes_max:
+                raise LimitError(
+                    "quantum.memory_bytes_max",
+                    allowed=self._memory_bytes_max,
+                    given=need.memory_bytes,
+                )
+            found = estimate(work, description, need, entry.speed.correction)
+            check_estimate(work.caps, found, self.limits, spent)
+            return found
+
+        return assess
+
+    def _with_threads(self, work: Work) -> Work:
+        if work.options.threads:
+            return work
+        threads = 1 if work.num_qubits < THREADED_QUBITS_MIN else self.threads
+        return replace(work, options=replace(work.options, threads=threads))
+
+    def _enter(self, candidate: Candidate, route: Route, work: Work, caller: Caller) -> Session:
+        """Wait for a slot. The session gives it back."""
+        entry, found = candidate.entry, candidate.estimate
+        quick = found.run_s <= QUICK_S and not entry.is_isolated
+        by_deadline_s = caller.deadline_s - MARGIN_S
+        by_limit_s = caller.arrival_s + work.time_limit_s
+        patience_s = by_deadline_s if caller.patient else min(by_deadline_s, by_limit_s)
+        if not entry.breaker.begin():
+            raise KetgateError(
+                Reason.BACKEND_UNAVAILABLE, f"the back end {entry.name!r} is being tried again"
+            )
+        try:
+            if not quick:
+                caller.on_cancel(self.admission.wake)
+            slot = self.admission.enter(
+                patience_s, caller.is_cancelled, quick=quick, patient=caller.patient
+            )
+        except BaseException:
+            entry.breaker.abandoned()
+            raise
+        if caller.patient:
+            by_limit_s = time.monotonic() + work.time_limit_s
+        task = RunTask(min(by_deadline_s, by_limit_s), caller.is_cancelled, caller.on_cancel)
+        evidence = Evidence(
+            candidate.description,
+            work.options,
+            tuple(route.steps),
+            queued_s=slot.queued_s,
+            estimated_fidelity=found.expected_fidelity,
+            uncorrected_s=found.run_s / entry.speed.correction,
+            cost=found.cost,
+        )
+        in_thread = quick or entry.is_isolated
+        return Session(candidate, evidence, task, slot, None if in_thread else self._pool)
+
+
+def _need(work: Work, entry: Entry, description: Description) -> Need:
+    """Of the whole. Raises Unsuitable."""
+    options = work.options
+    if entry.backend is None:
+        assert entry.provider is not None
+        for circuit in work.bound:
+            entry.provider.check(description.name, circuit, options)
+        return Need(0, 0.0)
+    memory, run_s = 0, 0.0
+    for circuit in work.bound:
+        entry.backend.check(circuit, options)
+        need = entry.backend.need(circuit, options)
+        memory = max(memory, need.memory_bytes)
+        run_s += need.run_s
+    return Need(memory, run_s * work.executions / len(work.bound))
+
+
+def _stopped(caller: Caller, work: Work) -> KetgateError:
+    if caller.is_cancelled():
+        return KetgateError(Reason.CANCELLED, "the run was cancelled")
+    if time.monotonic() >= caller.deadline_s - 2 * MARGIN_S:
+        return KetgateError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the run was over")
+    return KetgateError(
+        Reason.DEADLINE_EXCEEDED,
+        f"spec.time_limit: {work.time_limit_s:g} s were over before the run was",
+        field="spec.time_limit",
+    )
+
+
+def _collected(
+    events: Iterator[Outcome | Evidence],
+) -> tuple[list[Outcome], Evidence]:
+    outcomes: list[Outcome] = []
+    for event in events:
+        if isinstance(event, Evidence):
+            return outcomes, event
+        outcomes.append(event)
+    raise AssertionError("a run ends with its evidence")
