@@ -102,12 +102,12 @@ def test_a_cancelled_job_has_its_best_so_far(client: ketgate.Client) -> None:
 
 
 def test_what_waits_is_cancelled_and_expires_without_a_result(client: ketgate.Client) -> None:
-    options: dict[str, Any] = {"durable": True, "labels": SUITE, "delay": 3600}
-    waiting = client.optimize.qubo([[-1.0]], **options)
+    options: dict[str, Any] = {"durable": True, "labels": SUITE}
+    waiting = client.optimize.qubo([[-1.0]], delay=3600, **options)
     with pytest.raises(ketgate.Cancelled) as cancelled:
         waiting.cancel().result(PATIENCE_S)
     assert cancelled.value.reason == "JOB_CANCELLED"
-    late = client.optimize.qubo([[-1.0]], deadline=0.2, **options)
+    late = client.optimize.qubo([[-1.0]], deadline=1e-6, **options)
     with pytest.raises(ketgate.DeadlineExceeded) as expired:
         late.result(PATIENCE_S)
     assert expired.value.reason == "JOB_EXPIRED"

@@ -96,15 +96,23 @@ def read_delay_us(request: pb.CreateJobRequest) -> int | None:
 
 
 def read_timeout_us(request: pb.CreateJobRequest) -> int | None:
-    """Microseconds from now, at least 1; None: no deadline."""
+    """Microseconds from now, at least 1 and after the delay; None: no deadline."""
     if not request.HasField("timeout"):
         return None
+    delay_us = read_delay_us(request) or 0
     nanos = _nanos(request.timeout, "timeout")
     if not 0 < nanos <= TIMEOUT_S_MAX * NANOS:
         raise FieldError(
             "timeout", expected="more than 0 s and at most 365 days", given=f"{nanos / NANOS:g} s"
         )
-    return -(-nanos // 1000)
+    timeout_us = -(-nanos // 1000)
+    if timeout_us <= delay_us:  # it would expire without ever having begun
+        raise FieldError(
+            "timeout",
+            expected=f"more than `delay`, which is {delay_us / 1e6:.15g} s (both count from now)",
+            given=f"{timeout_us / 1e6:.15g} s",
+        )
+    return timeout_us
 
 
 def read_wait_s(timeout: Duration | None) -> float:

@@ -68,10 +68,22 @@ def test_a_job_may_wait_and_may_expire(caller):
     waiting = caller.create(delay=Duration(seconds=3600))
     assert waiting.not_before_time.seconds - waiting.create_time.seconds == 3600
     assert caller.get(waiting.name).state == QUEUED
-    expiring = caller.create(delay=Duration(seconds=3600), timeout=Duration(nanos=1))
+    expiring = caller.create(timeout=Duration(nanos=1))
     over = caller.wait(expiring.name)
     assert over.state == EXPIRED
     assert over.error.code == CODE.DEADLINE_EXCEEDED.value[0]
+
+
+@pytest.mark.parametrize("validate_only", [False, True])
+@pytest.mark.parametrize("delay_nanos", [500_000_000, 500_000_001])
+def test_a_job_that_could_only_expire_is_refused(caller, refused, delay_nanos, validate_only):
+    timeout = Duration(nanos=500_000_000)
+    times = {"delay": Duration(nanos=delay_nanos), "timeout": timeout}
+    refusal = refused(lambda: caller.create(**times, validate_only=validate_only))
+    [violation] = refusal.details["BadRequest"].field_violations
+    assert (refusal.reason, violation.field) == ("FIELD_INVALID", "timeout")
+    assert "more than `delay`" in refusal.message
+    assert caller.create(delay=Duration(nanos=499_000_000), timeout=timeout).state == QUEUED
 
 
 def test_a_deadline_stops_what_runs_and_keeps_the_best(job_server, caller):

@@ -22,19 +22,21 @@ def short_spec(seed: int) -> optimization_service_pb2.SolveSpec:
 def fill(request: jobs.CreateJobRequest, generator: random.Random) -> str:
     """Write some work into a request, and return which."""
     kind = generator.choices([*SHORT, LONG, DELAYED, DUE], [15, 15, 15, 15, 15, 15, 10])[0]
-    if kind == LONG:
+    if kind in (LONG, DUE):
         spec = ising(random_couplings(120, 0.3, 1))
         spec.seed = 1
         spec.time_limit.FromMilliseconds(generator.randrange(50, 400))
+        if kind == DUE:  # before it has done anything, or amid it
+            timeout_ms = generator.randrange(50, 1500)
+            request.timeout.FromMilliseconds(timeout_ms)
+            request.delay.FromMilliseconds(timeout_ms - 1)
+            spec.time_limit.FromSeconds(60)
         request.spec.solve.CopyFrom(spec)
         return kind
     request.spec.solve.CopyFrom(short_spec(SHORT.get(kind, 1)))
     request.priority = generator.randrange(-2, 3)
     if kind == DELAYED:
         request.delay.FromMilliseconds(generator.randrange(100, 3000))
-    elif kind == DUE:
-        request.delay.FromSeconds(3600)
-        request.timeout.FromMilliseconds(generator.randrange(50, 1500))
     return kind
 
 

@@ -35,11 +35,11 @@ const (
 	JobState_JOB_STATE_UNSPECIFIED JobState = 0
 	// Accepted and on disk; waits for its turn, its not-before time or the next attempt.
 	JobState_JOB_STATE_QUEUED JobState = 1
-	// Handed to a provider outside this server, and waiting there; no worker is held.
+	// Its work is at a provider outside this server, which is asked after it from time to time; no worker is held.
 	JobState_JOB_STATE_SUBMITTED JobState = 2
 	// A worker is at it.
 	JobState_JOB_STATE_RUNNING JobState = 3
-	// Was told to stop; the worker has not answered yet.
+	// Was told to stop; the worker, or the provider, has not answered yet.
 	JobState_JOB_STATE_CANCELLING JobState = 4
 	// Done; the result is there.
 	JobState_JOB_STATE_SUCCEEDED JobState = 5
@@ -987,7 +987,7 @@ func (x *Job) GetSpecDigest() string {
 	return ""
 }
 
-// One try of a job.
+// One try of a job. Asking a provider after its work is no new try.
 type JobAttempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 for the first.
@@ -1204,7 +1204,7 @@ type JobEvent struct {
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Who did it: the name of a token, or "server".
 	Actor string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
-	// With PROGRESS: how far it is.
+	// With PROGRESS, and with a change to SUBMITTED where it is known: how far it is.
 	Progress *JobProgress `protobuf:"bytes,8,opt,name=progress,proto3" json:"progress,omitempty"`
 	// With a terminal state other than SUCCEEDED: why.
 	Error *status.Status `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`

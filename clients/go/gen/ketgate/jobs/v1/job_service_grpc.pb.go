@@ -46,7 +46,9 @@ type JobServiceClient interface {
 	// Lists jobs, the newest first unless asked otherwise.
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
 	// Tells a job to stop. One that waits is CANCELLED at once; one that runs becomes CANCELLING and ends with its best so
-	// far. A job that is over stays as it is, and is returned.
+	// far; so does one whose work is at a provider, which is told to cancel it. A provider that does not confirm that
+	// within `jobs.provider_cancel_minutes` is waited for no longer: the job's error then says that its work may still run.
+	// A job that is over stays as it is, and is returned.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
 	// Deletes a job that is over, with its spec and its result. FAILED_PRECONDITION `JOB_UNFINISHED` while it is not.
 	DeleteJob(ctx context.Context, in *DeleteJobRequest, opts ...grpc.CallOption) (*DeleteJobResponse, error)
@@ -165,7 +167,9 @@ type JobServiceServer interface {
 	// Lists jobs, the newest first unless asked otherwise.
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
 	// Tells a job to stop. One that waits is CANCELLED at once; one that runs becomes CANCELLING and ends with its best so
-	// far. A job that is over stays as it is, and is returned.
+	// far; so does one whose work is at a provider, which is told to cancel it. A provider that does not confirm that
+	// within `jobs.provider_cancel_minutes` is waited for no longer: the job's error then says that its work may still run.
+	// A job that is over stays as it is, and is returned.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
 	// Deletes a job that is over, with its spec and its result. FAILED_PRECONDITION `JOB_UNFINISHED` while it is not.
 	DeleteJob(context.Context, *DeleteJobRequest) (*DeleteJobResponse, error)
