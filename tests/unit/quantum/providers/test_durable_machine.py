@@ -24,9 +24,11 @@ class Job(RuleBasedStateMachine):
     @initialize(
         lag_s=st.integers(0, int(durable.SETTLE_S) - 1),
         repeatable=st.booleans(),
-        faults=st.lists(st.sampled_from(SUBMITTING), max_size=4),
+        faults=st.lists(st.sampled_from(SUBMITTING), min_size=1, max_size=4),
+        cancelled=st.booleans(),
     )
-    def begin(self, lag_s: int, repeatable: bool, faults: list[str]) -> None:
+    def begin(self, lag_s: int, repeatable: bool, faults: list[str], cancelled: bool) -> None:
+        self.cancelled = cancelled
         self.provider = ModelProvider(
             lag_us=lag_s * 1_000_000, repeatable=repeatable, faults={"submit": faults}
         )
@@ -42,10 +44,12 @@ class Job(RuleBasedStateMachine):
     def crash_at_checkpoint(self, where: str) -> None:
         self.engine.crash_at = where
 
+    @precondition(lambda self: self.cancelled)
     @rule()
     def cancel(self) -> None:
         self.engine.stopped = True
 
+    @precondition(lambda self: self.cancelled)
     @rule()
     def cancel_amid_checkpoint(self) -> None:
         self.engine.stop_amid = True
