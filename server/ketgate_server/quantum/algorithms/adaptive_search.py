@@ -33,9 +33,8 @@ state would have been read with a probability of more than 99.9 percent."""
 
 @dataclass(frozen=True)
 class Encoding:
-    """Whole-number coefficients: f(x) is about (offset + linear x + x quadratic x) / scale."""
+    """Whole-number coefficients: f(x) - f(0) is about (linear x + x quadratic x) / scale."""
 
-    offset: int
     linear: NDArray[np.int64]
     pairs: tuple[tuple[int, int, int], ...]
     """(i, j, coefficient), i < j."""
@@ -44,7 +43,7 @@ class Encoding:
     """Whether no coefficient was rounded."""
     low: int
     high: int
-    """Bounds of the whole-number function without its offset."""
+    """Bounds of the whole-number function."""
 
     @property
     def value_qubits(self) -> int:
@@ -76,7 +75,6 @@ def encode(function: QuadraticFunction) -> Encoding:
     whole_pairs = tuple((i, j, round(v * scale)) for (i, j), v in pairs.items() if round(v * scale))
     coefficients = [*whole.tolist(), *(c for _, _, c in whole_pairs)]
     return Encoding(
-        round(binary.offset * scale),
         whole,
         whole_pairs,
         scale,
@@ -102,7 +100,7 @@ def _scale(values: list[float]) -> float | None:
 
 def load(encoding: Encoding, threshold: int, n: int) -> list[Operation]:
     """|0>|0> to the sum over x of |x>|f(x) - threshold>; qubits 0..n-1 are x. threshold: in the
-    units of the whole-number function without its offset."""
+    units of the whole-number function."""
     m = encoding.value_qubits
     value = list(range(n, n + m))
     out: list[Operation] = [Gate("h", (q,)) for q in range(n + m)]

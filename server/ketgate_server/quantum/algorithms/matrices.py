@@ -33,12 +33,13 @@ def dense(operations: Sequence[Operation], num_qubits: int) -> State:
 
 
 def _gate(gate: Gate, columns: State, n: int) -> State:
-    unitary = matrix(gate)
-    k = len(gate.qubits)
-    if not k:
-        return np.asarray(columns * unitary[0, 0])
-    axes = [n - 1 - qubit for qubit in reversed(gate.qubits)]
-    spread = np.moveaxis(columns.reshape((2,) * n + (-1,)), axes, range(k))
-    shape = spread.shape
-    spread = (unitary @ spread.reshape(1 << k, -1)).reshape(shape)
-    return np.ascontiguousarray(np.moveaxis(spread, range(k), axes)).reshape(columns.shape)
+    count = len(gate.controls)
+    bare = Gate(gate.name, gate.qubits[count:], gate.parameters, power=gate.power)
+    unitary = matrix(bare)
+    k = len(bare.qubits)
+    # Controls first, then the gate's own qubits: the matrix acts on one slice alone.
+    axes = [n - 1 - q for q in (*gate.qubits[:count], *reversed(bare.qubits))]
+    spread = np.moveaxis(columns.reshape((2,) * n + (-1,)), axes, range(count + k)).copy()
+    held = spread[gate.controls]
+    held[...] = (unitary @ held.reshape(1 << k, -1)).reshape(held.shape)
+    return np.ascontiguousarray(np.moveaxis(spread, range(count + k), axes)).reshape(columns.shape)
