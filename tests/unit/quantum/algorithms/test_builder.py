@@ -68,6 +68,8 @@ def test_controls_are_sliced_as_the_full_matrix_says(values: tuple[int, ...]) ->
     gate = Gate("rzx", qubits, (0.7,), values, power=0.5)
     bits = np.arange(32)
     index = sum(((bits >> q) & 1) << k for k, q in enumerate(qubits))
-    rest = sum(((bits >> q) & 1) << k for k, q in enumerate(q for q in range(5) if q not in qubits))
+    rest = np.zeros(32, dtype=int) + sum(
+        ((bits >> q) & 1) << k for k, q in enumerate(q for q in range(5) if q not in qubits)
+    )
     full = matrix(gate)[np.ix_(index, index)] * (rest[:, None] == rest[None, :])
     np.testing.assert_allclose(dense([gate], 5), full, atol=1e-12)
