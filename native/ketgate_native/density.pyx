@@ -86,7 +86,8 @@ class Trajectories(NamedTuple):
 
 cdef const kg_dm_isa *_isa(object isa) except NULL:
     cdef bytes name = b"" if isa is None else str(isa).encode()
-    cdef const kg_dm_isa *found = kg_dm_isa_named(NULL if isa is None else <const char *>name)
+    cdef char *name_at = NULL if isa is None else <char *>name
+    cdef const kg_dm_isa *found = kg_dm_isa_named(name_at)
     if found is NULL:
         raise ValueError(f"isa: expected 'base', 'avx2' or 'avx512', one that this CPU has, given {isa!r}")
     return found

@@ -1,0 +1,302 @@
+"""Noisy runs of the native simulator: exact where the density matrix fits, else trajectories.
+
+Errors of readout belong to what is measured: they are in counts, in probabilities and in
+expectations, sampled or exact, so that exact ones are what many shots would tend to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from ketgate_native import monitor as native
+from ketgate_native.monitor import Monitor
+from numpy.typing import NDArray
+
+from ketgate_server.quantum.base import (
+    CircuitOutcome,
+    ExpectationOutcome,
+    NoiseMethod,
+    RunOptions,
+    Stopped,
+    Task,
+    Unsuitable,
+)
+from ketgate_server.quantum.circuit import Circuit
+from ketgate_server.quantum.native import noisy_estimate, noisy_trajectories
+from ketgate_server.quantum.native.noisy_density import (
+    QUBITS_MAX,
+    WIDE_QUBITS_MAX,
+    Density,
+    TooManyBranches,
+)
+from ketgate_server.quantum.native.noisy_plan import Choice, Plan, Step, Wide, plan
+from ketgate_server.quantum.noise import NoiseModel
+from ketgate_server.quantum.observable import PauliSum, PauliTerm, qubit_wise_groups
+
+DENSITY_QUBITS_MAX = 12
+TRAJECTORIES_DEFAULT = 1000
+ENTRIES_MAX = 1 << 16
+"""Pauli strings of one observable after errors of readout were written out."""
+Bits = NDArray[np.uint8]
+
+
+def run_noisy(
+    circuits: Sequence[Circuit],
+    options: RunOptions,
+    task: Task,
+    *,
+    density_qubits_max: int = DENSITY_QUBITS_MAX,
+) -> list[CircuitOutcome]:
+    """Counts (shots > 0) or exact probabilities (shots = 0) of bound circuits with options.noise.
+
+    Same seed, same result, whatever options.threads. Raises Unsuitable for exact probabilities of
+    what only trajectories can do, and for the state vector; Stopped."""
+    noise = _noise(options)
+    if options.state_vector:
+        raise Unsuitable("native", "the state vector of a noisy run", "the state is mixed")
+    with _monitored(task) as monitor:
+        return [_run(circuit, noise, options, monitor, density_qubits_max) for circuit in circuits]
+
+
+def expectations_noisy(
+    circuit: Circuit,
+    observables: Sequence[PauliSum],
+    options: RunOptions,
+    task: Task,
+    *,
+    density_qubits_max: int = DENSITY_QUBITS_MAX,
+) -> ExpectationOutcome:
+    """Expectations on a bound circuit with options.noise; final measurements are left out.
+
+    shots = 0: exact by the density matrix, or means over trajectories with their standard errors.
+    With shots, groups of commuting terms are measured; the turns into their bases are noiseless.
+    Raises Stopped, Unsuitable."""
+    noise = _noise(options)
+    started = time.perf_counter()
+    with _monitored(task) as monitor:
+        keep = 0
+        for observable in observables:
+            for term in observable.terms:
+                keep |= term.x | term.z
+        planned = plan(circuit, noise, keep=keep, measured=False)
+        density = _density(planned, options, monitor, density_qubits_max)
+        if options.shots:
+            outcome = _sampled(circuit, planned, density, observables, noise, options, monitor)
+        else:
+            outcome = _exact(planned, density, observables, noise, options, monitor)
+    outcome.running_s = time.perf_counter() - started
+    return outcome
+
+
+def _noise(options: RunOptions) -> NoiseModel:
+    assert options.noise is not None
+    return options.noise
+
+
+@contextmanager
+def _monitored(task: Task) -> Iterator[Monitor]:
+    monitor = Monitor(0, time_limit_s=task.remaining_s())
+    task.on_stop(monitor.cancel)
+    try:
+        yield monitor
+    except native.Stopped:
+        raise Stopped from None
+
+
+def _density(planned: Plan, options: RunOptions, monitor: Monitor, qubits_max: int) -> Density | None:
+    """The exact state, or None where trajectories are to be run."""
+    if options.noise_method is NoiseMethod.TRAJECTORIES:
+        return None
+    forced = options.noise_method is NoiseMethod.DENSITY_MATRIX
+    most = min(qubits_max, QUBITS_MAX)
+    wide = max((len(step.gate.qubits) for step in _wide(planned.steps)), default=0)
+    why = ""
+    if planned.num_qubits > most:
+        why = f"{planned.num_qubits} qubits are used; the density matrix takes at most {most}"
+    elif wide > WIDE_QUBITS_MAX:
+        why = f"a gate acts on {wide} qubits; the density matrix takes at most {WIDE_QUBITS_MAX}"
+    if not why:
+        try:
+            return Density(planned, threads=options.threads, monitor=monitor)
+        except TooManyBranches:
+            why = "too many outcomes amid the circuit"
+    if forced:
+        raise Unsuitable("native", "the density matrix", f"{why}; ask for trajectories")
+    return None
+
+
+def _wide(steps: Sequence[Step]) -> Iterator[Wide]:
+    for step in steps:
+        if isinstance(step, Wide):
+            yield step
+        elif isinstance(step, Choice):
+            yield from _wide(step.then)
+            yield from _wide(step.otherwise)
+
+
+def _run(
+    circuit: Circuit, noise: NoiseModel, options: RunOptions, monitor: Monitor, qubits_max: int
+) -> CircuitOutcome:
+    started = time.perf_counter()
+    planned = plan(circuit, noise)
+    density = _density(planned, options, monitor, qubits_max)
+    outcome = CircuitOutcome(method="trajectories" if density is None else "density-matrix")
+    planning_s = time.perf_counter() - started
+    if density is not None:
+        found = density.outcomes()
+        if options.shots:
+            bits = _drawn(found, circuit.num_bits, options)
+        else:
+            total = sum(found.values())
+            outcome.probabilities = {k: p / total for k, p in found.items() if p > 1e-12 * total}
+    elif options.shots:
+        bits = _trajectory_bits(planned, options, monitor)
+    else:
+        raise Unsuitable(
+            "native",
+            "exact probabilities",
+            f"{planned.num_qubits} qubits with noise do not fit into a density matrix; give shots",
+        )
+    if options.shots:
+        outcome.counts = _counts(bits)
+        outcome.memory = bits if options.memory else None
+    outcome.compiling_s = 0.0
+    outcome.running_s = planning_s + (time.perf_counter() - started - planning_s)
+    return outcome
+
+
+def _drawn(found: dict[int, float], num_bits: int, options: RunOptions) -> Bits:
+    """Shots from a distribution, (shots, num_bits)."""
+    keys = sorted(found)
+    edges = np.cumsum([found[key] for key in keys])
+    u = np.random.default_rng(options.seed).random(options.shots)
+    index = np.searchsorted(edges, u * edges[-1], side="right")
+    width = max(1, (num_bits + 7) // 8)
+    packed = np.frombuffer(b"".join(key.to_bytes(width, "little") for key in keys), dtype=np.uint8)
+    table = np.unpackbits(packed.reshape(-1, width), axis=1, bitorder="little")[:, :num_bits]
+    return table[np.minimum(index, len(keys) - 1)]
+
+
+def _trajectory_bits(planned: Plan, options: RunOptions, monitor: Monitor) -> Bits:
+    """One trajectory a shot, (shots, num_bits)."""
+    done = noisy_trajectories.program(planned).run(
+        shots=options.shots,
+        seed=options.seed,
+        samples=1 if planned.final else 0,
+        threads=options.threads,
+        monitor=monitor,
+    )
+    words = np.ascontiguousarray(done.memory).view(np.uint8)
+    bits = np.unpackbits(words, axis=1, bitorder="little")[:, : planned.num_bits].copy()
+    if planned.final:
+        state = done.sampled[:, 0]
+        # A stream of its own: the kernel draws from another generator.
+        u = np.random.default_rng([options.seed, 1]).random((options.shots, len(planned.final)))
+        for k, record in enumerate(planned.final):
+            value = ((state >> record.qubit) & 1).astype(np.uint8)
+            wrong = np.where(value, record.flips[1], record.flips[0])
+            bits[:, record.bit] = value ^ (u[:, k] < wrong)
+    return bits
+
+
+def _counts(bits: Bits) -> dict[int, int]:
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    if not packed.shape[1]:
+        return {0: len(bits)}
+    rows, counts = np.unique(packed, axis=0, return_counts=True)
+    return {
+        int.from_bytes(row.tobytes(), "little"): int(count)
+        for row, count in zip(rows, counts, strict=True)
+    }
+
+
+def _exact(
+    planned: Plan,
+    density: Density | None,
+    observables: Sequence[PauliSum],
+    noise: NoiseModel,
+    options: RunOptions,
+    monitor: Monitor,
+) -> ExpectationOutcome:
+    read = [noisy_estimate.as_read(observable, noise, ENTRIES_MAX) for observable in observables]
+    placed = [[_placed(term, planned) for term in observable.terms] for observable in read]
+    if density is not None:
+        values = [
+            sum(c * density.expectation(_index(x, z, planned.num_qubits)) for c, x, z in terms)
+            for terms in placed
+        ]
+        zeros = np.zeros(len(observables))
+        return ExpectationOutcome(np.array(values, dtype=float), zeros, method="density-matrix")
+    flat = [term for terms in placed for term in terms]
+    shots = options.trajectories or TRAJECTORIES_DEFAULT
+    done = noisy_trajectories.program(planned).run(
+        shots=shots,
+        seed=options.seed,
+        terms=np.cumsum([0, *(len(terms) for terms in placed)]).tolist(),
+        coefficients=[c for c, _, _ in flat],
+        x=[x for _, x, _ in flat],
+        z=[z for _, _, z in flat],
+        threads=options.threads,
+        monitor=monitor,
+    )
+    spread = done.values.std(axis=0, ddof=1) if shots > 1 else np.full(len(observables), np.inf)
+    errors = spread / np.sqrt(shots)
+    return ExpectationOutcome(done.values.mean(axis=0), errors, method="trajectories")
+
+
+def _sampled(
+    circuit: Circuit,
+    planned: Plan,
+    density: Density | None,
+    observables: Sequence[PauliSum],
+    noise: NoiseModel,
+    options: RunOptions,
+    monitor: Monitor,
+) -> ExpectationOutcome:
+    groups = qubit_wise_groups(observables)
+    estimate = noisy_estimate.Estimate(observables)
+    for at, group in enumerate(groups):
+        letters = noisy_estimate.basis(group)
+        flips = [noise.readout_error(qubit) for qubit in letters]
+        seed = int(np.random.SeedSequence([options.seed, at]).generate_state(1, np.uint64)[0])
+        if density is not None:
+            local = {planned.place(qubit): letter for qubit, letter in letters.items()}
+            shares = density.distribution(local, flips)
+            drawn = noisy_estimate.draw(shares, options.shots, seed)[:, None]
+        else:
+            turns = {q: noisy_estimate.TURNS[letter] for q, letter in letters.items() if letter < 3}
+            keep = sum(1 << qubit for qubit in letters)
+            turned = plan(circuit, noise, keep=keep, measured=False, turns=turns)
+            shots = min(options.trajectories or options.shots, options.shots)
+            done = noisy_trajectories.program(turned).run(
+                shots=shots,
+                seed=seed,
+                samples=-(-options.shots // shots),
+                threads=options.threads,
+                monitor=monitor,
+            )
+            qubits = [turned.place(qubit) for qubit in letters]
+            drawn = noisy_estimate.read(done.sampled, qubits, flips, seed)
+        estimate.add(group, list(letters), drawn)
+    method = "trajectories" if density is None else "density-matrix"
+    values, errors = estimate.result()
+    return ExpectationOutcome(values, errors, groups=len(groups), method=method)
+
+
+def _placed(term: PauliTerm, planned: Plan) -> tuple[float, int, int]:
+    """(coefficient, x, z) over the plan's qubits."""
+    x = sum(1 << k for k, qubit in enumerate(planned.active) if (term.x >> qubit) & 1)
+    z = sum(1 << k for k, qubit in enumerate(planned.active) if (term.z >> qubit) & 1)
+    return term.coefficient, x, z
+
+
+def _index(x: int, z: int, num_qubits: int) -> int:
+    """Place of a Pauli string in a Pauli vector: letters I, X, Y, Z are 0 to 3."""
+    out = 0
+    for q in range(num_qubits):
+        on_x, on_z = (x >> q) & 1, (z >> q) & 1
+        out |= (3 * on_z - on_x if on_z else on_x) << (2 * q)
+    return out
