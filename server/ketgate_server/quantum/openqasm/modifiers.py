@@ -1,0 +1,124 @@
+"""inv, pow, ctrl and negctrl on gates, to one form for each meaning.
+
+A gate with controls is the library's own where there is one (cx, ccx, cp, …), else its base with
+all controls; so equal programs give equal circuits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ketgate_server.quantum.circuit import Gate
+from ketgate_server.quantum.expression import Angle, Expression
+from ketgate_server.quantum.gates import GATES
+from ketgate_server.quantum.openqasm.source import Fault
+
+_BASES: dict[str, tuple[str, int]] = {
+    "cx": ("x", 1),
+    "ccx": ("x", 2),
+    "cy": ("y", 1),
+    "cz": ("z", 1),
+    "ccz": ("z", 2),
+    "ch": ("h", 1),
+    "csx": ("sx", 1),
+    "cp": ("p", 1),
+    "crx": ("rx", 1),
+    "cry": ("ry", 1),
+    "crz": ("rz", 1),
+    "cswap": ("swap", 1),
+}
+"""The library's controlled gates: what they control, and with how many qubits."""
+
+_CONTROLLED = {base: name for name, base in _BASES.items()}
+
+
+def controlled(gate: Gate, values: tuple[int, ...], qubits: tuple[int, ...]) -> Gate:
+    """The gate where each of the qubits has its value."""
+    base, inner = gate.name, gate.controls
+    parameters = gate.parameters
+    if base in _BASES:
+        base, count = _BASES[base]
+        inner = (*inner, *(1,) * count)
+    elif base == "cu" and parameters[3] == 0.0:
+        base, parameters, inner = "u", parameters[:3], (*inner, 1)
+    elif base == "gphase" and not inner and values[-1] == 1:
+        # A phase on the qubits' all being so is a phase gate on the last of them.
+        base, inner, values, qubits = "p", (), values[:-1], (*qubits[:-1], qubits[-1])
+    return folded(
+        replace(
+            gate,
+            name=base,
+            qubits=(*qubits, *gate.qubits),
+            parameters=parameters,
+            controls=(*values, *inner),
+        )
+    )
+
+
+def folded(gate: Gate) -> Gate:
+    """The same gate as the library's own controlled one, if there is one."""
+    controls = gate.controls
+    if not controls or gate.power != 1.0 or not all(controls):
+        return gate
+    name = _CONTROLLED.get((gate.name, len(controls)))
+    if name is not None:
+        return replace(gate, name=name, controls=())
+    if gate.name == "u" and len(controls) == 1:
+        return replace(gate, name="cu", parameters=(*gate.parameters, 0.0), controls=())
+    return gate
+
+
+def inverse(gate: Gate) -> Gate:
+    """The gate that undoes it."""
+    if gate.power != 1.0:
+        return replace(gate, power=-gate.power)
+    spec = GATES[gate.name]
+    if spec.inverse:
+        return replace(gate, name=spec.inverse)
+    if spec.negated:
+        return replace(gate, parameters=tuple(times(a, -1.0) for a in gate.parameters))
+    angles = [times(a, -1.0) for a in gate.parameters]
+    match gate.name:
+        case "u":
+            return replace(gate, parameters=(angles[0], angles[2], angles[1]))
+        case "cu":
+            return replace(gate, parameters=(angles[0], angles[2], angles[1], angles[3]))
+        case "xx_plus_yy" | "xx_minus_yy":
+            return replace(gate, parameters=(angles[0], gate.parameters[1]))
+    return replace(gate, power=-1.0)
+
+
+def raised(gate: Gate, exponent: float) -> Gate:
+    """The gate to a power. Raises Fault for a root of a power, which is not unique."""
+    if exponent == 1.0:
+        return gate
+    if exponent == -1.0:
+        return inverse(gate)
+    if exponent == int(exponent):
+        if gate.power == 1.0 and GATES[gate.name].negated:
+            return replace(gate, parameters=tuple(times(a, exponent) for a in gate.parameters))
+        return replace(gate, power=gate.power * exponent)
+    if gate.power != 1.0:
+        raise Fault(
+            f"pow({exponent}) of a gate that is raised to {gate.power} already has several meanings",
+            "write one power",
+        )
+    return replace(gate, power=exponent)
+
+
+def times(angle: Angle, factor: float) -> Angle:
+    """A multiple of an angle. Multiples of multiples become one, so that formulas do not grow."""
+    if not isinstance(angle, Expression):
+        return angle * factor + 0.0  # not -0.0, which is written otherwise
+    if angle.operator == "neg":
+        angle, factor = _inner(angle), -factor
+    elif angle.operator == "*" and isinstance(known := angle.arguments[1], float):
+        angle, factor = _inner(angle), factor * known
+    if factor == 1.0:
+        return angle
+    return Expression("neg", (angle,)) if factor == -1.0 else Expression("*", (angle, factor))
+
+
+def _inner(angle: Expression) -> Expression:
+    first = angle.arguments[0]
+    return first if isinstance(first, Expression) else Expression("*", (first, 1.0))
