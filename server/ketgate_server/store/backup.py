@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -60,11 +60,18 @@ class Manifest:
     format: int = FORMAT
 
 
-def back_up(target: Path, data_dir: Path, url: str | None = None) -> tuple[Path, Manifest]:
+def back_up(
+    target: Path,
+    data_dir: Path,
+    url: str | None = None,
+    *,
+    finish: Callable[[Manifest], None] = lambda _: None,
+) -> tuple[Path, Manifest]:
     """Write a back-up of a data folder, and of the database at url if there is one. A running server
     is not disturbed.
 
-    target: a file that is not there, or a folder to put one in, named by the time. Returns the file.
+    target: a file that is not there, or a folder to put one in, named by the time. finish: called
+    when all is written, and before the file is there. Returns the file.
     Raises StoreError, and OSError where files cannot be read or written.
     """
     if not data_dir.is_dir():
@@ -92,15 +99,23 @@ def back_up(target: Path, data_dir: Path, url: str | None = None) -> tuple[Path,
                 writer.end()
             file.flush()
             os.fsync(file.fileno())
+        finish(manifest)
         unfinished.rename(target)  # whole or not at all
         _sync_folder(target.parent)
     return target, manifest
 
 
-def restore(source: Path, data_dir: Path, url: str | None = None) -> Manifest:
+def restore(
+    source: Path,
+    data_dir: Path,
+    url: str | None = None,
+    *,
+    finish: Callable[[Path, Manifest], None] = lambda *_: None,
+) -> Manifest:
     """Make the data folder, and fill the empty database at url if the back-up is of one.
 
-    Nothing is changed unless every file has the digest that the manifest says. Raises StoreError:
+    Nothing is changed unless every file has the digest that the manifest says. finish: called with
+    the folder that is about to become the data folder. Raises StoreError:
     the folder or the database is not empty, or the back-up is damaged, of a newer version, or of
     the other kind of database; and OSError.
     """
@@ -117,6 +132,7 @@ def restore(source: Path, data_dir: Path, url: str | None = None) -> Manifest:
 
             dump.load(url, unpacked / DUMP_FILE)
             (unpacked / DUMP_FILE).unlink()
+        finish(unpacked, manifest)
         if data_dir.exists():
             data_dir.rmdir()
         unpacked.rename(data_dir)

@@ -38,6 +38,15 @@ def open_store(
         raise StoreError(f"cannot use the store {path}: {error}") from error
 
 
+def place_of(data_dir: Path, url: str | None) -> str:
+    """Where a store is, for people: without a password."""
+    if url is None:
+        return str(data_dir / FILE_NAME)
+    from ketgate_server.store import postgres_connection
+
+    return postgres_connection.place(url)
+
+
 def _open_postgres(url: str, clock: Clock | None) -> Store:
     try:
         require_part("postgres")

@@ -7,6 +7,8 @@ from typing import Any
 import ketgate
 import pytest
 from ketgate._cli import backup, token
+from ketgate.audit.v1.audit_service_pb2 import AuditPayload
+from ketgate_server.store.database import open_store
 from ketgate_server.tokens import TokenStore
 from typer import Typer
 from typer.testing import CliRunner
@@ -20,6 +22,61 @@ def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(app, arguments)
 
 
+def actions(data_dir: Path) -> list[str]:
+    """Of the audit log."""
+    store = open_store(data_dir)
+    with store.read() as reader:
+        rows = reader.rows("SELECT payload FROM audit_entries ORDER BY idx")
+    store.close()
+    return [AuditPayload.FromString(payload).action for (payload,) in rows]
+
+
+def test_an_empty_store_is_backed_up_with_a_log_that_begins_as_every_log(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    file = str(tmp_path / "b.tar")
+    assert invoke("backup", file, "--data-dir", str(tmp_path / "data")).exit_code == 0
+    assert actions(tmp_path / "data") == ["log.created", "store.backed_up"]
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere"),
+    [
+        ("s3://bucket/prefix", True),
+        ("file:///srv/blobs", True),
+        ("file://{data}/other", False),
+        (None, False),
+    ],
+)
+def test_content_that_is_not_in_the_back_up_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | None, elsewhere: bool
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    if url is not None:
+        url = url.format(data=data)
+        monkeypatch.setenv("KETGATE_ARTIFACTS_URL", url)
+    run = invoke("backup", str(tmp_path / "a.tar"), "--data-dir", str(data))
+    assert ("not in it" in run.stderr) == elsewhere
+    assert not elsewhere or str(url) in run.stderr
+    told = invoke("backup", str(tmp_path / "b.tar"), "--data-dir", str(data), "--json")
+    assert json.loads(told.stdout)["artifacts_elsewhere"] == (url if elsewhere else None)
+
+
+def test_a_token_tells_whose_it_is_unless_a_configuration_does(tmp_path: Path) -> None:
+    config = tmp_path / "server.toml"
+    config.write_text(f'data_dir = "{tmp_path / "theirs"}"\n')
+    place = f"in the store {tmp_path / 'own' / 'ketgate.db'}"
+    for command in (("create", "ci"), ("revoke", "ci")):
+        run = invoke("token", *command, "--data-dir", str(tmp_path / "own"))
+        assert place in run.stderr.replace("\n", "")
+    run = invoke("token", "create", "ci", "--config", str(config))
+    assert "store" not in run.stderr
+    assert [
+        r["name"]
+        for r in json.loads(invoke("token", "list", "--config", str(config), "--json").stdout)
+    ] == ["ci"]
+
+
 def test_back_up_and_restore(tmp_path: Path) -> None:
     tokens = TokenStore.open(tmp_path / "data")
     secret, _ = tokens.create("ci")
@@ -30,6 +87,8 @@ def test_back_up_and_restore(tmp_path: Path) -> None:
     run = invoke("restore", file, "--data-dir", str(tmp_path / "new"))
     assert run.exit_code == 0
     assert f"restored {tmp_path / 'new'}: 1 files" in run.stdout.replace("\n", "")
+    assert actions(tmp_path / "data")[-1] == "store.backed_up"
+    assert actions(tmp_path / "new")[-2:] == ["token.created", "store.restored"]
     tokens = TokenStore.open(tmp_path / "new")
     record = tokens.lookup(secret)
     assert record is not None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json
-from ketgate._cli.serve import require_server, store_of
+from ketgate._cli.serve import require_server, settings_of, store_of
 from ketgate._errors import InvalidArgument
 
 DataDir = Annotated[
@@ -29,11 +29,11 @@ def backup(
     """Back up a server's store and data folder into one file, also while it runs. It holds keys."""
     require_server()
     with _refusals():
-        from ketgate_server.store.backup import back_up
+        from ketgate_server.backups import back_up
 
         folder, url = store_of(data_dir, config)
         file, manifest = back_up(target, folder, url)
-    _tell(file, manifest, as_json, f"wrote {file}")
+    _tell(file, manifest, as_json, f"wrote {file}", _artifacts_elsewhere(data_dir, config))
 
 
 def restore(
@@ -45,11 +45,22 @@ def restore(
     """Restore a back-up into an empty data folder, and an empty database where it is of one."""
     require_server()
     with _refusals():
-        from ketgate_server.store.backup import restore as restore_backup
+        from ketgate_server.backups import restore as restore_backup
 
         folder, url = store_of(data_dir, config)
         manifest = restore_backup(source, folder, url)
-    _tell(source, manifest, as_json, f"restored {folder}")
+    elsewhere = _artifacts_elsewhere(data_dir, config)
+    _tell(source, manifest, as_json, f"restored {folder}", elsewhere)
+
+
+def _artifacts_elsewhere(data_dir: Path | None, config: Path | None) -> str | None:
+    """Where the content of artifacts lies that is not in the data folder, and so in no back-up."""
+    settings = settings_of(data_dir, config)
+    url = settings.artifacts_url
+    if url is None:
+        return None
+    inside = settings.data_dir.absolute().as_uri() + "/"
+    return None if f"{url}/".startswith(inside) else url
 
 
 @contextmanager
@@ -66,7 +77,9 @@ def _refusals() -> Iterator[None]:
         ) from None
 
 
-def _tell(file: Path, manifest: Any, as_json: bool, words: str) -> None:
+def _tell(
+    file: Path, manifest: Any, as_json: bool, words: str, artifacts_elsewhere: str | None
+) -> None:
     size_bytes = sum(entry["size_bytes"] for entry in manifest.files.values())
     if as_json:
         said = {
@@ -75,8 +88,15 @@ def _tell(file: Path, manifest: Any, as_json: bool, words: str) -> None:
             "size_bytes": size_bytes,
             "create_time": manifest.create_time,
             "database": manifest.dialect,
+            "artifacts_elsewhere": artifacts_elsewhere,
         }
         typer.echo(json.dumps(said, indent=2))
         return
     count = len(manifest.files)
     typer.echo(f"{words}: {count} files, {size_bytes / 1e6:,.1f} MB, as of {manifest.create_time}")
+    if artifacts_elsewhere is not None:
+        typer.echo(
+            f"the content of artifacts lies in {artifacts_elsewhere}, which is not in it: "
+            "keep copies of that too",
+            err=True,
+        )

@@ -2,11 +2,14 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ketgate._errors import InvalidArgument, PartNotInstalled
+
+if TYPE_CHECKING:
+    from ketgate_server.settings import Settings
 
 
 def require_server() -> None:
@@ -19,9 +22,8 @@ def require_server() -> None:
         )
 
 
-def store_of(data_dir: Path | None, config: Path | None = None) -> tuple[Path, str | None]:
-    """The data folder, and the URL of the database if there is one, of a server that is started
-    with these flags. Raises InvalidArgument for settings that are wrong."""
+def settings_of(data_dir: Path | None, config: Path | None = None) -> "Settings":
+    """As store_of, all of them."""
     from ketgate_server.config import ConfigError, load
 
     flags = {} if data_dir is None else {"data_dir": str(data_dir)}
@@ -29,6 +31,13 @@ def store_of(data_dir: Path | None, config: Path | None = None) -> tuple[Path, s
         settings, _ = load(flags, config)
     except ConfigError as error:
         raise InvalidArgument(str(error), field="--config", reason="") from None
+    return settings
+
+
+def store_of(data_dir: Path | None, config: Path | None = None) -> tuple[Path, str | None]:
+    """The data folder, and the URL of the database if there is one, of a server that is started
+    with these flags. Raises InvalidArgument for settings that are wrong."""
+    settings = settings_of(data_dir, config)
     url = settings.store_url
     return settings.data_dir, None if url is None else url.get_secret_value()
 

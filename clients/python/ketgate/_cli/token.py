@@ -23,6 +23,9 @@ DataDir = Annotated[
 ]
 
 
+Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML) of the server.")]
+
+
 @token.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name of the token, for logs and for revoking it.")],
@@ -35,11 +38,12 @@ def create(
         str | None, typer.Option(help="Life, for example 12h or 30d; default: for ever.")
     ] = None,
     data_dir: DataDir = None,
+    config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it: it is shown once and kept as a hash."""
     expires_in_s = None if expires is None else read_seconds(expires, "--expires")
-    with _tokens(data_dir) as tokens:
+    with _tokens(data_dir, config) as tokens:
         secret, record = tokens.create(
             name,
             tenant=tenant,
@@ -50,12 +54,13 @@ def create(
         typer.echo(json.dumps({"secret": secret} | _record(record), indent=2))
     else:
         typer.echo(secret)
+    _tell_where(data_dir, config)
 
 
 @token.command("list")
-def list_tokens(data_dir: DataDir = None, as_json: Json = False) -> None:
+def list_tokens(data_dir: DataDir = None, config: Config = None, as_json: Json = False) -> None:
     """List the tokens, without their secrets."""
-    with _tokens(data_dir) as tokens:
+    with _tokens(data_dir, config) as tokens:
         records = [_record(record) for record in tokens.list()]
     if as_json:
         typer.echo(json.dumps(records, indent=2))
@@ -81,22 +86,34 @@ def list_tokens(data_dir: DataDir = None, as_json: Json = False) -> None:
 def revoke(
     name: Annotated[str, typer.Argument(help="Name of the token.")],
     data_dir: DataDir = None,
+    config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Revoke a token; a running server refuses it within a second."""
-    with _tokens(data_dir) as tokens:
+    with _tokens(data_dir, config) as tokens:
         record = tokens.revoke(name)
     typer.echo(json.dumps(_record(record), indent=2) if as_json else f"revoked {record.name}")
+    _tell_where(data_dir, config)
+
+
+def _tell_where(data_dir: Path | None, config: Path | None) -> None:
+    """Whose tokens they are, where no configuration was named that says it: a server with another
+    one knows nothing of them."""
+    if config is None:
+        from ketgate_server.store.database import place_of
+
+        folder, url = store_of(data_dir)
+        typer.echo(f"in the store {place_of(folder, url)}", err=True)
 
 
 @contextmanager
-def _tokens(data_dir: Path | None) -> Iterator[Any]:
+def _tokens(data_dir: Path | None, config: Path | None) -> Iterator[Any]:
     """The tokens of a server that has these settings; its refusals are the user's to hear."""
     require_server()
     from ketgate_server.store.errors import StoreError
     from ketgate_server.tokens import TokenStore
 
-    folder, url = store_of(data_dir)
+    folder, url = store_of(data_dir, config)
     try:
         store = TokenStore.open(folder, url)
         try:
