@@ -4,7 +4,7 @@ A blob is whole or not there, and never changes. Who may read it is not known he
 index, and so is which of them are still wanted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +21,16 @@ class Gap(Exception):  # noqa: N818 - a state of the upload
         self.end = end
 
 
+class Abandoned(Exception):  # noqa: N818 - a state of the call
+    """Whoever asked for it is gone."""
+
+
 class BlobMissing(Exception):  # noqa: N818 - a state of the store
     """There is no blob of this digest."""
+
+
+def never() -> bool:
+    return False
 
 
 class Blobs(Protocol):
@@ -36,9 +44,16 @@ class Blobs(Protocol):
     def staged(self, upload: str) -> int:
         """How much of an upload has arrived and is durable."""
 
-    def publish(self, upload: str, sha256: str, size_bytes: int) -> bool:
+    def publish(
+        self,
+        upload: str,
+        sha256: str,
+        size_bytes: int,
+        is_abandoned: Callable[[], bool] = never,
+    ) -> bool:
         """Make an upload a blob, durably, if that is its digest; otherwise drop what has arrived and
-        return False. What has arrived stays until discard. Raises Gap where not all has."""
+        return False. What has arrived stays until discard. is_abandoned: asked again and again.
+        Raises Gap where not all has arrived, and Abandoned."""
 
     def discard(self, upload: str) -> None:
         """Drop what of an upload has arrived."""

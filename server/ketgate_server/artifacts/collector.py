@@ -13,7 +13,7 @@ from itertools import islice
 
 from ketgate_server.artifacts import index
 from ketgate_server.artifacts.index import NOBODY, ArtifactRow
-from ketgate_server.artifacts.store import ArtifactStore
+from ketgate_server.artifacts.store import MARK_US, ArtifactStore
 from ketgate_server.audit.log import new_salt
 from ketgate_server.audit.log import record as record_audit
 from ketgate_server.store.base import Reader, StoreUnavailable, Transaction
@@ -32,8 +32,6 @@ SWEEPS_EVERY = 72
 """Rounds between two looks through all content: six hours."""
 CLOSE_S = 5.0
 """How long the end of the server waits for a piece that is under way."""
-MARK_US = 600_000_000
-"""A mark this old is of a server that died while it deleted: no deletion is tried for so long."""
 
 _HOLD = """INSERT INTO leases (name, holder, until_us, position) VALUES (?, ?, ?, 0)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_us = excluded.until_us"""
@@ -46,6 +44,7 @@ _UNUSED = """SELECT tenant, sha256 FROM artifacts WHERE (tenant, sha256) > (?, ?
         WHERE r.tenant = artifacts.tenant AND r.sha256 = artifacts.sha256)
     ORDER BY tenant, sha256 LIMIT ?"""
 _MARKED = "SELECT sha256 FROM artifacts WHERE tenant = '' AND create_time_us < ? LIMIT ?"
+_MARKED_BY = "SELECT sha256 FROM artifacts WHERE tenant = '' AND media_type = ?"
 _KNOWN = "SELECT 1 FROM artifacts WHERE sha256 = ? UNION ALL SELECT 1 FROM uploads WHERE sha256 = ?"
 
 _log = logging.getLogger(__name__)
@@ -92,6 +91,14 @@ class Collector:
             self._sweep_blobs()
         return True
 
+    def end_own_deletions(self) -> None:
+        """Those that a former process of this server began. To be called before it begins any."""
+        name = self._artifacts.server[: index.SERVER_CHARACTERS_MAX]
+        with self._store.read() as reader:
+            marked = [str(row[0]) for row in reader.rows(_MARKED_BY, (name,))]
+        for sha256 in marked:
+            self._artifacts.drop(sha256)
+
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_S):
             try:
@@ -136,7 +143,8 @@ class Collector:
                 found = [(r[0], r[1]) for r in reader.rows(_UNUSED, (*position, cut_us, PIECE))]
             if found:
                 salts = {tenant: new_salt() for tenant, _ in found}
-                remove = partial(_remove, found=found, cut_us=cut_us, salts=salts)
+                server = self._artifacts.server
+                remove = partial(_remove, found=found, cut_us=cut_us, salts=salts, server=server)
                 for sha256 in self._store.run(remove):
                     self._artifacts.drop(sha256)
                 position = found[-1]
@@ -165,14 +173,19 @@ class Collector:
         for some in _pieces(self._blobs.digests()):
             with self._store.read() as reader:
                 strays = [sha256 for sha256 in some if not _is_known(reader, sha256)]
-            for sha256 in self._store.run(partial(_mark, strays=strays)) if strays else ():
+            mark = partial(_mark, strays=strays, server=self._artifacts.server)
+            for sha256 in self._store.run(mark) if strays else ():
                 self._artifacts.drop(sha256)
             if self._stop.wait(PIECE_INTERVAL_S):
                 return
 
 
 def _remove(
-    tx: Transaction, found: list[tuple[str, str]], cut_us: int, salts: dict[str, bytes]
+    tx: Transaction,
+    found: list[tuple[str, str]],
+    cut_us: int,
+    salts: dict[str, bytes],
+    server: str,
 ) -> list[str]:
     """Remove those that are still unused; returns what content is to be deleted."""
     unused: dict[str, list[ArtifactRow]] = {}
@@ -188,11 +201,11 @@ def _remove(
             tx, actor=SERVER, tenant=tenant, action=REMOVED, facts=facts, salt=salts[tenant]
         )
     digests = dict.fromkeys(row.sha256 for rows in unused.values() for row in rows)
-    return [sha256 for sha256 in digests if index.mark(tx, sha256)]
+    return [sha256 for sha256 in digests if index.mark(tx, sha256, server)]
 
 
-def _mark(tx: Transaction, strays: list[str]) -> list[str]:
-    return [sha256 for sha256 in strays if index.mark(tx, sha256)]
+def _mark(tx: Transaction, strays: list[str], server: str) -> list[str]:
+    return [sha256 for sha256 in strays if index.mark(tx, sha256, server)]
 
 
 def _is_known(reader: Reader, sha256: str) -> bool:

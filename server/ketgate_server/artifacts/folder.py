@@ -12,11 +12,11 @@ import hashlib
 import mmap
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ketgate_server.artifacts.blobs import BlobMissing, Gap
+from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Gap, never
 from ketgate_server.files import make_private_folder
 from ketgate_server.store.base import StoreFull, StoreUnavailable
 from ketgate_server.store.errors import StoreError
@@ -73,13 +73,19 @@ class FolderBlobs:
         except BlobMissing:
             return 0
 
-    def publish(self, upload: str, sha256: str, size_bytes: int) -> bool:
+    def publish(
+        self,
+        upload: str,
+        sha256: str,
+        size_bytes: int,
+        is_abandoned: Callable[[], bool] = never,
+    ) -> bool:
         with _told(), self._locked(upload, create=True) as file:
             size = os.fstat(file).st_size
             if size < size_bytes:
                 raise Gap(size)
             self._sync(file, upload)
-            if size != size_bytes or _digest(file) != sha256:
+            if size != size_bytes or _digest(file, is_abandoned) != sha256:
                 self._staging(upload).unlink(missing_ok=True)
                 return False
             blob = self._blob(sha256)
@@ -235,10 +241,12 @@ def _write(file: int, content: memoryview, offset: int) -> None:
         content, offset = content[written:], offset + written
 
 
-def _digest(file: int) -> str:
+def _digest(file: int, is_abandoned: Callable[[], bool]) -> str:
     found, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
     offset = 0
     while count := os.preadv(file, [block], offset):
+        if is_abandoned():
+            raise Abandoned
         found.update(block[:count])
         offset += count
     return found.hexdigest()

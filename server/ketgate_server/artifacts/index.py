@@ -3,7 +3,7 @@ operations of the store, so servers that share one agree.
 
 How content is never deleted while somebody puts it there: whoever is to put it has a row in uploads
 from before the first byte until its row in artifacts is written. Whoever is to delete it writes a
-row of nobody ("") in artifacts, which it may do only while the content has no other row in either
+row of nobody ("") in artifacts, with its name, which it may do only while the content has no other row in either
 table, and which it removes when the content is gone; meanwhile no upload of it can begin.
 """
 
@@ -19,6 +19,8 @@ from ketgate_server.store.base import Reader, Transaction
 NOBODY = ""
 """The tenant of content that is being deleted."""
 RETRY_AFTER_S = 1.0
+SERVER_CHARACTERS_MAX = 100
+"""Of who deletes, which stands in the column of the media type."""
 
 _COLUMNS = "sha256, size_bytes, media_type, create_time_us, used_time_us"
 _REFERENCES = """(SELECT COUNT(*) FROM artifact_references r
@@ -212,8 +214,8 @@ def completed(reader: Reader, asker: Asker) -> ArtifactRow | None:
     return artifact
 
 
-def delete(tx: Transaction, asker: Asker, sha256: str, salt: bytes) -> bool:
-    """Delete the tenant's artifact. Whether its content is now marked as to be deleted.
+def delete(tx: Transaction, asker: Asker, sha256: str, salt: bytes, server: str) -> bool:
+    """Delete the tenant's artifact. Whether its content is now marked as to be deleted, by server.
 
     Raises RESOURCE_NOT_FOUND, ARTIFACT_IN_USE, REQUEST_ID_REUSED.
     """
@@ -229,7 +231,7 @@ def delete(tx: Transaction, asker: Asker, sha256: str, salt: bytes) -> bool:
             field="name",
         )
     remove(tx, asker.tenant, [artifact])
-    marked = mark(tx, sha256)
+    marked = mark(tx, sha256, server)
     _remember(tx, asker, name_of(sha256), salt)
     return marked
 
@@ -241,11 +243,12 @@ def remove(tx: Transaction, tenant: str, artifacts: Sequence[ArtifactRow]) -> No
     tx.execute(_ADD, (_counter(tenant), -freed))
 
 
-def mark(tx: Transaction, sha256: str) -> bool:
-    """Mark content as to be deleted, if nobody has it or puts it there. Whether that was done."""
+def mark(tx: Transaction, sha256: str, server: str) -> bool:
+    """Mark content as to be deleted by a server, if nobody has it or puts it there. Whether that was
+    done."""
     if tx.row(_ANY_ARTIFACT, (sha256,)) or tx.row(_ANY_UPLOAD, (sha256,)):
         return False
-    tx.execute(_INSERT, (NOBODY, sha256, 0, "", tx.now_us, tx.now_us))
+    tx.execute(_INSERT, (NOBODY, sha256, 0, server[:SERVER_CHARACTERS_MAX], tx.now_us, tx.now_us))
     return True
 
 

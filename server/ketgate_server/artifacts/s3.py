@@ -8,13 +8,13 @@ AWS_ENDPOINT_URL. An object is whole or not there; the blob is made from what wa
 import hashlib
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from ketgate_server.artifacts.blobs import BlobMissing, Gap
+from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Gap, never
 from ketgate_server.artifacts.folder import map_file
 from ketgate_server.parts import require_part
 from ketgate_server.store.base import StoreUnavailable
@@ -82,7 +82,13 @@ class S3Blobs:
         self._know(upload, end)
         return end
 
-    def publish(self, upload: str, sha256: str, size_bytes: int) -> bool:
+    def publish(
+        self,
+        upload: str,
+        sha256: str,
+        size_bytes: int,
+        is_abandoned: Callable[[], bool] = never,
+    ) -> bool:
         keys = list(self._chunks(upload))
         size = sum(size for _, size in keys)
         if size < size_bytes:
@@ -90,7 +96,7 @@ class S3Blobs:
             raise Gap(size)
         found = hashlib.sha256()
         with _told():
-            parts = _parts(self._read(key for key, _ in keys))
+            parts = _until(is_abandoned, _parts(self._read(key for key, _ in keys)))
             target = {"Bucket": self._bucket, "Key": self._blob(sha256)}
             first = next(parts, b"")
             second = next(parts, None)
@@ -250,6 +256,13 @@ def _parts(chunks: Iterator[bytes]) -> Iterator[bytes]:
             del part[:PART_BYTES]
     if part:
         yield bytes(part)
+
+
+def _until(is_abandoned: Callable[[], bool], parts: Iterator[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        if is_abandoned():
+            raise Abandoned
+        yield part
 
 
 def _chain(begun: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -69,7 +69,9 @@ class ArtifactServicer:
 
     def finish_upload(self, call: Call, request: pb.FinishUploadRequest) -> pb.FinishUploadResponse:
         upload = convert.read_upload(request.upload)
-        made = self._artifacts.finish(convert.asker(call, request), upload)
+        made = self._artifacts.finish(
+            convert.asker(call, request), upload, is_abandoned=lambda: call.cancelled
+        )
         return pb.FinishUploadResponse(artifact=self._written(made))
 
     def get_artifact(self, call: Call, request: pb.GetArtifactRequest) -> pb.GetArtifactResponse:

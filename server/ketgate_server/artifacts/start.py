@@ -14,7 +14,7 @@ from ketgate_server.artifacts.store import HOUR_US, ArtifactStore, Policy
 from ketgate_server.artifacts.tenant_arrays import REFERENCED_MAX, TenantArrays
 from ketgate_server.limits import Limit
 from ketgate_server.rpc.call import Call, Service
-from ketgate_server.store.base import Store
+from ketgate_server.store.base import Store, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -75,8 +75,12 @@ def start(
         ),
         unused_us=limits["artifacts.unused_hours_max"].value * HOUR_US,
     )
-    artifacts = ArtifactStore(store, open_blobs(url), policy)
+    artifacts = ArtifactStore(store, open_blobs(url), policy, server=server)
     collector = Collector(artifacts, server)
+    try:
+        collector.end_own_deletions()
+    except StoreUnavailable as error:
+        _log.warning("deletions that were cut short are ended later: %s", error)
     collector.start()
     return Artifacts(
         artifacts,

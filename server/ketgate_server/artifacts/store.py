@@ -11,8 +11,8 @@ from functools import partial
 
 from ketgate_server.arrays import Content
 from ketgate_server.artifacts import index
-from ketgate_server.artifacts.blobs import BlobMissing, Blobs, Gap
-from ketgate_server.artifacts.index import ArtifactRow, Asker, Quota, UploadRow
+from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Blobs, Gap, never
+from ketgate_server.artifacts.index import NOBODY, ArtifactRow, Asker, Quota, UploadRow
 from ketgate_server.audit.log import new_salt
 from ketgate_server.errors import KetgateError, LimitError, NotFound, Reason
 from ketgate_server.store.base import Store, StoreUnavailable
@@ -24,6 +24,8 @@ TOUCH_INTERVAL_US = 60_000_000
 """How often it is written down that an upload goes on, or that an artifact is used."""
 CATCH_UP_S = 2.0
 """How long a chunk waits for those before it that are on their way, and an upload for a deletion."""
+MARK_US = 300_000_000
+"""A deletion this old is of a server that died amid it: none is tried for so long."""
 AHEAD_BYTES_MAX = 8 * CHUNK_BYTES_MAX
 _POLL_S = 0.05
 """How often to look whether another server took those before it."""
@@ -49,11 +51,14 @@ class ArtifactStore:
         blobs: Blobs,
         policy: Policy,
         *,
+        server: str = "",
         new_upload_id: Callable[[], str] = lambda: os.urandom(16).hex(),
     ) -> None:
         self.store = store
         self.blobs = blobs
         self.policy = policy
+        self.server = server
+        """Its name among those of the store, and that of its own former processes."""
         self._new_upload_id = new_upload_id
         self._arrival = threading.Condition()
         """Notified when a chunk of any upload arrived."""
@@ -95,7 +100,7 @@ class ArtifactStore:
                 field="offset",
                 metadata={"offset": str(row.size_bytes)},
             )
-        end = self._stage(upload_id, offset, content)
+        end = self._stage(tenant, upload_id, offset, content)
         if self.store.now_us() - row.update_time_us > TOUCH_INTERVAL_US and self.store.has_room:
             self.store.submit(partial(index.touch_upload, upload_id=upload_id, offset=end))
         return end
@@ -105,11 +110,18 @@ class ArtifactStore:
         row = self._upload(tenant, upload_id)
         return self.blobs.staged(upload_id), row.size_bytes
 
-    def finish(self, asker: Asker, upload_id: str) -> ArtifactRow:
-        """Check what has arrived and make it an artifact; durable when this returns.
+    def finish(
+        self,
+        asker: Asker,
+        upload_id: str,
+        *,
+        is_abandoned: Callable[[], bool] = never,
+    ) -> ArtifactRow:
+        """Check what has arrived and make it an artifact; durable when this returns. is_abandoned:
+        whether nobody waits for it any more; what has arrived stays.
 
         Raises RESOURCE_NOT_FOUND, OFFSET_MISMATCH (not all has arrived), DIGEST_MISMATCH (it begins
-        at 0 again), REQUEST_ID_REUSED.
+        at 0 again), REQUEST_ID_REUSED, CANCELLED.
         """
         with self.store.read() as reader:
             known = index.completed(reader, asker)
@@ -117,7 +129,7 @@ class ArtifactStore:
             return known
         row = self._upload(asker.tenant, upload_id)
         try:
-            if not self.blobs.publish(upload_id, row.sha256, row.size_bytes):
+            if not self.blobs.publish(upload_id, row.sha256, row.size_bytes, is_abandoned):
                 raise KetgateError(
                     Reason.DIGEST_MISMATCH,
                     f"upload: what arrived has not the SHA-256 {row.sha256} that was announced; "
@@ -125,7 +137,11 @@ class ArtifactStore:
                     field="upload",
                     metadata={"offset": "0"},
                 )
+        except Abandoned:
+            message = "the call ended before all that arrived was hashed; finish it again"
+            raise KetgateError(Reason.CANCELLED, message) from None
         except Gap as gap:
+            self._upload(asker.tenant, upload_id)  # or another finished it meanwhile
             raise _mismatch(
                 "upload", gap.end, f"{gap.end} of {row.size_bytes} bytes have arrived"
             ) from None
@@ -157,7 +173,7 @@ class ArtifactStore:
     def delete(self, asker: Asker, sha256: str) -> None:
         """Raises RESOURCE_NOT_FOUND, ARTIFACT_IN_USE, REQUEST_ID_REUSED."""
         salt = new_salt()
-        if self.store.run(lambda tx: index.delete(tx, asker, sha256, salt)):
+        if self.store.run(lambda tx: index.delete(tx, asker, sha256, salt, self.server)):
             self.drop(sha256)
 
     def drop(self, sha256: str) -> None:
@@ -175,7 +191,8 @@ class ArtifactStore:
         if isinstance(found, UploadRow):
             step = 16 * CHUNK_BYTES_MAX
             while offset < len(content):
-                offset = self._stage(found.id, offset, bytes(content[offset : offset + step]))
+                some = bytes(content[offset : offset + step])
+                offset = self._stage(asker.tenant, found.id, offset, some)
             self.finish(asker, found.id)
         return sha256
 
@@ -185,7 +202,8 @@ class ArtifactStore:
             self.store.submit(partial(index.touch, tenant=tenant, sha256=row.sha256))
 
     def _begin(self, asker: Asker, wanted: UploadRow) -> ArtifactRow | UploadRow:
-        """Somebody's deletion of just this content is over in a moment, and is not to be noticed."""
+        """Somebody's deletion of just this content is over in a moment, and is not to be noticed; one
+        that nobody ends any more is ended here."""
         salt, end_s = new_salt(), time.monotonic() + CATCH_UP_S
         while True:
             try:
@@ -193,9 +211,22 @@ class ArtifactStore:
                     lambda tx: index.begin(tx, asker, wanted, self.policy.quota, salt)
                 )
             except KetgateError as error:
-                if error.reason is not Reason.SERVER_BUSY or time.monotonic() >= end_s:
+                if error.reason is not Reason.SERVER_BUSY:
+                    raise
+                if self._end_deletion(wanted.sha256):
+                    continue
+                if time.monotonic() >= end_s:
                     raise
             time.sleep(_POLL_S)
+
+    def _end_deletion(self, sha256: str) -> bool:
+        """End a deletion that was begun so long ago that its server must have died."""
+        with self.store.read() as reader:
+            mark = index.get(reader, NOBODY, sha256)
+        if mark is None or mark.create_time_us > self.store.now_us() - MARK_US:
+            return False
+        self.drop(sha256)
+        return True
 
     def _upload(self, tenant: str, upload_id: str) -> UploadRow:
         with self.store.read() as reader:
@@ -204,15 +235,17 @@ class ArtifactStore:
             raise NotFound(index.upload_name(upload_id), "upload")
         return row
 
-    def _stage(self, upload_id: str, offset: int, content: bytes) -> int:
+    def _stage(self, tenant: str, upload_id: str, offset: int, content: bytes) -> int:
         """Callers send a few chunks at once, and threads may take them in another order: one that is
-        a little ahead waits for those before it."""
+        a little ahead waits for those before it. Raises RESOURCE_NOT_FOUND when another who uploads
+        the same finished it meanwhile, and so took away what had arrived."""
         end_s = time.monotonic() + CATCH_UP_S
         while True:
             known = self._arrivals
             try:
                 end = self.blobs.stage(upload_id, offset, content)
             except Gap as gap:
+                self._upload(tenant, upload_id)
                 if offset > gap.end + AHEAD_BYTES_MAX or time.monotonic() >= end_s:
                     raise _mismatch(
                         "offset", gap.end, f"a chunk at {offset} would leave a gap"

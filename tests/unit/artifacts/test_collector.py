@@ -145,6 +145,33 @@ def test_a_deletion_that_a_crash_cut_is_ended(artifacts, collector, clock, store
     upload(artifacts, DATA)
 
 
+def test_a_deletion_that_a_crash_cut_is_ended_by_who_wants_the_content(artifacts, clock, store):
+    row = upload(artifacts, DATA)
+    with pytest.raises(Crash):
+        ArtifactStore(store, Crashing(artifacts.blobs, 0), POLICY).delete(asker(), row.sha256)
+    clock.pass_hours(0.08)
+    with pytest.raises(KetgateError, match="at this moment"):
+        upload(artifacts, DATA)
+    clock.pass_hours(0.01)
+    assert upload(artifacts, DATA).sha256 == row.sha256
+    assert read(artifacts, artifacts.get("desk", row.sha256)) == DATA
+
+
+def test_a_server_ends_at_its_start_what_its_former_self_deleted(artifacts, store):
+    rows = [upload(artifacts, data) for data in (DATA, DATA[1:])]
+    for row, server in zip(rows, ("one", "two"), strict=True):
+        with pytest.raises(Crash):
+            ArtifactStore(store, Crashing(artifacts.blobs, 0), POLICY, server=server).delete(
+                asker(), row.sha256
+            )
+    again = ArtifactStore(store, artifacts.blobs, POLICY, server="one")
+    Collector(again, "one").end_own_deletions()
+    assert list(artifacts.blobs.digests()) == [rows[1].sha256]
+    upload(again, DATA)
+    with pytest.raises(KetgateError, match="at this moment"):  # that server may be at it
+        upload(again, DATA[1:])
+
+
 def steps(artifacts, clock, store):
     """A whole life: two tenants upload, one deletes, the other's runs out."""
     upload(artifacts, DATA, "desk")

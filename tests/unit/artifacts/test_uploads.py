@@ -132,9 +132,6 @@ def test_two_that_upload_one_content_make_one(artifacts):
             made.append(upload(artifacts, DATA))
         except NotFound:  # the other was quicker, and the upload is over
             pass
-        except KetgateError as error:  # or was over amid this one's chunks, which begin anew
-            if error.reason is not Reason.OFFSET_MISMATCH:
-                raise
 
     threads = [threading.Thread(target=put) for _ in range(2)]
     artifacts.write("desk", first.id, 0, DATA[:1000])
@@ -146,6 +143,49 @@ def test_two_that_upload_one_content_make_one(artifacts):
     assert read(artifacts, artifacts.get("desk", sha256(DATA))) == DATA
     with artifacts.store.read() as reader:
         assert tenant_bytes(reader, "desk") == len(DATA)
+
+
+@pytest.mark.parametrize("offset", [1000, len(DATA)])
+def test_an_upload_that_another_ends_amid_a_chunk_is_over(artifacts, monkeypatch, offset):
+    """And does not begin at 0 again."""
+    row, _ = begin(artifacts)
+    artifacts.write("desk", row.id, 0, DATA[:1000])
+    stage = artifacts.blobs.stage
+
+    def overtaken(upload_id, offset, content):
+        monkeypatch.setattr(artifacts.blobs, "stage", stage)
+        upload(artifacts, DATA)
+        return stage(upload_id, offset, content)
+
+    monkeypatch.setattr(artifacts.blobs, "stage", overtaken)
+    with pytest.raises(NotFound, match=row.id):
+        artifacts.write("desk", row.id, offset, DATA[offset:])
+    assert read(artifacts, artifacts.get("desk", sha256(DATA))) == DATA
+
+
+def test_an_upload_that_another_finishes_just_before_is_over(artifacts, monkeypatch):
+    row, _ = begin(artifacts)
+    artifacts.write("desk", row.id, 0, DATA)
+    publish = artifacts.blobs.publish
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(artifacts.blobs, "publish", publish)
+        artifacts.finish(asker(), row.id)
+        return publish(*arguments)
+
+    monkeypatch.setattr(artifacts.blobs, "publish", overtaken)
+    with pytest.raises(NotFound, match=row.id):
+        artifacts.finish(asker(), row.id)
+
+
+def test_nothing_is_hashed_to_the_end_that_nobody_waits_for(artifacts):
+    row, _ = begin(artifacts)
+    artifacts.write("desk", row.id, 0, DATA)
+    with pytest.raises(KetgateError) as ended:
+        artifacts.finish(asker(), row.id, is_abandoned=lambda: True)
+    assert ended.value.reason is Reason.CANCELLED
+    assert artifacts.progress("desk", row.id) == (len(DATA), len(DATA))  # for the next try
+    assert artifacts.finish(asker(), row.id).size_bytes == len(DATA)
 
 
 def test_an_upload_of_another_size_takes_the_place(artifacts):
@@ -239,7 +279,7 @@ def test_what_a_job_refers_to_is_not_deleted(artifacts, store):
 
 
 def test_no_upload_begins_while_its_content_is_deleted(artifacts, store):
-    assert store.run(lambda tx: mark(tx, sha256(DATA)))
+    assert store.run(lambda tx: mark(tx, sha256(DATA), "server"))
     with pytest.raises(KetgateError) as refused:
         begin(artifacts)
     assert refused.value.reason is Reason.SERVER_BUSY
@@ -249,7 +289,7 @@ def test_no_upload_begins_while_its_content_is_deleted(artifacts, store):
 
 def test_an_upload_waits_for_a_deletion_of_a_moment(artifacts, store, monkeypatch):
     monkeypatch.setattr(module, "CATCH_UP_S", 60.0)
-    store.run(lambda tx: mark(tx, sha256(DATA)))
+    store.run(lambda tx: mark(tx, sha256(DATA), "server"))
     begun = []
     waiting = threading.Thread(target=lambda: begun.append(begin(artifacts)))
     waiting.start()
@@ -260,10 +300,10 @@ def test_an_upload_waits_for_a_deletion_of_a_moment(artifacts, store, monkeypatc
 
 def test_no_content_is_marked_that_somebody_puts_or_has(artifacts, store):
     row, _ = begin(artifacts)
-    assert not store.run(lambda tx: mark(tx, sha256(DATA)))
+    assert not store.run(lambda tx: mark(tx, sha256(DATA), "server"))
     artifacts.write("desk", row.id, 0, DATA)
     artifacts.finish(asker(), row.id)
-    assert not store.run(lambda tx: mark(tx, sha256(DATA)))
+    assert not store.run(lambda tx: mark(tx, sha256(DATA), "server"))
     assert artifacts.page(NOBODY, None, 10) == []
 
 
