@@ -75,6 +75,9 @@ LIMITS: dict[str, Limit] = {
     "quantum.programs_bytes_max": Limit(
         32 * MIB, "bytes", "Text of a request's circuits together."
     ),
+    "quantum.program_qubits_max": Limit(
+        4_096, "count", "Qubits that a circuit declares, and as many bits."
+    ),
     "quantum.operations_max": Limit(
         1_000_000, "count", "Operations of a circuit, its loops and gates written out."
     ),

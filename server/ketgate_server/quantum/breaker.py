@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 REST_FACTOR_MAX = 20.0
 
@@ -14,6 +14,7 @@ class Rest:
     until_s: float
     """In the breaker's clock."""
     cause: str
+    remaining_s: float = 0.0
 
 
 class Breaker:
@@ -37,8 +38,9 @@ class Breaker:
             rest = self._rest
             if rest is None:
                 return None
-            if self._clock() < rest.until_s or self._is_tried():
-                return rest
+            remaining_s = rest.until_s - self._clock()
+            if remaining_s > 0.0 or self._is_tried():
+                return replace(rest, remaining_s=max(0.0, remaining_s))
             return None
 
     def begin(self) -> bool:

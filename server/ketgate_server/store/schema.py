@@ -275,3 +275,16 @@ uploads = Table(
     UniqueConstraint("tenant", "sha256", name="uploads_content_unique"),
 )
 Index("uploads_by_content", uploads.c.sha256)
+
+# What work at providers cost, of one job each; kept, as jobs may be deleted.
+quantum_charges = Table(
+    "quantum_charges",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("job", String(32), nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("asset", String(64), nullable=False),
+    Column("minor_units", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "job", name="quantum_charges_pk"),
+)
+Index("quantum_charges_by_time", quantum_charges.c.tenant, quantum_charges.c.time_us)

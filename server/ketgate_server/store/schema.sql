@@ -159,5 +159,14 @@ CREATE TABLE uploads (
 	CONSTRAINT uploads_content_unique UNIQUE (tenant, sha256)
 );
 CREATE INDEX uploads_by_content ON uploads (sha256);
+CREATE TABLE quantum_charges (
+	tenant VARCHAR(63) NOT NULL,
+	job VARCHAR(32) NOT NULL,
+	time_us BIGINT NOT NULL,
+	asset VARCHAR(64) NOT NULL,
+	minor_units BIGINT NOT NULL,
+	CONSTRAINT quantum_charges_pk PRIMARY KEY (tenant, job)
+);
+CREATE INDEX quantum_charges_by_time ON quantum_charges (tenant, time_us);
 INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('fence', 0), ('clock', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0003');
+INSERT INTO alembic_version (version_num) VALUES ('0004');
