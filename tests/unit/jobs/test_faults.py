@@ -22,6 +22,8 @@ PASSING = {
     Reason.WATCH_TOO_SLOW,
     Reason.STORE_UNAVAILABLE,
     Reason.INTERNAL,
+    Reason.BACKEND_UNAVAILABLE,
+    Reason.PROVIDER_FAILED,
 }
 
 
