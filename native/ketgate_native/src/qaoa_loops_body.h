@@ -10,4 +10,4 @@
 #include "qaoa_pass_body.h"
 #include "qaoa_reverse_body.h"
 
-const kg_qaoa_loops LOOPS = {LANES, pass_forward, pass_turn, pass_reverse};
+const kg_qaoa_loops LOOPS = {LANES, sizeof(frame), pass_begin, pass_forward, pass_turn, pass_reverse};

@@ -64,10 +64,14 @@ typedef struct {
     double *field, *field_cosine, *field_sine; /* of the cells of one tile, for the phase: (cells, 9) */
     double *value_field;                       /* and for the observable */
     double *row; /* (2 KG_CELL) */
+    void *frame; /* what `begin` made of the pass, in the loops' own precision */
 } kg_scratch;
 
 typedef struct {
     int lanes;
+    size_t frame_bytes;
+    /* Before a member's first tile of a pass. */
+    void (*begin)(const kg_pass *pass, kg_scratch *scratch);
     void (*forward)(const kg_pass *pass, int64_t tile, kg_scratch *scratch);
     /* Ends the last layer, then lambda = observable psi, then undoes that layer's part on lambda. */
     void (*turn)(const kg_pass *pass, int64_t tile, kg_scratch *scratch);

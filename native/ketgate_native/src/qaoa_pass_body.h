@@ -1,15 +1,17 @@
 /* Passes over one tile, or over a tile and the one of all bits flipped. */
 
-/* What a pass needs in the loops' own precision, made once for each tile. */
+/* What a pass needs in the loops' own precision. */
 typedef struct {
-    const kg_pass *pass;
-    kg_scratch *scratch;
-    REAL before[KG_QAOA_QUBITS_MAX], after[KG_QAOA_QUBITS_MAX];
     REAL phase_inner[CELL_REALS] __attribute__((aligned(64)));
     REAL value_inner[KG_CELL] __attribute__((aligned(64)));
+    REAL start_inner[KG_CELL] __attribute__((aligned(64)));
+    REAL before[KG_QAOA_QUBITS_MAX], after[KG_QAOA_QUBITS_MAX];
+    const kg_pass *pass;
+    kg_scratch *scratch;
 } frame;
 
-static void frame_make(frame *f, const kg_pass *pass, kg_scratch *scratch) {
+static void pass_begin(const kg_pass *pass, kg_scratch *scratch) {
+    frame *f = scratch->frame;
     f->pass = pass, f->scratch = scratch;
     for (int b = 0; b < pass->tiling->bits; b++) {
         f->before[b] = (REAL)pass->before.tangent[b];
@@ -20,6 +22,7 @@ static void frame_make(frame *f, const kg_pass *pass, kg_scratch *scratch) {
         at[0] = (REAL)pass->phase->cosine[c], at[LANES] = (REAL)-pass->phase->sine[c];
     }
     for (int c = 0; pass->observable && c < KG_CELL; c++) f->value_inner[c] = (REAL)pass->observable->inner[c];
+    for (int c = 0; pass->fill && c < KG_CELL; c++) f->start_inner[c] = (REAL)pass->fill->inner[c];
 }
 
 /* Amplitudes of a tile in memory to its buffer, or back. Low tiles are worked on where they lie. */
@@ -47,16 +50,15 @@ static void give(const kg_pass *pass, int64_t tile, void *memory, void *buffer, 
     if (!in_place(pass->tiling) || copied) move(pass->tiling, tile, memory, buffer, 1);
 }
 
-static void fill(const kg_pass *pass, int64_t tile, REAL *p) {
+static void fill(const frame *f, int64_t tile, REAL *p) {
+    const kg_pass *pass = f->pass;
     const kg_product *product = pass->fill;
     double outer = 1.0;
     for (int j = 0; j < pass->tiling->outer; j++) outer *= product->outer[j][(tile >> j) & 1];
-    for (size_t t = 0; t < kg_cells(pass->tiling); t++, p += CELL_REALS) {
-        double rest = outer * product->rest[t];
-        for (int c = 0; c < KG_CELL; c++) {
-            REAL *at = p + c / LANES * 2 * LANES + c % LANES;
-            at[0] = (REAL)(rest * product->inner[c]), at[LANES] = 0;
-        }
+    for (size_t t = 0; t < kg_cells(pass->tiling); t++) {
+        vec rest = broadcast((REAL)(outer * product->rest[t]));
+        for (int v = 0; v < CELL_VECTORS; v++, p += 2 * LANES)
+            store(p, (amplitudes){rest * *(const vec *)(f->start_inner + v * LANES), {0}});
     }
 }
 
@@ -106,7 +108,7 @@ static void mix_cell_of(const frame *f, REAL *p, const REAL *t) {
 static void forward_tile(const frame *f, int64_t tile, REAL *p) {
     const kg_pass *pass = f->pass;
     const int bits = pass->tiling->bits;
-    if (pass->fill) fill(pass, tile, p);
+    if (pass->fill) fill(f, tile, p);
     mix_tile_above(p, &pass->before, bits, f->before);
     if (pass->phase) begin_phase(f, tile);
     for (size_t cell = 0; cell < kg_cells(pass->tiling); cell++) {
@@ -157,14 +159,13 @@ static size_t halves(const kg_pass *pass, int count, REAL *const p[2], REAL *hal
 }
 
 static void pass_forward(const kg_pass *pass, int64_t tile, kg_scratch *scratch) {
-    frame f;
-    frame_make(&f, pass, scratch);
+    const frame *f = scratch->frame;
     int64_t member[2];
     REAL *p[2], *half[2];
     int count = members(pass, tile, member);
     for (int m = 0; m < count; m++) {
         p[m] = take(pass, member[m], pass->state->psi, scratch->tile[0][m], 0);
-        forward_tile(&f, member[m], p[m]);
+        forward_tile(f, member[m], p[m]);
     }
     if (pass->after.repeat && pass->after.fold) {
         size_t amps = halves(pass, count, p, half);
@@ -174,7 +175,7 @@ static void pass_forward(const kg_pass *pass, int64_t tile, kg_scratch *scratch)
     for (int m = 0; m < count; m++) {
         if (pass->observable) {
             double norm = pass->before.gain * pass->before.gain * pass->after.gain * pass->after.gain;
-            pass->sums[member[m] * KG_SUMS + KG_SUM_VALUE] = norm * value_tile(&f, member[m], p[m], NULL, 0.0);
+            pass->sums[member[m] * KG_SUMS + KG_SUM_VALUE] = norm * value_tile(f, member[m], p[m], NULL, 0.0);
         }
         if (pass->store) give(pass, member[m], pass->state->psi, scratch->tile[0][m], 0);
     }

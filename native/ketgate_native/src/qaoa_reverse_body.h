@@ -81,8 +81,7 @@ static void take_back_tile(const frame *f, int64_t tile, REAL *p, REAL *l, doubl
 }
 
 static void pass_reverse(const kg_pass *pass, int64_t tile, kg_scratch *scratch) {
-    frame f;
-    frame_make(&f, pass, scratch);
+    const frame *f = scratch->frame;
     int64_t member[2];
     REAL *p[2], *l[2], *half_p[2], *half_l[2];
     int count = members(pass, tile, member);
@@ -100,7 +99,7 @@ static void pass_reverse(const kg_pass *pass, int64_t tile, kg_scratch *scratch)
             gain = undo_fold(half_p, half_l, amps, (REAL)-pass->after.fold_tangent, square, gain, &fold);
     }
     for (int m = 0; m < count; m++) {
-        take_back_tile(&f, member[m], p[m], l[m], gain, m ? 0.0 : fold.fold_sum);
+        take_back_tile(f, member[m], p[m], l[m], gain, m ? 0.0 : fold.fold_sum);
         if (!pass->store) continue;
         give(pass, member[m], pass->state->psi, scratch->tile[0][m], 0);
         give(pass, member[m], pass->state->lambda, scratch->tile[1][m], 0);
@@ -109,15 +108,14 @@ static void pass_reverse(const kg_pass *pass, int64_t tile, kg_scratch *scratch)
 
 /* psi stays as it lies in memory: what the last pass does to it is undone by not storing it. */
 static void pass_turn(const kg_pass *pass, int64_t tile, kg_scratch *scratch) {
-    frame f;
-    frame_make(&f, pass, scratch);
+    const frame *f = scratch->frame;
     const int bits = pass->tiling->bits, total = bits - LANE_BITS, high = !in_place(pass->tiling);
     const double norm = pass->before.gain * pass->before.gain;
     REAL *l = take(pass, tile, pass->state->lambda, scratch->tile[1][0], 0), *p = scratch->tile[0][0];
     p = take(pass, tile, pass->state->psi, p, pass->before.repeat);
-    forward_tile(&f, tile, p);
+    forward_tile(f, tile, p);
     double *sums = pass->sums + tile * KG_SUMS;
-    sums[KG_SUM_VALUE] = norm * value_tile(&f, tile, p, l, norm);
+    sums[KG_SUM_VALUE] = norm * value_tile(f, tile, p, l, norm);
     undoing u;
     undoing_make(&u, &pass->before, bits);
     double gain = 1.0;

@@ -164,6 +164,7 @@ static void add_up_gradient(kg_run_steps *run, int j) {
 static void step(kg_team *team, kg_run_steps *run, int member, tile_work work) {
     kg_team_wait(team);
     const int64_t count = kg_tiles(run->pass.tiling) >> (run->pass.pairs ? 1 : 0);
+    if (!run->over) run->state->isa->loops[run->state->single]->begin(&run->pass, &run->scratch[member]);
     while (!run->over) {
         int64_t tile = atomic_fetch_add_explicit(&team->next, 1, memory_order_relaxed);
         if (tile >= count) break;
@@ -210,7 +211,8 @@ static int room_make(kg_run_steps *run, int threads) {
     }
     const size_t tile = (size_t)(state->single ? 8 : 16) << bits, fields = cells * (KG_CELL_BITS + 1) * sizeof(double);
     const int buffers = run->by_beta ? 4 : 2;
-    const size_t own = aligned(buffers * tile) + aligned(4 * fields) + aligned(2 * KG_CELL * sizeof(double));
+    const size_t frame = aligned(state->isa->loops[state->single]->frame_bytes);
+    const size_t own = aligned(buffers * tile) + aligned(4 * fields) + aligned(2 * KG_CELL * sizeof(double)) + frame;
     const size_t cut = aligned(sizeof(kg_cut)) + aligned(fields);
     const size_t common = 2 * cut + aligned(cells * sizeof(double)) + aligned(tiles * KG_SUMS * sizeof(double));
     char *at = NULL;
@@ -232,6 +234,7 @@ static int room_make(kg_run_steps *run, int threads) {
         s->field_sine = (double *)(at + 2 * fields), s->value_field = (double *)(at + 3 * fields);
         at += aligned(4 * fields);
         s->row = (double *)at, at += aligned(2 * KG_CELL * sizeof(double));
+        s->frame = at, at += frame;
     }
     return 0;
 }
