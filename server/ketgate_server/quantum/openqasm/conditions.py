@@ -111,6 +111,16 @@ def exclusive(left: Test, right: Test) -> Test:
     return either(both(left, negated(right)), both(negated(left), right))
 
 
+def junction(sign: str, a: Test | bool, b: Test | bool) -> Test | bool:
+    """&& or ||, where either side may be known."""
+    if isinstance(a, bool):
+        a, b = b, a
+    if isinstance(b, bool):
+        return a if b == (sign == "&&") else b
+    assert not isinstance(a, bool)
+    return both(a, b) if sign == "&&" else either(a, b)
+
+
 def _size(*tests: Test) -> int:
     size = sum(1 if isinstance(test, Condition) else test.size for test in tests)
     if size > TESTS_MAX:

@@ -12,10 +12,9 @@ from ketgate_server.quantum.openqasm.conditions import (
     Both,
     Either,
     Test,
-    both,
     compare,
-    either,
     exclusive,
+    junction,
     negated,
 )
 from ketgate_server.quantum.openqasm.conversion import convert, width_of
@@ -278,13 +277,13 @@ def _as_test(value: Result) -> Test | bool:
 def _on_measured(sign: str, left: Result, right: Result) -> Result:
     """An operator with a measured bit, or a condition on some, at least on one side."""
     if sign in ("&&", "||"):
-        return _junction(sign, _as_test(left), _as_test(right))
+        return junction(sign, _as_test(left), _as_test(right))
     single = all(
         isinstance(side, (bool, *_TESTS)) or (isinstance(side, Memory) and side.single)
         for side in (left, right)
     )
     if single and sign in ("&", "|"):
-        return _junction(sign * 2, _as_test(left), _as_test(right))
+        return junction(sign * 2, _as_test(left), _as_test(right))
     if single and sign in ("^", "!=", "=="):
         a, b = _as_test(left), _as_test(right)
         if isinstance(a, bool) or isinstance(b, bool):
@@ -308,14 +307,3 @@ def _against(memory: Memory, number: Value) -> int:
     if isinstance(number, Bits) and number.width != len(memory.bits):
         raise Fault(f"{len(memory.bits)} measured bits are compared with {number.width} bits")
     return integer(number, "what measured bits are compared with")
-
-
-def _junction(sign: str, a: Test | bool, b: Test | bool) -> Test | bool:
-    if isinstance(a, bool):
-        a, b = b, a
-    if isinstance(b, bool):
-        if b == (sign == "&&"):
-            return a
-        return b
-    assert not isinstance(a, bool)
-    return both(a, b) if sign == "&&" else either(a, b)

@@ -51,8 +51,8 @@ def library_gate(
             return None
         library = known.gates(angles, tuple(range(known.num_qubits)), NOWHERE)
         if not np.allclose(
-            _unitary(mine, known.num_qubits),
-            _unitary(library, known.num_qubits),
+            unitary(mine, known.num_qubits),
+            unitary(library, known.num_qubits),
             rtol=0,
             atol=_TOLERANCE,
         ):
@@ -60,7 +60,7 @@ def library_gate(
     return known
 
 
-def _unitary(gates: list[Gate], num_qubits: int) -> Matrix:
+def unitary(gates: list[Gate], num_qubits: int) -> Matrix:
     """The product of gates on few qubits, shape (2^n, 2^n)."""
     size = 1 << num_qubits
     out = np.eye(size, dtype=np.complex128)
