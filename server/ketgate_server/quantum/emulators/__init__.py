@@ -1,0 +1,1 @@
+"""Devices simulated with the noise of their calibration."""

@@ -1,0 +1,126 @@
+"""IBM's snapshots of devices, as the files of qiskit-ibm-runtime hold them.
+
+The files are read, and nothing of the package is imported: that takes seconds, a file milliseconds.
+The old gates u1, u2 and u3 are our p and u; u2 is taken for a u3, which lasts twice as long.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ketgate_server.quantum.base import Calibration, GateCalibration, QubitCalibration
+from ketgate_server.quantum.calibration import digest
+from ketgate_server.quantum.emulators.device import Device
+
+PART = "ibm"
+_NAMES = {"u1": "p", "u3": "u"}
+_LEFT_OUT = {"u2", "reset", "measure", "delay", "id"}
+_UNITS_NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "µs": 1e3, "μs": 1e3, "ns": 1.0}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A folder of one device."""
+
+    name: str
+    configuration: Path
+    properties: Path
+
+
+def snapshots() -> list[Snapshot]:
+    """Those that are installed, by name; none without the package."""
+    spec = importlib.util.find_spec("qiskit_ibm_runtime")
+    if spec is None or not spec.submodule_search_locations:
+        return []
+    root = Path(spec.submodule_search_locations[0]) / "fake_provider" / "backends"
+    out = []
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        configuration = next(folder.glob("conf_*.json"), None)
+        properties = next(folder.glob("props_*.json"), None)
+        if configuration and properties:
+            out.append(Snapshot(f"emulator/ibm_{folder.name}", configuration, properties))
+    return out
+
+
+def outline(snapshot: Snapshot) -> Device:
+    """The device without its calibration: a tenth of the bytes."""
+    configuration = json.loads(snapshot.configuration.read_bytes())
+    return _device(snapshot, configuration, Calibration(time_us=0), "its calibration")
+
+
+def read(snapshot: Snapshot) -> Device:
+    """The device of a snapshot."""
+    configuration = json.loads(snapshot.configuration.read_bytes())
+    properties = json.loads(snapshot.properties.read_bytes())
+    when = datetime.fromisoformat(properties["last_update_date"]).date()
+    noise = f"IBM's calibration of {when}"
+    return _device(snapshot, configuration, _calibration(properties), noise)
+
+
+def _device(
+    snapshot: Snapshot, configuration: Mapping[str, Any], calibration: Calibration, noise: str
+) -> Device:
+    basis = [_NAMES.get(name, name) for name in configuration["basis_gates"]]
+    pairs = [tuple(pair) for pair in configuration.get("coupling_map") or ()]
+    version = metadata.version("qiskit-ibm-runtime")
+    return Device(
+        name=snapshot.name,
+        description=f"{configuration['n_qubits']} qubits of IBM, simulated with {noise}.",
+        num_qubits=configuration["n_qubits"],
+        coupling=tuple((int(a), int(b)) for a, b in pairs),
+        basis_gates=tuple(name for name in basis if name not in _LEFT_OUT),
+        calibration=calibration,
+        part=PART,
+        version=f"qiskit-ibm-runtime {version}",
+    )
+
+
+def _calibration(properties: Mapping[str, Any]) -> Calibration:
+    time = datetime.fromisoformat(properties["last_update_date"])
+    out = Calibration(
+        time_us=round(time.timestamp() * 1e6),
+        qubits=tuple(_qubit(k, found) for k, found in enumerate(properties["qubits"])),
+        gates=tuple(
+            _gate(gate) for gate in properties["gates"] if gate["gate"] not in ("u2", "measure")
+        ),
+    )
+    return replace(out, digest=digest(out))
+
+
+def _values(parameters: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Times in nanoseconds."""
+    return {
+        one["name"]: float(one["value"]) * _UNITS_NS.get(one.get("unit", ""), 1.0)
+        for one in parameters
+    }
+
+
+def _qubit(number: int, parameters: Sequence[Mapping[str, Any]]) -> QubitCalibration:
+    values = _values(parameters)
+    readout = values.get("readout_error")
+    t1, t2 = values.get("T1"), values.get("T2")
+    return QubitCalibration(
+        qubit=number,
+        t1_us=t1 / 1000.0 if t1 is not None else None,
+        t2_us=t2 / 1000.0 if t2 is not None else None,
+        p1_given_0=values.get("prob_meas1_prep0", readout),
+        p0_given_1=values.get("prob_meas0_prep1", readout),
+        readout_ns=values.get("readout_length"),
+    )
+
+
+def _gate(gate: Mapping[str, Any]) -> GateCalibration:
+    values = _values(gate["parameters"])
+    return GateCalibration(
+        gate=_NAMES.get(gate["gate"], gate["gate"]),
+        qubits=tuple(gate["qubits"]),
+        error=values.get("gate_error"),
+        duration_ns=values.get("gate_length"),
+    )
