@@ -6,6 +6,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,16 +122,22 @@ def _check_names(merged: Mapping[str, Any]) -> None:
             raise ConfigError(f"limits.{name}: there is no such limit, given {_short(value)}{near}")
 
 
-def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _names(model: type[Any], prefix: str) -> Iterator[str]:
     """Names of all settings of a model, those of models in it included; "*" for any."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+    for name, kind in _fields(model).items():
+        if isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind)):
             yield from _names(kind, f"{prefix}{name}.")
         elif getattr(kind, "__origin__", None) is dict:
             yield f"{prefix}{name}.*"
         else:
             yield f"{prefix}{name}"
+
+
+def _fields(model: type[Any]) -> dict[str, Any]:
+    """Types by name."""
+    if issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return {field.name: field.type for field in fields(model)}
 
 
 def _unflattened(table: Mapping[str, Any]) -> dict[str, Any]:

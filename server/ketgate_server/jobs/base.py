@@ -172,7 +172,12 @@ class RunContext(Protocol):
 
 
 class JobKind(Protocol):
-    """A kind of work. One a field of JobSpec.work; registered by its domain."""
+    """A kind of work. One a field of JobSpec.work; registered by its domain.
+
+    A kind may have two methods more: roles(spec), what a caller needs beside `role` for this spec;
+    and stays(spec), whether this work has to run in a thread of the server, whatever the executor,
+    as it needs what only the server has.
+    """
 
     name: str
     """Name of the oneof field, for example "solve"."""

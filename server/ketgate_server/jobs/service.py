@@ -53,6 +53,8 @@ class JobServicer:
         request_id = read.read_request_id(request)
         kind, spec = self._kinds.of(request.spec)
         require_role(call.identity, kind.role, call.method)
+        for role in kind.roles(spec) if hasattr(kind, "roles") else ():
+            require_role(call.identity, role, call.method)
         new = self._new_job(call, request, request_id, kind, spec)
         if request.validate_only:
             job = read.preview(

@@ -73,6 +73,12 @@ class Gateway:
         """Begin to ask the providers."""
         self.catalogue.start()
 
+    def warm_up(self) -> None:
+        """Load what the first run would wait for."""
+        native = self.catalogue.get("native")
+        if native is not None:
+            native.describe()
+
     def close(self) -> None:
         self.catalogue.close()
         self._pool.close()
@@ -82,16 +88,9 @@ class Gateway:
     ) -> tuple[Estimate, Sequence[Estimate]]:
         """What the work would take on the back end that would be used, and on the others that
         could. Raises as a run would."""
-        _, _, found = self._candidates(work, caller, durable=durable)
+        _, found = self.candidates(work, caller, durable=durable)
         every = [candidate.estimate for candidate in found]
         return every[0], every[1:]
-
-    def choose(
-        self, work: Work, caller: Caller, *, durable: bool = False
-    ) -> tuple[Candidate, Route]:
-        """The back end that would be used. Raises when there is none."""
-        _, route, found = self._candidates(work, caller, durable=durable)
-        return next(found), route
 
     def run(self, work: Work, caller: Caller) -> tuple[list[CircuitOutcome], Evidence]:
         """Run the circuits."""
@@ -109,19 +108,19 @@ class Gateway:
         """A session for an algorithm, whose circuits come one after the other. work: its largest
         circuit, by which the back end is chosen. Waits for a slot; to be closed. Nothing fails over
         amid an algorithm."""
-        work, route, found = self._candidates(work, caller, durable=False)
-        return self._enter(next(found), route, work, caller)
+        route, found = self.candidates(work, caller)
+        return self._enter(next(found), route, caller)
 
     def _attempt(
         self, work: Work, caller: Caller, perform: Callable[[Session], Iterator[Outcome]]
     ) -> Iterator[Outcome | Evidence]:
         """On one back end after the other, until one does it. What was told of stays: then nothing
         fails over any more."""
-        work, route, found = self._candidates(work, caller, durable=False)
+        route, found = self.candidates(work, caller)
         for candidate in found:
             told = False
             try:
-                with self._enter(candidate, route, work, caller) as session:
+                with self._enter(candidate, route, caller) as session:
                     for outcome in perform(session):
                         told = True
                         yield outcome
@@ -137,14 +136,19 @@ class Gateway:
             return
         raise route.errors[-1]
 
-    def _candidates(
-        self, work: Work, caller: Caller, *, durable: bool
-    ) -> tuple[Work, Route, Iterator[Candidate]]:
+    def candidates(
+        self, work: Work, caller: Caller, *, durable: bool = False
+    ) -> tuple[Route, Iterator[Candidate]]:
+        """The back ends that can do it, best first. durable: QPUs may be among them. The iterator
+        raises when there is none."""
         check_shots(work)
-        work = self._with_threads(work)
-        route = Route(work, durable)
+        route = Route(self._with_threads(work), durable)
         spent = self.spent(caller.tenant)
-        return work, route, candidates(route, self.catalogue, self._assess(spent))
+        return route, candidates(route, self.catalogue, self._assess(spent))
+
+    def estimate_there(self, work: Work, entry: Entry) -> Estimate:
+        """Of work that is at a provider already: no cap is asked any more."""
+        return estimate(work, entry.describe(), Need(0, 0.0))
 
     def _assess(self, spent: Money | None) -> Assess:
         def assess(work: Work, entry: Entry, description: Description) -> Estimate:
@@ -168,8 +172,9 @@ class Gateway:
         threads = 1 if work.num_qubits < THREADED_QUBITS_MIN else self.threads
         return replace(work, options=replace(work.options, threads=threads))
 
-    def _enter(self, candidate: Candidate, route: Route, work: Work, caller: Caller) -> Session:
+    def _enter(self, candidate: Candidate, route: Route, caller: Caller) -> Session:
         """Wait for a slot. The session gives it back."""
+        work = route.work
         entry, found = candidate.entry, candidate.estimate
         quick = found.run_s <= QUICK_S and not entry.is_isolated
         by_deadline_s = caller.deadline_s - MARGIN_S

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ketgate_server.quantum.providers.settings import BraketSettings, GoogleSettings, IbmSettings
+
 WORKERS_MAX = 64
 
 
@@ -36,6 +38,15 @@ class QuantumSettings(BaseModel):
 
     refresh_timeout_s: float = Field(default=30.0, ge=1.0, le=600.0)
     """A provider that has not answered by then counts as unreachable."""
+
+    ibm: IbmSettings = IbmSettings()
+    """IBM Quantum."""
+
+    braket: BraketSettings = BraketSettings()
+    """Amazon Braket."""
+
+    google: GoogleSettings = GoogleSettings()
+    """Google's Quantum Engine."""
 
     @field_validator("interpreters")
     @classmethod

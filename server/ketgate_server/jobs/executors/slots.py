@@ -16,7 +16,7 @@ from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs.base import Claim, Ending, Fault, JobKind, Outcome
-from ketgate_server.jobs.executors.attempt import Attempt, Surroundings, Work
+from ketgate_server.jobs.executors.attempt import Attempt, Surroundings, Work, perform
 from ketgate_server.jobs.faults import failed, lost
 from ketgate_server.jobs.kinds import Kinds
 
@@ -172,6 +172,8 @@ class _Slot:
     def _run(self, kind: JobKind, attempt: Attempt) -> Ending:
         reference = attempt.work.reference
         try:
+            if stays(kind, attempt.work):
+                return perform(kind.run, attempt)
             return self._worker.run(kind, attempt)
         except WorkerDied as death:
             return lost(reference, str(death))
@@ -179,6 +181,13 @@ class _Slot:
             return failed(error, reference)
         finally:
             attempt.forget()
+
+
+def stays(kind: JobKind, work: Work) -> bool:
+    """Whether the work has to run in this server's own process."""
+    if not hasattr(kind, "stays"):
+        return False
+    return bool(kind.stays(getattr(pb.JobSpec.FromString(work.spec), work.kind)))
 
 
 _Order = tuple[JobKind, Attempt, Callable[[Ending], None]]

@@ -1,0 +1,61 @@
+"""The back ends that there are: adapters by name, each in its own module, imported when the server
+starts; their frameworks are not."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ketgate_server.limits import Limit
+from ketgate_server.quantum.base import Backend, Provider
+from ketgate_server.quantum.settings import QuantumSettings
+from ketgate_server.quantum.workers.isolated import Isolated
+from ketgate_server.quantum.workers.pool import Workers
+
+ADAPTERS = (
+    "ketgate_server.quantum.native.backend:NativeBackend",
+    "ketgate_server.quantum.backends.aer:AerBackend",
+    "ketgate_server.quantum.backends.cirq:CirqBackend",
+    "ketgate_server.quantum.backends.braket:BraketBackend",
+    "ketgate_server.quantum.backends.pennylane:PennylaneBackend",
+    "ketgate_server.quantum.backends.qutip:QutipBackend",
+)
+PROVIDERS = {
+    "ibm": "ketgate_server.quantum.providers.ibm:create",
+    "braket": "ketgate_server.quantum.providers.braket:create",
+    "google": "ketgate_server.quantum.providers.google:create",
+}
+"""By the name of their settings: functions of those and the workers."""
+
+log = logging.getLogger("ketgate.quantum")
+
+
+def local_backends(limits: Mapping[str, Limit], workers: Workers) -> Iterator[Backend]:
+    """What runs on this machine; in a worker process where it computes in Python."""
+    memory_bytes_max = limits["quantum.memory_bytes_max"].value
+    for name in ADAPTERS:
+        adapter = _imported(name)
+        if adapter is not None:
+            backend: Backend = adapter(memory_bytes_max)
+            yield Isolated(backend, workers) if backend.isolated else backend
+
+
+def providers(settings: QuantumSettings, workers: Workers) -> Iterator[Provider]:
+    """The clouds that are enabled."""
+    for name, module in PROVIDERS.items():
+        own = getattr(settings, name)
+        create = _imported(module) if own.enabled else None
+        if create is not None:
+            yield create(own, workers)
+
+
+def _imported(name: str) -> Any:
+    """None for a module that cannot be imported: the server runs without it, and says so."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        log.error("%s is not offered: %s", name, error)
+        return None

@@ -1,0 +1,78 @@
+"""The quantum domain, put together: back ends, gateway, services, kinds of jobs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ketgate_server.domain import Domain
+from ketgate_server.jobs.base import JobKind
+from ketgate_server.limits import Limit
+from ketgate_server.quantum import service
+from ketgate_server.quantum.charges import Charges
+from ketgate_server.quantum.compiler import Compiler
+from ketgate_server.quantum.gateway import Gateway
+from ketgate_server.quantum.job import ESTIMATE, RUN, QuantumKind
+from ketgate_server.quantum.registry import local_backends, providers
+from ketgate_server.quantum.remote import RemoteWork
+from ketgate_server.quantum.settings import QuantumSettings
+from ketgate_server.quantum.workers.pool import Workers, WorkerSettings
+from ketgate_server.rpc.call import Service
+from ketgate_server.settings import Settings
+from ketgate_server.store.base import Store
+
+BUILT_ON_IT = (
+    "ketgate_server.quantum.algorithms.service",
+    "ketgate_server.quantum.learning.service",
+)
+"""Modules with ``create_service(gateway, limits) -> (Service, kinds of jobs)``."""
+
+Create = Callable[[Gateway, Mapping[str, Limit]], tuple[Service, Sequence[JobKind]]]
+
+log = logging.getLogger("ketgate.quantum")
+
+
+def create_domain(settings: Settings) -> Domain:
+    limits, own = settings.limit_table, settings.quantum
+    workers = Workers(_worker_settings(own, settings.processors))
+    gateway = Gateway(
+        limits,
+        settings.processors,
+        local_backends(limits, workers),
+        providers(own, workers),
+        own,
+    )
+    remote = RemoteWork(gateway)
+    compiler = Compiler(workers)
+
+    def start(store: Store) -> None:
+        remote.charges = Charges(store)
+        gateway.spent = remote.charges.spent
+        gateway.start()
+
+    def close() -> None:
+        gateway.close()
+        workers.close()
+
+    methods = service.methods(gateway, compiler, limits)
+    services = [Service(service.NAME, methods, gateway.warm_up)]
+    kinds: list[JobKind] = [QuantumKind(name, gateway, limits, remote) for name in (RUN, ESTIMATE)]
+    for create in _built_on_it():
+        built, of_it = create(gateway, limits)
+        services.append(built)
+        kinds += of_it
+    return Domain(services, kinds, start, close)
+
+
+def _built_on_it() -> Iterator[Create]:
+    for name in BUILT_ON_IT:
+        try:
+            yield importlib.import_module(name).create_service
+        except ImportError as error:  # a part is missing: serve the rest
+            log.error("%s is not served: %s", name, error)
+
+
+def _worker_settings(own: QuantumSettings, processors: int) -> WorkerSettings:
+    pythons = {name: str(path) for name, path in own.interpreters.items()}
+    return WorkerSettings(workers_max=own.workers or max(2, processors), pythons=pythons)
