@@ -47,6 +47,8 @@ class IbmSettings:
     """Of one question. Below the lease of a job and well below its double."""
     execution_s_max: int = 600
     """Of one job on a device: IBM ends it then."""
+    cents_per_minute: int | None = None
+    """What a minute of device time costs in US cents; without it, the list price of the plan."""
 
     def __post_init__(self) -> None:
         _positive("quantum.ibm", self, "connect_timeout_s", "read_timeout_s", "execution_s_max")
@@ -70,6 +72,8 @@ class BraketSettings:
     """Folder in the bucket."""
     devices: tuple[str, ...] = ()
     """Only these ARNs; empty: all devices of gates."""
+    simulators: bool = False
+    """Also the simulators that Amazon runs and charges for by the minute."""
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 20.0
     tries: int = 2
