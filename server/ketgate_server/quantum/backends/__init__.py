@@ -1,0 +1,1 @@
+"""Simulators of others behind base.Backend: Aer, Cirq, Braket, PennyLane, QuTiP."""
