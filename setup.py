@@ -56,6 +56,8 @@ SOURCES = {
         "sv_isa_avx2.c",
         "sv_isa_avx512.c",
     ],
+    "qaoa_p1": ["monitor.c", "qaoa_p1.c"],
+    "qaoa_xy": ["monitor.c", "qaoa_xy.c"],
     "exhaustive": ["monitor.c", "exhaustive.c"],
     "binary": ["monitor.c", "pool.c", "binary_problem.c", "binary_state.c", "binary_search.c"],
     "density": [
