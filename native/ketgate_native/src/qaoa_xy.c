@@ -19,7 +19,10 @@ int kg_xy_space_make(kg_xy_space *s, int n, int ones) {
     s->rank = malloc(lows * sizeof *s->rank);
     s->lows = malloc(lows * sizeof *s->lows);
     s->first = calloc((size_t)s->low + 2, sizeof *s->first);
-    if (!s->base || !s->rank || !s->lows || !s->first) {
+    s->acted = malloc(lows * sizeof *s->acted);
+    s->partner = malloc(lows * sizeof *s->partner);
+    s->acted_first = calloc((size_t)s->low + 2, sizeof *s->acted_first);
+    if (!s->base || !s->rank || !s->lows || !s->first || !s->acted || !s->partner || !s->acted_first) {
         kg_xy_space_free(s);
         return KG_XY_NO_MEMORY;
     }
@@ -40,11 +43,8 @@ int kg_xy_space_make(kg_xy_space *s, int n, int ones) {
 
 void kg_xy_space_free(kg_xy_space *s) {
     free(s->base), free(s->rank), free(s->lows), free(s->first);
+    free(s->acted), free(s->partner), free(s->acted_first);
     memset(s, 0, sizeof *s);
-}
-
-int64_t kg_xy_rank(const kg_xy_space *s, uint64_t state) {
-    return s->base[state >> s->low] + s->rank[state & (((uint64_t)1 << s->low) - 1)];
 }
 
 /* The low halves that go with a high one; how many. */
@@ -73,18 +73,31 @@ static void rotate(vector v, int64_t a, int64_t b, double c, double s) {
     v.re[b] = c * br + s * ai, v.im[b] = c * bi - s * ar;
 }
 
+/* The low halves with the pattern `own` on the bits of `flip`. */
+static void list_acted(const kg_xy_space *s, uint32_t own, uint32_t flip) {
+    int32_t at = 0;
+    for (int w = 0; w <= s->low; w++) {
+        s->acted_first[w] = at;
+        for (int32_t k = s->first[w]; k < s->first[w + 1]; k++)
+            if ((s->lows[k] & flip) == own)
+                s->acted[at] = k - s->first[w], s->partner[at++] = s->rank[s->lows[k] ^ flip];
+    }
+    s->acted_first[s->low + 1] = at;
+}
+
 /* One gate on psi; with lambda both, and the sum of Im <lambda| (XX + YY)/2 |psi>. */
 static double gate(const kg_xy_space *s, const int32_t pair[2], double beta, vector psi, const vector *lambda) {
-    const uint64_t own = (uint64_t)1 << pair[0], other = (uint64_t)1 << pair[1], flip = own | other;
+    const uint64_t own = (uint64_t)1 << pair[0], flip = own | (uint64_t)1 << pair[1], mask = ((uint64_t)1 << s->low) - 1;
+    const uint64_t own_high = own >> s->low, flip_high = flip >> s->low;
     const double c = cos(beta), sn = sin(beta);
     double sum = 0.0;
-    const uint32_t *lows = NULL;
+    list_acted(s, (uint32_t)(own & mask), (uint32_t)(flip & mask));
     for (uint64_t high = 0; high < (uint64_t)1 << (s->n - s->low); high++) {
-        int64_t count = row(s, high, &lows), base = s->base[high];
-        for (int64_t k = 0; k < count; k++) {
-            uint64_t x = high << s->low | lows[k];
-            if ((x & flip) != own) continue;
-            int64_t a = base + k, b = kg_xy_rank(s, x ^ flip);
+        const int w = s->ones - __builtin_popcountll(high);
+        if ((high & flip_high) != own_high || w < 0 || w > s->low) continue;
+        const int64_t base = s->base[high], other = s->base[high ^ flip_high];
+        for (int32_t k = s->acted_first[w]; k < s->acted_first[w + 1]; k++) {
+            int64_t a = base + s->acted[k], b = other + s->partner[k];
             if (lambda) {
                 sum += lambda->re[a] * psi.im[b] - lambda->im[a] * psi.re[b];
                 sum += lambda->re[b] * psi.im[a] - lambda->im[b] * psi.re[a];

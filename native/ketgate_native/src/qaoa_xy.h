@@ -19,12 +19,13 @@ typedef struct {
     int32_t *rank;    /* (2^low) */
     uint32_t *lows;   /* low halves by their number of ones, ascending within */
     int32_t *first;   /* (low + 2): where each number of ones begins in lows */
+    /* Of one gate: ranks of the low halves that it acts on, by number of ones, and of those they are turned into. */
+    int32_t *acted, *partner, *acted_first;
 } kg_xy_space;
 
 int kg_xy_space_make(kg_xy_space *space, int n, int ones); /* 0 or KG_XY_NO_MEMORY */
 void kg_xy_space_free(kg_xy_space *space);
 void kg_xy_states(const kg_xy_space *space, uint64_t *out);
-int64_t kg_xy_rank(const kg_xy_space *space, uint64_t state);
 
 typedef struct {
     const kg_xy_space *space;
