@@ -50,7 +50,7 @@ def from_qiskit(circuit: QuantumCircuit, *, label: str = "") -> Circuit:
         qubit_registers=_registers(circuit.qregs, reader.qubits),
         bit_registers=_registers(circuit.cregs, reader.bits),
         parameters=tuple(parameter.name for parameter in circuit.parameters),
-        label=label or circuit.name,
+        label=label,
     )
 
 
