@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -26,6 +26,35 @@ _UNKNOWN = float("inf")
 Use = tuple[str, tuple[int, ...]]
 
 
+class Deferred(Calibration):
+    """A calibration that is read when it is first looked at: of most devices it never is."""
+
+    def __init__(self, read: Callable[[], Calibration]) -> None:
+        # Not a field: the base class is frozen, and compares and prints fields only.
+        self.__dict__["_read"] = read
+
+    @cached_property
+    def _found(self) -> Calibration:
+        read: Callable[[], Calibration] = self.__dict__["_read"]
+        return read()
+
+    @property
+    def time_us(self) -> int:
+        return self._found.time_us
+
+    @property
+    def qubits(self) -> tuple[QubitCalibration, ...]:
+        return self._found.qubits
+
+    @property
+    def gates(self) -> tuple[GateCalibration, ...]:
+        return self._found.gates
+
+    @property
+    def digest(self) -> str:
+        return self._found.digest
+
+
 def noise_model(
     calibration: Calibration, description: str, used: Collection[Use] | None = None
 ) -> NoiseModel:
@@ -35,7 +64,9 @@ def noise_model(
     wanted = None if used is None else set(used)
     gates: dict[tuple[str, tuple[int, ...] | None], tuple[Channel, ...]] = {}
     for gate in calibration.gates:
-        if gate.gate == "measure" or (wanted is not None and (gate.gate, gate.qubits) not in wanted):
+        if gate.gate == "measure" or (
+            wanted is not None and (gate.gate, gate.qubits) not in wanted
+        ):
             continue
         channels = gate_channels(gate, qubits)
         if channels:

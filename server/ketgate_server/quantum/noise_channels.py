@@ -103,7 +103,9 @@ def relaxation(t1_us: float, t2_us: float, duration_ns: float, excited: float = 
     moved = -math.expm1(-duration_ns / (1000.0 * t1_us))
     coherence = math.exp(-duration_ns / (1000.0 * t2_us))
     # The Choi matrix has a block of the two diagonal operators and two jumps by themselves.
-    block = np.array([[1.0 - excited * moved, coherence], [coherence, 1.0 - (1.0 - excited) * moved]])
+    block = np.array(
+        [[1.0 - excited * moved, coherence], [coherence, 1.0 - (1.0 - excited) * moved]]
+    )
     values, vectors = np.linalg.eigh(block)
     operators = [
         np.diag(math.sqrt(value) * vectors[:, k]) for k, value in enumerate(values) if value > 1e-16
@@ -138,9 +140,9 @@ def kraus(operators: ArrayLike) -> tuple[Channel, ...]:
 
 def pauli_matrix(word: str) -> NDArray[np.complex128]:
     """Of a string of letters, letter j on qubit j, the first the least significant bit."""
-    out = np.eye(1, dtype=np.complex128)
+    out: NDArray[np.complex128] = np.eye(1, dtype=np.complex128)
     for letter in word:
-        out = np.kron(PAULIS[letter], out)
+        out = np.asarray(np.kron(PAULIS[letter], out), dtype=np.complex128)
     return out
 
 
@@ -159,9 +161,7 @@ def _stack(operators: Sequence[ArrayLike]) -> NDArray[np.complex128]:
     return out
 
 
-def _within(
-    name: str, value: float, low: float, high: float, *, open_low: bool = False
-) -> None:
+def _within(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
     if not low <= value <= high or (open_low and value == low):
         border = f"above {low:g}" if open_low else f"from {low:g}"
         raise ValueError(f"{name}: expected a number {border} to {high:g}, given {value}")

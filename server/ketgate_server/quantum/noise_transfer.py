@@ -37,7 +37,7 @@ def transfer_of_kraus(kraus: Operators) -> Transfer:
     for operator in kraus:
         moved = operator @ paulis @ operator.conj().T
         out += (flat @ moved.reshape(len(paulis), -1).T).real
-    return out / kraus.shape[-1]
+    return np.asarray(out / kraus.shape[-1])
 
 
 def transfer_of_unitary(unitary: Operators) -> Transfer:
@@ -74,7 +74,7 @@ def pauli_probabilities(transfer: Transfer) -> NDArray[np.float64] | None:
     shares = _signs((len(transfer).bit_length() - 1) // 2) @ diagonal / len(transfer)
     if shares.min() < -1e-12:
         return None
-    return np.maximum(shares, 0.0)
+    return np.asarray(np.maximum(shares, 0.0))
 
 
 def embedded(transfer: Transfer, places: tuple[int, ...], num_qubits: int) -> Transfer:

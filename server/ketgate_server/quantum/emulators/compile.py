@@ -6,7 +6,7 @@ worker. Barriers stay: nothing is fused across them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,11 +35,10 @@ class Compiled:
     """The device's qubit of each of the program's at the start; -1: not used."""
     final_layout: tuple[int, ...]
     compiler: str
-    expanded: int = 0
 
 
-Transpile = Callable[[Circuit, Device], Compiled]
-"""To the device's gates and coupling. The level and seed are the caller's."""
+ROUTED_BASIS = ("rz", "sx", "x", "cz")
+"""What a transpiler is asked for; its circuits are then written in the device's own gates."""
 
 
 def compile_directly(circuit: Circuit, device: Device, keep: int = 0) -> Compiled | None:
@@ -59,18 +58,30 @@ def compile_directly(circuit: Circuit, device: Device, keep: int = 0) -> Compile
     if layout is None and demand.measured:
         return None
     found = layout or {}
-    writer = _Writer(device, found)
+    where = tuple(found.get(qubit, -1) for qubit in range(circuit.num_qubits))
+    return Compiled(_written(circuit, expanded, device, found), where, where, "ketgate")
+
+
+def in_own_gates(circuit: Circuit, device: Device) -> Circuit:
+    """A circuit of ROUTED_BASIS, on the device's qubits and pairs, in the device's gates."""
+    expanded = _expand(circuit.operations)
+    assert expanded is not None
+    return _written(circuit, expanded, device, {q: q for q in range(device.num_qubits)})
+
+
+def _written(
+    circuit: Circuit, expanded: Sequence[_Item], device: Device, layout: dict[int, int]
+) -> Circuit:
+    writer = _Writer(device, layout)
     writer.add(expanded)
     writer.flush()
-    where = tuple(found.get(qubit, -1) for qubit in range(circuit.num_qubits))
-    compiled = Circuit(
+    return Circuit(
         num_qubits=device.num_qubits,
         num_bits=circuit.num_bits,
         operations=tuple(writer.out),
         bit_registers=circuit.bit_registers,
         label=circuit.label,
     )
-    return Compiled(compiled, where, where, "ketgate")
 
 
 @dataclass(frozen=True)

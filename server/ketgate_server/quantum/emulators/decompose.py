@@ -190,7 +190,9 @@ def _turn(angle: float, qubit: int, basis: tuple[str, ...]) -> list[Gate]:
     return [Gate("u", (qubit,), (0.0, 0.0, angle))]
 
 
-def entangled(control: int, target: int, name: str, on: tuple[int, int], place: Place) -> list[Piece | Gate]:
+def entangled(
+    control: int, target: int, name: str, on: tuple[int, int], place: Place
+) -> list[Piece | Gate]:
     """cx by the device's gate on a pair, in the order that the device has it."""
     first, second = on
     swapped = (first, second) != (control, target)
@@ -214,5 +216,13 @@ def entangled(control: int, target: int, name: str, on: tuple[int, int], place: 
     gate = replace(gate, parameters=(-math.pi / 2, 0.0))
     half = [_gate("h", first), _gate("h", second)]
     turns = [_gate("rz", first, math.pi / 2), _gate("rz", second, math.pi / 2)]
-    cz: list[Piece | Gate] = [*half, gate, _gate("x", first), gate, _gate("x", first), *half, *turns]
+    cz: list[Piece | Gate] = [
+        *half,
+        gate,
+        _gate("x", first),
+        gate,
+        _gate("x", first),
+        *half,
+        *turns,
+    ]
     return [_gate("h", target), *cz, _gate("h", target)]

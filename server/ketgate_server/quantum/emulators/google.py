@@ -162,7 +162,7 @@ def _gates(
             yield GateCalibration("reset", on, None, durations["reset"])
     for (a, b), error in sorted(metrics[processor.metric].items()):
         if a in number and b in number:
-            for on in ((number[a], number[b]), (number[b], number[a])):
+            for pair in ((number[a], number[b]), (number[b], number[a])):
                 yield GateCalibration(
-                    processor.entangler, on, error * 4.0 / 5.0, durations[processor.entangler]
+                    processor.entangler, pair, error * 4.0 / 5.0, durations[processor.entangler]
                 )

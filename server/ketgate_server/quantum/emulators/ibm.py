@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ketgate_server.quantum.base import Calibration, GateCalibration, QubitCalibration
-from ketgate_server.quantum.calibration import digest
+from ketgate_server.quantum.calibration import Deferred, digest
 from ketgate_server.quantum.emulators.device import Device
 
 PART = "ibm"
@@ -49,34 +49,19 @@ def snapshots() -> list[Snapshot]:
     return out
 
 
-def outline(snapshot: Snapshot) -> Device:
-    """The device without its calibration: a tenth of the bytes."""
-    configuration = json.loads(snapshot.configuration.read_bytes())
-    return _device(snapshot, configuration, Calibration(time_us=0), "its calibration")
-
-
 def read(snapshot: Snapshot) -> Device:
-    """The device of a snapshot."""
+    """The device of a snapshot; its calibration, most of the bytes, is read when it is asked for."""
     configuration = json.loads(snapshot.configuration.read_bytes())
-    properties = json.loads(snapshot.properties.read_bytes())
-    when = datetime.fromisoformat(properties["last_update_date"]).date()
-    noise = f"IBM's calibration of {when}"
-    return _device(snapshot, configuration, _calibration(properties), noise)
-
-
-def _device(
-    snapshot: Snapshot, configuration: Mapping[str, Any], calibration: Calibration, noise: str
-) -> Device:
     basis = [_NAMES.get(name, name) for name in configuration["basis_gates"]]
-    pairs = [tuple(pair) for pair in configuration.get("coupling_map") or ()]
     version = metadata.version("qiskit-ibm-runtime")
     return Device(
         name=snapshot.name,
-        description=f"{configuration['n_qubits']} qubits of IBM, simulated with {noise}.",
+        description=f"{configuration['n_qubits']} qubits of IBM, simulated with the noise of a "
+        "published calibration.",
         num_qubits=configuration["n_qubits"],
-        coupling=tuple((int(a), int(b)) for a, b in pairs),
+        coupling=tuple((int(a), int(b)) for a, b in configuration.get("coupling_map") or ()),
         basis_gates=tuple(name for name in basis if name not in _LEFT_OUT),
-        calibration=calibration,
+        calibration=Deferred(lambda: _calibration(json.loads(snapshot.properties.read_bytes()))),
         part=PART,
         version=f"qiskit-ibm-runtime {version}",
     )

@@ -72,7 +72,9 @@ def _order(demand: Demand) -> list[int]:
     while left:
         near = [q for q in left if neighbours[q] & set(order)] if order else []
         if near:
-            pick = max(near, key=lambda q: (len(neighbours[q] & set(order)), len(neighbours[q]), -q))
+            pick = max(
+                near, key=lambda q: (len(neighbours[q] & set(order)), len(neighbours[q]), -q)
+            )
         else:
             # A line begins at its end: from the middle it would grow both ways.
             pick = min(left, key=lambda q: (not neighbours[q], _eagerness(neighbours, q), q))
@@ -132,8 +134,7 @@ def _candidates(search: _Search, depth: int, placed: Mapping[int, int]) -> Seque
     near = search.earlier[depth]
     if not near:
         return range(search.device.num_qubits)
-    smallest = min((search.device.neighbours[placed[other]] for other, _ in near), key=len)
-    return smallest
+    return min((search.device.neighbours[placed[other]] for other, _ in near), key=len)
 
 
 def _loss(error: float) -> float:

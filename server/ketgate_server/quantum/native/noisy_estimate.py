@@ -49,7 +49,9 @@ def as_read(observable: PauliSum, noise: NoiseModel, terms_max: int) -> PauliSum
             p10, p01 = noise.readout_error(qubit)
             bit = 1 << qubit
             kept = [
-                PauliTerm(p.coefficient * (1 - p10 - p01), p.x | (term.x & bit), p.z | (term.z & bit))
+                PauliTerm(
+                    p.coefficient * (1 - p10 - p01), p.x | (term.x & bit), p.z | (term.z & bit)
+                )
                 for p in parts
             ]
             shifted = [PauliTerm(p.coefficient * (p01 - p10), p.x, p.z) for p in parts]
@@ -68,7 +70,8 @@ def draw(shares: NDArray[np.float64], shots: int, seed: int) -> NDArray[np.int64
     """Outcomes (shots,) of a distribution."""
     edges = np.cumsum(shares)
     u = np.random.default_rng(seed).random(shots)
-    return np.minimum(np.searchsorted(edges, u * edges[-1], side="right"), len(shares) - 1)
+    found = np.searchsorted(edges, u * edges[-1], side="right")
+    return np.asarray(np.minimum(found, len(shares) - 1), dtype=np.int64)
 
 
 def read(

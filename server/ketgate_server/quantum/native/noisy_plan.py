@@ -35,7 +35,8 @@ from ketgate_server.quantum.noise_transfer import (
 )
 
 _RESET = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=np.complex128)
-_ONE = np.eye(2, dtype=np.complex128)
+_ONE: Operators = np.eye(2, dtype=np.complex128)
+_REST: Transfer = np.eye(4)
 
 
 @dataclass
@@ -112,7 +113,9 @@ def plan(
     active = _active(circuit, keep)
     place = {qubit: k for k, qubit in enumerate(active)}
     ending = _final_measurements(circuit)
-    made = _Maker(noise, place, ending if measured else {}, skipped=set() if measured else set(ending))
+    made = _Maker(
+        noise, place, ending if measured else {}, skipped=set() if measured else set(ending)
+    )
     made.add(circuit.operations)
     for qubit, unitary in (turns or {}).items():
         made.one(place[qubit], transfer_of_unitary(unitary), unitary)
@@ -172,7 +175,12 @@ def _final_measurements(circuit: Circuit) -> dict[int, Measure]:
 def _inside(operation: Operation) -> list[Operation]:
     if not isinstance(operation, If):
         return [operation]
-    inner = [part for side in (operation.then, operation.otherwise) for op in side for part in _inside(op)]
+    inner = [
+        part
+        for side in (operation.then, operation.otherwise)
+        for op in side
+        for part in _inside(op)
+    ]
     return [operation, *inner]
 
 
@@ -239,8 +247,10 @@ class _Maker:
             unitary = unitary.reshape(2, 2, 2, 2).transpose(1, 0, 3, 2).reshape(4, 4)
         below, above = self.held.pop(low, None), self.held.pop(high, None)
         if below is not None or above is not None:
-            transfer = transfer @ _pair(above and above.transfer, below and below.transfer, 4)
-            unitary = unitary @ _pair(above and above.unitary, below and below.unitary, 2)
+            above, below = above or _nothing(), below or _nothing()
+            # The lower qubit is the less significant digit.
+            transfer = transfer @ np.kron(above.transfer, below.transfer)
+            unitary = unitary @ np.kron(above.unitary, below.unitary)
         at = self.newest.get(low)
         if at is not None and at == self.newest.get(high):
             last = self.steps[at]
@@ -292,11 +302,8 @@ class _Maker:
         self.steps.append(step)
 
 
-def _pair(above: Transfer | Operators | None, below: Transfer | Operators | None, size: int) -> Operators:
-    """The lower qubit is the less significant digit."""
-    one = np.eye(size)
-    out: Operators = np.kron(one if above is None else above, one if below is None else below)
-    return out
+def _nothing() -> Fused:
+    return Fused((), _REST, _ONE)
 
 
 @lru_cache(maxsize=8192)

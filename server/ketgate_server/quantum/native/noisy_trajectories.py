@@ -171,7 +171,10 @@ class Program:
                 )
             on = tuple(gate.qubits[k] for k in channel.qubits)
             local = replace(channel, qubits=tuple(range(size)))
-            self._channel(on, _kraus(transfer_of_channels((local,), size), np.eye(2**size)))
+            self._channel(
+                on,
+                _kraus(transfer_of_channels((local,), size), np.eye(2**size, dtype=np.complex128)),
+            )
 
     def _choice(self, step: Choice) -> None:
         if len(step.condition.bits) > 63 or step.condition.value >= 1 << 63:
@@ -191,13 +194,12 @@ class Program:
         over[_COLUMN["jump"]] = len(self.rows)
 
 
-_COLUMN = {
-    name: k
-    for k, name in enumerate(
-        "kind targets controls qubits control_values branches matrices effects weights norm_free "
-        "record jump bits bit_count comparison value".split()
-    )
-}
+_COLUMNS = (
+    *("kind", "targets", "controls", "qubits", "control_values", "branches", "matrices", "effects"),
+    *("weights", "norm_free", "record", "jump", "bits", "bit_count", "comparison", "value"),
+)
+"""As src/dm_trajectory.h."""
+_COLUMN = {name: k for k, name in enumerate(_COLUMNS)}
 _known: OrderedDict[bytes, Kraus] = OrderedDict()
 
 

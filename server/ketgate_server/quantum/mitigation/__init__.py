@@ -1,0 +1,1 @@
+"""Error mitigation: what noise did to results, estimated and taken out."""
