@@ -36,7 +36,7 @@ from ketgate_server.shutdown import StopRequest, drain
 from ketgate_server.store.errors import StoreError
 from ketgate_server.tokens import TokenStore
 
-DOMAINS = ("ketgate_server.optimization.service",)
+DOMAINS = ("ketgate_server.optimization.service", "ketgate_server.quantum.start")
 """Modules with ``create_domain(settings: Settings) -> Domain``."""
 
 EXIT_FAILED = 1

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ketgate_server.admission import Slot
-from ketgate_server.errors import CATALOGUE, KetgateError, Reason
+from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.quantum.base import (
     Backend,
     CircuitOutcome,
@@ -39,7 +39,15 @@ LATE_S = 2.0
 given back when it does stop."""
 CHUNK = 16
 """Circuits that a worker process is given at once."""
-FAULTS = frozenset({Reason.INTERNAL, Reason.WORKER_LOST, Reason.PROVIDER_FAILED})
+FAULTS = frozenset(
+    {
+        Reason.INTERNAL,
+        Reason.WORKER_LOST,
+        Reason.BACKEND_UNAVAILABLE,
+        Reason.PROVIDER_FAILED,
+        Reason.PROVIDER_CREDENTIALS,
+    }
+)
 """What counts against a back end."""
 
 R = TypeVar("R", CircuitOutcome, ExpectationOutcome)
@@ -80,8 +88,6 @@ class Session:
         assert candidate.entry.backend is not None
         self.options = evidence.options
         self.evidence = evidence
-        self.emitted = False
-        """Whether anybody was told of a result."""
         self._entry = candidate.entry
         self._backend: Backend = candidate.entry.backend
         self._task = task
@@ -187,7 +193,7 @@ class Session:
         except Stopped:
             raise
         except KetgateError as error:
-            if error.reason in FAULTS or CATALOGUE[error.reason].retryable:
+            if error.reason in FAULTS:
                 self._entry.breaker.failed(error.message)
             raise
         except MemoryError:
