@@ -17,6 +17,7 @@ from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.quantum.circuit import Circuit, Gate
 from ketgate_server.quantum.gates import GATES
 from ketgate_server.quantum.transpile.from_qiskit import from_qiskit
+from ketgate_server.quantum.transpile.plugins import own_plugins_only
 from ketgate_server.quantum.transpile.qiskit_circuit import Unconvertible, to_qiskit
 from ketgate_server.quantum.transpile.target import Target, Transpiled
 
@@ -36,11 +37,11 @@ def transpile(circuit: Circuit, target: Target, level: int, seed: int) -> Transp
     num_qubits = target.num_qubits or circuit.num_qubits
     if circuit.num_qubits > num_qubits:
         raise _refusal(f"{circuit.num_qubits} qubits do not fit onto {num_qubits}")
-    passes = _passes(target.basis_gates, target.coupling, num_qubits, level, _folded(seed))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), own_plugins_only():
             warnings.simplefilter("ignore")  # Qiskit's own, about its own passes
-            out = passes.run(to_qiskit(circuit))
+            key = (target.basis_gates, target.coupling, num_qubits, level, _folded(seed))
+            out = _passes(*key).run(to_qiskit(circuit))
             compiled = from_qiskit(out, label=circuit.label)
     except Unconvertible as problem:
         raise _refusal(str(problem)) from None
