@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
@@ -25,6 +26,8 @@ _JOB = 1
 """Number of the field `job` in the responses."""
 _EVENT_JOB = pb.JobEvent.DESCRIPTOR.fields_by_name["job"].number
 _LENGTH_DELIMITED = 2
+LABELS_KNOWN_MAX = 1024
+"""Different sets of labels whose encodings are kept; of at most some 2 KiB each."""
 
 
 def timestamp(time_us: int) -> Timestamp:
@@ -41,12 +44,31 @@ def etag(revision: int) -> str:
 
 def labels_text(labels: Mapping[str, str]) -> str:
     """Labels as they are stored."""
-    return json.dumps(dict(sorted(labels.items())), separators=(",", ":")) if labels else ""
+    return _labels_text(tuple(sorted(labels.items()))) if labels else ""
 
 
-def labels_of(text: str) -> dict[str, str]:
-    labels: dict[str, str] = json.loads(text) if text else {}
-    return labels
+# Many jobs have the same labels, and each of these would cost as much as all else of an event.
+@lru_cache(maxsize=LABELS_KNOWN_MAX)
+def _labels_text(labels: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(dict(labels), separators=(",", ":"))
+
+
+@lru_cache(maxsize=LABELS_KNOWN_MAX)
+def labels_of(text: str) -> Mapping[str, str]:
+    """What labels_text made. Shared: not to be changed."""
+    return MappingProxyType(json.loads(text)) if text else MappingProxyType({})
+
+
+@lru_cache(maxsize=LABELS_KNOWN_MAX)
+def _labels_in_job(text: str) -> bytes:
+    """The part of a Job that tells its labels."""
+    return pb.Job(labels=dict(labels_of(text))).SerializeToString()
+
+
+@lru_cache(maxsize=LABELS_KNOWN_MAX)
+def _labels_in_event(text: str) -> bytes:
+    """The part of a JobEvent that tells its job's labels."""
+    return pb.JobEvent(labels=dict(labels_of(text))).SerializeToString()
 
 
 def job(row: JobRow) -> pb.Job:
@@ -65,7 +87,7 @@ def job(row: JobRow) -> pb.Job:
     _set(message.create_time, row.create_time_us)
     _set(message.update_time, row.update_time_us)
     if row.labels:
-        message.labels.update(labels_of(row.labels))
+        message.MergeFromString(_labels_in_job(row.labels))
     if row.not_before_us is not None:
         _set(message.not_before_time, row.not_before_us)
     if row.deadline_us is not None:
@@ -81,13 +103,13 @@ def job(row: JobRow) -> pb.Job:
     return message
 
 
-def created_event(job_id: str, *, actor: str, kind: str, labels: Mapping[str, str]) -> bytes:
-    """An event as it is stored: without revision and time, which are columns."""
+def created_event(job_id: str, *, actor: str, kind: str, labels: str) -> bytes:
+    """An event as it is stored: without revision and time, which are columns. labels: labels_text()
+    of them."""
     name = job_name(job_id).encode()
-    common = _created_event(actor, kind)
-    if labels:
-        common += pb.JobEvent(labels=labels).SerializeToString()
-    return _tag(_EVENT_JOB, len(name)) + name + common
+    return (
+        _tag(_EVENT_JOB, len(name)) + name + _created_event(actor, kind) + _labels_in_event(labels)
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -113,37 +135,36 @@ def state_event(
         actor=actor,
         progress=progress,
         attempt=row.attempts,
-        labels=labels_of(row.labels),
         kind=row.kind,
     )
     if row.error is not None and row.is_over:
         message.error.ParseFromString(row.error)
-    return message.SerializeToString()
+    return message.SerializeToString() + _labels_in_event(row.labels)
 
 
 def progress_event(row: JobRow, *, actor: str, progress: pb.JobProgress) -> bytes:
-    return pb.JobEvent(
+    message = pb.JobEvent(
         job=job_name(row.id),
         type=pb.JOB_EVENT_TYPE_PROGRESS,
         state=row.state,  # type: ignore[arg-type]
         actor=actor,
         progress=progress,
         attempt=row.attempts,
-        labels=labels_of(row.labels),
         kind=row.kind,
-    ).SerializeToString()
+    )
+    return message.SerializeToString() + _labels_in_event(row.labels)
 
 
 def deleted_event(row: JobRow, *, actor: str, reason: str) -> bytes:
-    return pb.JobEvent(
+    message = pb.JobEvent(
         job=job_name(row.id),
         type=pb.JOB_EVENT_TYPE_DELETED,
         state=row.state,  # type: ignore[arg-type]
         reason=reason,
         actor=actor,
-        labels=labels_of(row.labels),
         kind=row.kind,
-    ).SerializeToString()
+    )
+    return message.SerializeToString() + _labels_in_event(row.labels)
 
 
 def event(revision: int, time_us: int, stored: bytes) -> pb.JobEvent:

@@ -53,8 +53,9 @@ def prepare(new: NewJob, salt: bytes) -> Prepared:
         call_id=actor.call_id,
         salt=salt,
     )
-    event = convert.created_event(new.id, actor=actor.subject, kind=new.kind, labels=new.labels)
-    return Prepared(new, convert.labels_text(new.labels), event, fact)
+    labels = convert.labels_text(new.labels)
+    event = convert.created_event(new.id, actor=actor.subject, kind=new.kind, labels=labels)
+    return Prepared(new, labels, event, fact)
 
 
 def create(
