@@ -17,14 +17,13 @@ PAULIS = {
 
 def expanded(small, qubits, n):
     """The operator on all n qubits."""
-    size, k = 1 << n, len(qubits)
-    full = np.zeros((size, size), dtype=complex)
-    mask = sum(1 << q for q in qubits)
-    for column in range(size):
-        inner = sum((column >> q & 1) << j for j, q in enumerate(qubits))
-        for row in range(1 << k):
-            outer = sum((row >> j & 1) << q for j, q in enumerate(qubits))
-            full[column & ~mask | outer, column] = small[row, inner]
+    columns = np.arange(1 << n)
+    inner = sum((columns >> q & 1) << j for j, q in enumerate(qubits)) if qubits else 0 * columns
+    untouched = columns & ~sum(1 << q for q in qubits)
+    full = np.zeros((1 << n, 1 << n), dtype=complex)
+    for row in range(len(small)):
+        outer = sum((row >> j & 1) << q for j, q in enumerate(qubits))
+        full[untouched | outer, columns] = small[row, inner]
     return full
 
 

@@ -70,13 +70,15 @@ class PennylaneBackend(Simulated):
         if start is not None:
             prepare = qml.QubitDensityMatrix if density else qml.StatePrep
             operations.insert(0, prepare(start, wires=wires))
-        kind = np.complex64 if options.precision is Precision.SINGLE else np.complex128
         if density:
             device = qml.device("default.mixed", wires=wires)
+            # Of all wires: qml.state would leave out those that no operation is on.
+            reading = qml.density_matrix(wires=wires)
         else:
+            kind = np.complex64 if options.precision is Precision.SINGLE else np.complex128
             device = qml.device("lightning.qubit", wires=wires, c_dtype=kind)
-        tape = qml.tape.QuantumScript(operations, [qml.state()])
-        return np.asarray(device.execute(tape))
+            reading = qml.state()
+        return np.asarray(device.execute(qml.tape.QuantumScript(operations, [reading])))
 
     def _gradients(
         self,

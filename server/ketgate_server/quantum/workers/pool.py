@@ -39,6 +39,8 @@ class WorkerSettings:
     """The last idle worker of a group ends after so long."""
     spare_idle_s: float = 30.0
     """Any other idle worker ends after so long."""
+    nice: int = 19
+    """How much less important than the server they are to the system's scheduler."""
     memory_bytes_max: int = 0
     """Of a worker; 0: as the machine has it."""
     retained_bytes_max: int = 1 << 30
@@ -170,7 +172,12 @@ class Workers:
             self._reaper = threading.Thread(target=self._reap, name="worker-reaper", daemon=True)
             self._reaper.start()
         return WorkerProcess(
-            group, python or sys.executable, environment, settings.memory_bytes_max, self._freed
+            group,
+            python or sys.executable,
+            environment,
+            settings.nice,
+            settings.memory_bytes_max,
+            self._freed,
         )
 
     def _freed(self, worker: WorkerProcess) -> None:

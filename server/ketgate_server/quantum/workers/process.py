@@ -72,6 +72,7 @@ class WorkerProcess:
         group: str,
         python: str,
         environment: Mapping[str, str],
+        nice: int,
         memory_bytes_max: int,
         on_free: Callable[[WorkerProcess], None],
     ) -> None:
@@ -88,7 +89,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._dead = False
         self._wire, self._other = Wire.pair()
-        self._wire.send(("begin", group, memory_bytes_max))
+        self._wire.send(("begin", group, nice, memory_bytes_max))
         self._thread = threading.Thread(target=self._live, name=f"worker-{group}", daemon=True)
         self._thread.start()
 

@@ -22,7 +22,6 @@ from ketgate_server.quantum.workers.faults import pack
 from ketgate_server.quantum.workers.order import TASK, Order, OrderTask, Subject
 from ketgate_server.quantum.workers.wire import Closed, Wire
 
-NICE_LOWEST = 19
 LOG_CHARACTERS_MAX = 8_000
 TRIM_BYTES = 256 << 20
 """Above this, memory that was freed is given back to the system after a call."""
@@ -36,11 +35,11 @@ def main(descriptor: int) -> None:
     wire = Wire(socket.socket(fileno=descriptor))
     die_with_parent()
     faulthandler.enable()
-    os.nice(NICE_LOWEST)
     try:
-        _, group, memory_bytes_max = wire.receive()
+        _, group, nice, memory_bytes_max = wire.receive()
     except Closed:
         return
+    os.nice(nice)
     if memory_bytes_max:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes_max, memory_bytes_max))
     log = logging.getLogger()

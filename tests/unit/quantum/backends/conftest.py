@@ -67,7 +67,7 @@ class Bench:
 @pytest.fixture(scope="session")
 def workers():
     """For the isolated ones: as they run in a server."""
-    pool = Workers(WorkerSettings(workers_max=2))
+    pool = Workers(WorkerSettings(workers_max=2, nice=0))
     yield pool
     pool.close()
 
