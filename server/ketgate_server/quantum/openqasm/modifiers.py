@@ -29,30 +29,32 @@ _BASES: dict[str, tuple[str, int]] = {
 }
 """The library's controlled gates: what they control, and with how many qubits."""
 
+_INVERSE_APART = frozenset(("csx",))
+"""Controlled gates whose inverse has no name but that of their base."""
+
 _CONTROLLED = {base: name for name, base in _BASES.items()}
 
 
 def controlled(gate: Gate, values: tuple[int, ...], qubits: tuple[int, ...]) -> Gate:
     """The gate where each of the qubits has its value."""
-    base, inner = gate.name, gate.controls
-    parameters = gate.parameters
-    if base in _BASES:
-        base, count = _BASES[base]
-        inner = (*inner, *(1,) * count)
-    elif base == "cu" and parameters[3] == 0.0:
-        base, parameters, inner = "u", parameters[:3], (*inner, 1)
-    elif base == "gphase" and not inner and values[-1] == 1:
-        # A phase on the qubits' all being so is a phase gate on the last of them.
-        base, inner, values, qubits = "p", (), values[:-1], (*qubits[:-1], qubits[-1])
-    return folded(
-        replace(
-            gate,
-            name=base,
-            qubits=(*qubits, *gate.qubits),
-            parameters=parameters,
-            controls=(*values, *inner),
-        )
-    )
+    if gate.name == "gphase" and not gate.controls and gate.power == 1.0 and values[-1] == 1:
+        # A phase where the qubits are so is a phase gate on the last of them.
+        gate = replace(gate, name="p", qubits=qubits[-1:])
+        values, qubits = values[:-1], qubits[:-1]
+        if not values:
+            return gate
+    gate = unfolded(gate)
+    return folded(replace(gate, qubits=(*qubits, *gate.qubits), controls=(*values, *gate.controls)))
+
+
+def unfolded(gate: Gate) -> Gate:
+    """The same gate with all of its controls apart."""
+    if gate.name in _BASES:
+        base, count = _BASES[gate.name]
+        return replace(gate, name=base, controls=(*gate.controls, *(1,) * count))
+    if gate.name == "cu" and gate.parameters[3] == 0.0:
+        return replace(gate, name="u", parameters=gate.parameters[:3], controls=(*gate.controls, 1))
+    return gate
 
 
 def folded(gate: Gate) -> Gate:
@@ -71,7 +73,9 @@ def folded(gate: Gate) -> Gate:
 def inverse(gate: Gate) -> Gate:
     """The gate that undoes it."""
     if gate.power != 1.0:
-        return replace(gate, power=-gate.power)
+        return folded(replace(gate, power=-gate.power))
+    if gate.name in _INVERSE_APART:
+        return folded(inverse(unfolded(gate)))
     spec = GATES[gate.name]
     if spec.inverse:
         return replace(gate, name=spec.inverse)
@@ -97,13 +101,13 @@ def raised(gate: Gate, exponent: float) -> Gate:
     if exponent == int(exponent):
         if gate.power == 1.0 and GATES[gate.name].negated:
             return replace(gate, parameters=tuple(times(a, exponent) for a in gate.parameters))
-        return replace(gate, power=gate.power * exponent)
+        return folded(replace(unfolded(gate), power=gate.power * exponent))
     if gate.power != 1.0:
         raise Fault(
             f"pow({exponent}) of a gate that is raised to {gate.power} already has several meanings",
             "write one power",
         )
-    return replace(gate, power=exponent)
+    return replace(unfolded(gate), power=exponent)
 
 
 def times(angle: Angle, factor: float) -> Angle:
