@@ -26,6 +26,7 @@ from ketgate_server.quantum.algorithms.optimizer import Angles, OptimizerOptions
 from ketgate_server.quantum.algorithms.plan import Plan
 from ketgate_server.quantum.algorithms.runner import Runner
 from ketgate_server.quantum.circuit import Circuit, Gate
+from ketgate_server.quantum.convert_circuits import read_limits
 from ketgate_server.quantum.convert_observables import read_pauli_sum
 from ketgate_server.quantum.observable import PauliSum
 from ketgate_server.quantum.openqasm.read import read
@@ -155,7 +156,12 @@ def _circuit(spec: pb.VqeSpec, n: int, limits: Limits) -> Circuit:
             expected="none: they are looked for",
             given=len(spec.circuit.parameters),
         )
-    circuit = read(spec.circuit.openqasm, label=spec.circuit.label, limits=limits)
+    circuit = read(
+        spec.circuit.openqasm,
+        label=spec.circuit.label,
+        limits=read_limits(limits),
+        field=f"{path}.openqasm",
+    )
     for operation in circuit.walk():
         if not isinstance(operation, Gate):
             place = operation.place

@@ -86,4 +86,5 @@ def perform(gateway: Gateway, read: Reader, spec: Any, context: RunContext) -> M
         raise Stopped(written)
     if context.remaining_s() <= 0.0:
         raise Stopped(written, late=True)
-    return written
+    out: Message = written
+    return out

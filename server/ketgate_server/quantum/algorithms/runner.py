@@ -18,8 +18,10 @@ class Executor(Protocol):
 
     options: RunOptions
     """As the caller chose; shots 0: exact."""
-    is_native: bool
-    """Ideal, on the native simulator: kernels for special circuits may stand in for it."""
+
+    @property
+    def is_native(self) -> bool:
+        """Ideal, on the native simulator: kernels for special circuits may stand in for it."""
 
     @property
     def stopped(self) -> bool: ...

@@ -37,7 +37,8 @@ def run(gateway: Gateway, plan: Plan, caller: Caller, spec: Any, checking_s: flo
             total_s=time.monotonic() - caller.arrival_s,
         )
     )
-    return written
+    out: Message = written
+    return out
 
 
 def estimate(gateway: Gateway, plan: Plan, caller: Caller) -> Message:
@@ -50,7 +51,8 @@ def estimate(gateway: Gateway, plan: Plan, caller: Caller) -> Message:
     once_s = written.run_time.seconds + written.run_time.nanos * 1e-9
     written.run_time.CopyFrom(convert_result.duration(min(limit_s, once_s * plan.repetitions)))
     written.shots *= plan.repetitions
-    return written
+    out: Message = written
+    return out
 
 
 def caller_of(call: Call) -> Caller:
