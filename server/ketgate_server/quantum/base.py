@@ -179,6 +179,8 @@ class CircuitOutcome:
     method: str = ""
     """"density-matrix" or "trajectories" where noise was simulated."""
     warnings: Sequence[str] = ()
+    mitigated: Mapping[int, float] = field(default_factory=dict)
+    """Quasi-probabilities, filled by the gateway where mitigation was asked for."""
 
 
 @dataclass
@@ -198,6 +200,8 @@ class ExpectationOutcome:
     method: str = ""
     warnings: Sequence[str] = ()
     compiled: Circuit | None = None
+    raw_values: NDArray[np.float64] | None = None
+    """Before mitigation, filled by the gateway where there was any."""
 
 
 class Task(Protocol):

@@ -91,6 +91,7 @@ class Catalogue:
         self._providers = [p for p in providers if not self._is_disabled(p.name)]
         for provider in self._providers:
             self._unasked(provider)
+        self._sort()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -112,8 +113,11 @@ class Catalogue:
 
     def entries(self) -> list[Entry]:
         """By name."""
-        entries = dict(self._entries)
-        return [entries[name] for name in sorted(entries)]
+        return list(self._sorted)
+
+    def visitor(self, backend: Backend) -> Entry:
+        """A back end of one request, which is not kept."""
+        return self._entry(backend.name, backend=backend)
 
     def refresh(self, provider: Provider) -> None:
         """Ask a provider now. Raises nothing: what is wrong stands in the status of its back
@@ -142,6 +146,10 @@ class Catalogue:
                 asked = entries[description.name] = self._entry(description.name, provider=provider)
             asked.told = description
         self._entries = entries  # in one step: readers take no lock
+        self._sort()
+
+    def _sort(self) -> None:
+        self._sorted = tuple(self._entries[name] for name in sorted(self._entries))
 
     def _mark(self, provider: Provider, why: str) -> None:
         """What was known stays, and cannot be used."""

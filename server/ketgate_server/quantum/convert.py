@@ -84,6 +84,8 @@ def read_run(spec: RunCircuitsSpec, limits: Limits, threads_max: int, path: str 
         mitigation=_read_mitigation(spec, options, path),
         time_limit_s=_read_time_limit(spec, limits, path),
         device=noise.device,
+        calibration=noise.calibration,
+        calibration_path=f"{path}.noise.calibration",
     )
 
 
@@ -125,6 +127,8 @@ def read_estimation(
         mitigation=_read_mitigation(spec, options, path),
         time_limit_s=_read_time_limit(spec, limits, path),
         device=noise.device,
+        calibration=noise.calibration,
+        calibration_path=f"{path}.noise.calibration",
     )
 
 

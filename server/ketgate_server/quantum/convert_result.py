@@ -36,6 +36,7 @@ def write_circuit_result(
         index=index,
         counts=by_bits(outcome.counts, circuit),
         probabilities=by_bits(outcome.probabilities, circuit),
+        mitigated=by_bits(outcome.mitigated, circuit),
         registers=[pb.BitRegister(name=r.name, size=r.size) for r in circuit.bit_registers],
         resources=write_resources(outcome.compiled or circuit, circuit.label),
         standard_error_max=standard_error_max(outcome.counts, shots),
@@ -60,6 +61,8 @@ def write_expectations(work: Work, outcomes: Sequence[ExpectationOutcome]) -> li
                 standard_error=float(outcome.standard_errors[k]),
                 groups=outcome.groups,
             )
+            if outcome.raw_values is not None:
+                one.raw_value = float(outcome.raw_values[k])
             if outcome.gradients is not None:
                 one.gradient.update(zip(names, outcome.gradients[k].tolist(), strict=True))
             written.append(one)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ketgate_server.quantum.base import Description, RunOptions
+from ketgate_server.quantum.base import CircuitOutcome, Description, RunOptions
+from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.routing import Step
 from ketgate_server.quantum.work import Money
 
@@ -31,6 +32,17 @@ class Evidence:
     """The back end's own estimate of its run."""
     provider_job: str = ""
     cost: Money | None = None
+
+    def mitigated_by(self, words: Iterable[str]) -> None:
+        self.mitigation += [word for word in words if word not in self.mitigation]
+
+    def mitigate_counts(self, circuit: Circuit, outcome: CircuitOutcome) -> None:
+        """Correct the counts for what is known of readout. Raises KetgateError where nothing is."""
+        from ketgate_server.quantum.mitigation import apply  # SciPy, when it is first needed
+
+        readout = apply.readout_of(self.options, self.description.calibration)
+        outcome.mitigated, words = apply.counts(circuit, outcome, readout)
+        self.mitigated_by([words])
 
     @property
     def expected_fidelity(self) -> float | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ketgate_server.admission import Admission
-from ketgate_server.errors import KetgateError, LimitError, Reason
+from ketgate_server.errors import FieldError, KetgateError, LimitError, Reason
 from ketgate_server.limits import Limit
 from ketgate_server.quantum.base import (
     Backend,
@@ -42,6 +42,7 @@ THREADED_QUBITS_MIN = 14
 """Below, a state vector is too small to be shared between threads."""
 THREADS_MAX = 64
 
+Calibrated = Callable[[bytes, str], Backend]
 Outcome = TypeVar("Outcome", CircuitOutcome, ExpectationOutcome)
 
 
@@ -56,8 +57,10 @@ class Gateway:
         providers: Iterable[Provider] = (),
         settings: QuantumSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
+        calibrated: Calibrated | None = None,
     ) -> None:
-        """threads: processors that runs may use. clock: of breakers."""
+        """threads: processors that runs may use. clock: of breakers. calibrated: makes the emulator
+        of a calibration file; its second argument is the path of the field."""
         self.limits = limits
         self.threads = min(max(1, threads), THREADS_MAX)
         self.catalogue = Catalogue(backends, providers, settings, clock)
@@ -66,6 +69,7 @@ class Gateway:
         self.admission = Admission(running_max, queued_max, "quantum runs")
         self.spent: Callable[[str], Money | None] = lambda _: None
         """What a tenant's runs cost of late; set by who keeps the account."""
+        self._calibrated = calibrated
         self._memory_bytes_max = limits["quantum.memory_bytes_max"].value
         self._pool = LowPriority(running_max)
 
@@ -98,7 +102,7 @@ class Gateway:
 
     def stream(self, work: Work, caller: Caller) -> Iterator[CircuitOutcome | Evidence]:
         """Run the circuits; the outcome of each in turn, then the evidence."""
-        return self._attempt(work, caller, lambda session: session.run_each(work.bound))
+        return self._attempt(work, caller, lambda session: session.run_each(work))
 
     def expectations(self, work: Work, caller: Caller) -> tuple[list[ExpectationOutcome], Evidence]:
         """Estimate all observables on each circuit."""
@@ -142,9 +146,20 @@ class Gateway:
         """The back ends that can do it, best first. durable: QPUs may be among them. The iterator
         raises when there is none."""
         check_shots(work)
-        route = Route(self._with_threads(work), durable)
+        own = self._own_emulator(work)
+        route = Route(self._with_threads(work), durable, own)
         spent = self.spent(caller.tenant)
         return route, candidates(route, self.catalogue, self._assess(spent))
+
+    def _own_emulator(self, work: Work) -> Entry | None:
+        """Of the calibration file that the work brings."""
+        if not work.calibration:
+            return None
+        if self._calibrated is None:
+            raise FieldError(
+                work.calibration_path, expected="no calibration file here", given=work.calibration
+            )
+        return self.catalogue.visitor(self._calibrated(work.calibration, work.calibration_path))
 
     def estimate_there(self, work: Work, entry: Entry) -> Estimate:
         """Of work that is at a provider already: no cap is asked any more."""

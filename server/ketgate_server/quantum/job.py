@@ -25,10 +25,11 @@ from ketgate_server.jobs.faults import Stopped
 from ketgate_server.limits import Limit
 from ketgate_server.quantum import convert, convert_result
 from ketgate_server.quantum.base import BackendKind, CircuitOutcome, ExpectationOutcome
+from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.convert_options import read_choice
 from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.gateway import Gateway
-from ketgate_server.quantum.registry import local_backends
+from ketgate_server.quantum.registry import calibrated, local_backends
 from ketgate_server.quantum.remote import Done, Here, RemoteWork
 from ketgate_server.quantum.routing import Step
 from ketgate_server.quantum.work import Caller, Choice, Work
@@ -199,7 +200,9 @@ def estimate_observables(spec: pb.EstimateObservablesSpec, context: RunContext) 
 def _own(context: RunContext) -> Gateway:
     gateway = _gateways.get(context.threads)
     if gateway is None:
-        local = local_backends(context.limits, Workers())
-        made = Gateway(context.limits, context.threads, local)
+        workers = Workers()
+        compiler = Compiler(workers)
+        local = local_backends(context.limits, workers, compiler)
+        made = Gateway(context.limits, context.threads, local, calibrated=calibrated(compiler))
         gateway = _gateways.setdefault(context.threads, made)
     return gateway

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ketgate_server.limits import Limit
 from ketgate_server.quantum.base import Backend, Provider
+from ketgate_server.quantum.compiler import Compiler
+from ketgate_server.quantum.emulators.catalogue import calibrated as emulator_of
+from ketgate_server.quantum.emulators.catalogue import emulators
 from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.quantum.workers.isolated import Isolated
 from ketgate_server.quantum.workers.pool import Workers
@@ -29,10 +33,14 @@ PROVIDERS = {
 }
 """By the name of their settings: functions of those and the workers."""
 
+CALIBRATED_KEPT_MAX = 16
+
 log = logging.getLogger("ketgate.quantum")
 
 
-def local_backends(limits: Mapping[str, Limit], workers: Workers) -> Iterator[Backend]:
+def local_backends(
+    limits: Mapping[str, Limit], workers: Workers, compiler: Compiler
+) -> Iterator[Backend]:
     """What runs on this machine; in a worker process where it computes in Python."""
     memory_bytes_max = limits["quantum.memory_bytes_max"].value
     for name in ADAPTERS:
@@ -40,6 +48,18 @@ def local_backends(limits: Mapping[str, Limit], workers: Workers) -> Iterator[Ba
         if adapter is not None:
             backend: Backend = adapter(memory_bytes_max)
             yield Isolated(backend, workers) if backend.isolated else backend
+    yield from emulators(compiler)
+
+
+def calibrated(compiler: Compiler) -> Callable[[bytes, str], Backend]:
+    """Makes emulators of calibration files; those of the last few are kept, with what was compiled
+    for them."""
+
+    @lru_cache(maxsize=CALIBRATED_KEPT_MAX)
+    def make(content: bytes, field: str) -> Backend:
+        return emulator_of(content, field, compiler)
+
+    return make
 
 
 def providers(settings: QuantumSettings, workers: Workers) -> Iterator[Provider]:

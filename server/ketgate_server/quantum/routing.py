@@ -27,6 +27,8 @@ WORKER_S = 3e-3
 QUEUED_JOB_S = 30.0
 """Of a job that waits at a provider, where it tells nothing of times."""
 RETRY_AFTER_S = 5.0
+EMULATORS = "emulator/"
+"""How their names begin."""
 TOLD_MAX = 12
 TOLD_CHARACTERS_MAX = 600
 """Of the reasons that a refusal repeats."""
@@ -59,6 +61,8 @@ class Route:
 
     work: Work
     durable: bool
+    own: Entry | None = None
+    """The emulator that the work brings."""
     steps: list[Step] = field(default_factory=list)
     errors: list[KetgateError] = field(default_factory=list)
 
@@ -73,8 +77,13 @@ def candidates(route: Route, catalogue: Catalogue, assess: Assess) -> Iterator[C
     work, choice = route.work, route.work.choice
     found = False
     name = choice.backend or work.device
+    if route.own is not None:
+        if name:
+            why = "the noise of a calibration file"
+            raise Unsuitable(name, why, "its own emulator adds it: name no back end beside it")
+        name = route.own.name
     if name:
-        entry = catalogue.get(name)
+        entry = route.own or catalogue.get(name)
         if entry is None:
             field_name = "spec.backend.backend" if choice.backend else "spec.noise.device"
             raise _unknown(field_name, name, catalogue)
@@ -109,8 +118,8 @@ def _by_policy(
     for entry in catalogue.entries():
         if entry.name == but or (but and not choice.names(entry.name)):
             continue
-        if choice.allowed and not choice.names(entry.name):
-            continue
+        if (choice.allowed or entry.name.startswith(EMULATORS)) and not choice.names(entry.name):
+            continue  # emulators are many, and each has a file that would be read
         description = entry.describe()
         error = _refusal(route, entry, description)
         if error is not None:
@@ -159,6 +168,7 @@ def _refusal(route: Route, entry: Entry, description: Description) -> KetgateErr
         description.kind is BackendKind.EMULATOR
         and not choice.names(name)
         and name != route.work.device
+        and entry is not route.own
     ):
         return Unsuitable(
             name, "this request", "an emulator, which adds noise, is used only where it is named"

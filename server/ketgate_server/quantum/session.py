@@ -31,7 +31,7 @@ from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.observable import PauliSum
 from ketgate_server.quantum.routing import Candidate
 from ketgate_server.quantum.task import RunTask
-from ketgate_server.quantum.work import Work
+from ketgate_server.quantum.work import Mitigation, Work
 
 NICE_LOWEST = 19
 LATE_S = 2.0
@@ -138,17 +138,23 @@ class Session:
         self._note(outcome)
         return outcome
 
-    def run_each(self, circuits: Sequence[Circuit]) -> Iterator[CircuitOutcome]:
+    def run_each(self, work: Work) -> Iterator[CircuitOutcome]:
         """Each as soon as it is there. What comes of a circuit depends on its place, and not on
         whether anybody watches."""
         size = CHUNK if self._backend.isolated else 1
-        for start in range(0, len(circuits), size):
-            yield from self.run(circuits[start : start + size], self._options(start))
+        for start in range(0, len(work.bound), size):
+            some = work.bound[start : start + size]
+            for circuit, outcome in zip(some, self.run(some, self._options(start)), strict=True):
+                if work.mitigation is not None:
+                    self.evidence.mitigate_counts(circuit, outcome)
+                yield outcome
 
     def expect_each(self, work: Work) -> Iterator[ExpectationOutcome]:
         for index, bound in enumerate(work.bound):
             options = self._options(index)
-            if work.gradients:
+            if work.mitigation is not None:
+                yield self._mitigated(work, work.mitigation, bound, options)
+            elif work.gradients:
                 yield self.expectations(
                     work.circuits[index],
                     work.observables,
@@ -158,6 +164,17 @@ class Session:
                 )
             else:
                 yield self.expectations(bound, work.observables, options)
+
+    def _mitigated(
+        self, work: Work, mitigation: Mitigation, bound: Circuit, options: RunOptions
+    ) -> ExpectationOutcome:
+        # Its mathematics is loaded when it is first asked for.
+        from ketgate_server.quantum.mitigation import apply
+
+        readout = apply.readout_of(options, self.evidence.description.calibration)
+        done = apply.expectations(mitigation, self, bound, work.observables, options, readout)
+        self.evidence.mitigated_by(done.words)
+        return replace(done.outcome, raw_values=done.raw_values)
 
     def close(self) -> None:
         """Give the slot back, and tell what is known of the back end now."""

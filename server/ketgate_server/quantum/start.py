@@ -14,7 +14,7 @@ from ketgate_server.quantum.charges import Charges
 from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.gateway import Gateway
 from ketgate_server.quantum.job import ESTIMATE, RUN, QuantumKind
-from ketgate_server.quantum.registry import local_backends, providers
+from ketgate_server.quantum.registry import calibrated, local_backends, providers
 from ketgate_server.quantum.remote import RemoteWork
 from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.quantum.workers.pool import Workers, WorkerSettings
@@ -36,15 +36,16 @@ log = logging.getLogger("ketgate.quantum")
 def create_domain(settings: Settings) -> Domain:
     limits, own = settings.limit_table, settings.quantum
     workers = Workers(_worker_settings(own, settings.processors))
+    compiler = Compiler(workers)
     gateway = Gateway(
         limits,
         settings.processors,
-        local_backends(limits, workers),
+        local_backends(limits, workers, compiler),
         providers(own, workers),
         own,
+        calibrated=calibrated(compiler),
     )
     remote = RemoteWork(gateway)
-    compiler = Compiler(workers)
 
     def start(store: Store) -> None:
         remote.charges = Charges(store)

@@ -32,5 +32,7 @@ def check_features(work: Work, description: Description) -> None:
         raise refuse("noise of the request", "leave out noise, or choose a simulator that can")
     if options.precision is Precision.SINGLE and not can.single_precision:
         raise refuse("single precision", "leave out precision")
+    if work.mitigation and work.observables and description.kind is BackendKind.QPU:
+        raise refuse("mitigation of expectations", "mitigate counts, or choose an emulator")
     if work.gradients and (not can.exact or description.kind is not BackendKind.SIMULATOR):
         raise refuse("gradients", "choose a simulator with exact expectations")

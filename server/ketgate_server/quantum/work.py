@@ -90,6 +90,9 @@ class Work:
     time_limit_s: float = 3600.0
     device: str = ""
     """The emulator whose noise is to be added."""
+    calibration: bytes = b""
+    """A calibration file: an emulator that the work brings."""
+    calibration_path: str = ""
 
     @cached_property
     def groups(self) -> int:

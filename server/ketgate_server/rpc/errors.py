@@ -23,7 +23,14 @@ RETRY_AFTER_S = 1.0
 """When to come back if the error does not say: for reasons that pass by themselves."""
 
 _CODES = {code.name: code for code in grpc.StatusCode}
-_PASSES = {Reason.SERVER_BUSY, Reason.DRAINING, Reason.STORE_UNAVAILABLE}
+_PASSES = {
+    Reason.SERVER_BUSY,
+    Reason.DRAINING,
+    Reason.STORE_UNAVAILABLE,
+    Reason.BACKEND_UNAVAILABLE,
+    Reason.PROVIDER_FAILED,
+}
+_QUOTAS = {Reason.LIMIT_EXCEEDED, Reason.QUOTA_EXCEEDED, Reason.CAP_EXCEEDED}
 
 
 class WireStatus:
@@ -90,7 +97,7 @@ def _details(error: KetgateError, message: str, request_id: str) -> list[Message
             reason=error.reason.value,
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if error.reason in (Reason.LIMIT_EXCEEDED, Reason.QUOTA_EXCEEDED):
+    if error.reason in _QUOTAS:
         quota = error_details_pb2.QuotaFailure.Violation(
             subject=_clean(error.limit or "", METADATA_BYTES_MAX), description=message
         )

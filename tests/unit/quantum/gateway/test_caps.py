@@ -2,7 +2,13 @@
 
 import pytest
 from ketgate_server.errors import FieldError, KetgateError, Reason
-from ketgate_server.quantum.base import Calibration, GateCalibration, Price, QubitCalibration
+from ketgate_server.quantum.base import (
+    Calibration,
+    GateCalibration,
+    Price,
+    QubitCalibration,
+    Unsuitable,
+)
 from ketgate_server.quantum.circuit import Circuit, Gate, Measure
 from ketgate_server.quantum.estimate import Speed, expected_fidelity
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
@@ -42,7 +48,11 @@ def test_each_group_of_observables_and_each_noise_factor_is_a_circuit():
     found = estimate(of, shots=1000, observables=XX_ZZ)
     assert (found.shots, found.cost) == (2000, Money("USD", 130))
     folded = Mitigation(noise_factors=(1.0, 3.0, 5.0))
-    assert estimate(of, shots=1000, observables=XX_ZZ, mitigation=folded).shots == 6000
+    here = gateway(FakeBackend("a"))
+    asked = work(shots=1000, observables=XX_ZZ, mitigation=folded)
+    assert here.estimate(asked, CALLER)[0].shots == 6000
+    with pytest.raises(Unsuitable, match="mitigation of expectations"):
+        estimate(of, shots=1000, observables=XX_ZZ, mitigation=folded)
 
 
 def test_caps_of_the_request_name_themselves():
