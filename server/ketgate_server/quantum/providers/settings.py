@@ -37,9 +37,7 @@ class IbmSettings:
     account: str = ""
     """Name of a saved account; empty: its default."""
     url: str = ""
-    """Other entry than https://cloud.ibm.com: taken as it is for the API, not rewritten."""
-    iam_url: str = ""
-    """Other place to change the API key into tokens than IBM's."""
+    """Of the API, taken as it is; empty: that of the instance's region."""
     devices: tuple[str, ...] = ()
     """Only these; empty: all that the instance sees."""
     connect_timeout_s: float = 5.0
