@@ -3,6 +3,7 @@ fence; a stale fence changes nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain, zip_longest
 
 from ketgate.jobs.v1.job_pb2 import JobProgress
@@ -27,7 +28,6 @@ _TENANTS = f"""WITH RECURSIVE ready (tenant) AS (
                 ORDER BY tenant LIMIT 1)
         FROM ready WHERE ready.tenant IS NOT NULL)
     SELECT tenant FROM ready WHERE tenant IS NOT NULL LIMIT ?"""  # noqa: S608 - a constant
-_ANY_READY = f"SELECT 1 FROM jobs WHERE {READY} AND kind = ? LIMIT 1"  # noqa: S608 - a constant
 _READY = f"""{record.SELECT} WHERE {READY} AND kind = ? AND tenant = ?
     ORDER BY state DESC, priority DESC, seq LIMIT ?"""
 _BODY = """SELECT b.spec, h.handle FROM job_bodies b LEFT JOIN job_handles h ON h.seq = b.seq
@@ -43,8 +43,14 @@ _REFERENCE = """INSERT INTO artifact_references (tenant, sha256, seq) VALUES (?,
 
 
 def any_ready(reader: Reader, kinds: Sequence[str]) -> bool:
-    """Whether a claim would find anything."""
-    return any(reader.row(_ANY_READY, (kind,)) is not None for kind in kinds)
+    """Whether a claim would find anything. One statement, as it is asked after every commit."""
+    return bool(kinds) and reader.row(_any_ready(len(kinds)), kinds) is not None
+
+
+@lru_cache(maxsize=8)
+def _any_ready(kinds: int) -> str:
+    marks = ", ".join("?" * kinds)
+    return f"SELECT 1 FROM jobs WHERE {READY} AND kind IN ({marks}) LIMIT 1"  # noqa: S608 - no values
 
 
 def claim(

@@ -276,7 +276,7 @@ def test_what_no_server_knows_is_not_looked_through(tmp_path: Path) -> None:
     store = open_store(tmp_path / "plans")
     jumps = "SEARCH jobs USING INDEX jobs_ready (kind=? AND tenant>?)"
     plans = [
-        (claims._ANY_READY, ("k",), "SEARCH jobs USING INDEX jobs_ready (kind=?)"),
+        (claims._any_ready(2), ("k", "l"), "SEARCH jobs USING INDEX jobs_ready (kind=?)"),
         (claims._TENANTS, ("k", "a", "k", 1), jumps),
         (claims._READY, ("k", "a", 1), "SEARCH jobs USING INDEX jobs_ready (kind=? AND tenant=?)"),
     ]
