@@ -27,6 +27,8 @@ from ketgate_server.quantum.caps import check_estimate, check_shots
 from ketgate_server.quantum.catalogue import Catalogue, Entry
 from ketgate_server.quantum.estimate import Estimate, estimate
 from ketgate_server.quantum.evidence import Evidence
+from ketgate_server.quantum.grouped import measured
+from ketgate_server.quantum.observable import qubit_wise_groups
 from ketgate_server.quantum.routing import STANDS_IN, Assess, Candidate, Route, candidates
 from ketgate_server.quantum.session import LowPriority, Session
 from ketgate_server.quantum.settings import QuantumSettings
@@ -229,8 +231,10 @@ def _need(work: Work, entry: Entry, description: Description) -> Need:
     options = work.options
     if entry.backend is None:
         assert entry.provider is not None
+        groups = qubit_wise_groups(work.observables)[:1]
         for circuit in work.bound:
-            entry.provider.check(description.name, circuit, options)
+            read = measured(circuit, groups)[0] if groups else circuit
+            entry.provider.check(description.name, read, options)
         return Need(0, 0.0)
     memory, run_s = 0, 0.0
     for circuit in work.bound:

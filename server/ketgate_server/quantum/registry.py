@@ -14,6 +14,7 @@ from ketgate_server.quantum.base import Backend, Provider
 from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.emulators.catalogue import calibrated as emulator_of
 from ketgate_server.quantum.emulators.catalogue import emulators
+from ketgate_server.quantum.isolated_provider import IsolatedProvider
 from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.quantum.workers.isolated import Isolated
 from ketgate_server.quantum.workers.pool import Workers
@@ -27,11 +28,11 @@ ADAPTERS = (
     "ketgate_server.quantum.backends.qutip:QutipBackend",
 )
 PROVIDERS = {
-    "ibm": "ketgate_server.quantum.providers.ibm:create",
-    "braket": "ketgate_server.quantum.providers.braket:create",
-    "google": "ketgate_server.quantum.providers.google:create",
+    "ibm": "ketgate_server.quantum.providers.ibm:IbmProvider",
+    "braket": "ketgate_server.quantum.providers.braket:BraketProvider",
+    "google": "ketgate_server.quantum.providers.google:GoogleProvider",
 }
-"""By the name of their settings: functions of those and the workers."""
+"""By the name of their settings, of which they are made."""
 
 CALIBRATED_KEPT_MAX = 16
 
@@ -66,9 +67,9 @@ def providers(settings: QuantumSettings, workers: Workers) -> Iterator[Provider]
     """The clouds that are enabled."""
     for name, module in PROVIDERS.items():
         own = getattr(settings, name)
-        create = _imported(module) if own.enabled else None
-        if create is not None:
-            yield create(own, workers)
+        kind = _imported(module) if own.enabled else None
+        if kind is not None:
+            yield IsolatedProvider(kind(own), workers, settings.refresh_timeout_s)
 
 
 def _imported(name: str) -> Any:
