@@ -14,10 +14,10 @@ BUILD_FILES := pyproject.toml setup.py clients/python/pyproject.toml clients/pyt
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/installed ## build, start a server, find the best portfolios, draw them, stop
+demo: $(VENV)/installed $(VENV)/locked-demo ## build, start a server, find the best portfolios, draw them, stop
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/ketgate demo
 
-test: $(VENV)/installed-dev ## every test; what is not there (PostgreSQL, Go: see .ci/tools) is skipped by name
+test: $(VENV)/installed-dev $(VENV)/locked-quantum ## every test; what is not there (PostgreSQL, Go: see .ci/tools) is skipped by name
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/python -m pytest -n auto --dist loadgroup
 
 serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
@@ -47,7 +47,7 @@ proto-freeze: $(VENV)/installed-dev build/googleapis ## declare the contract as 
 	@$(BIN)/buf breaking proto --against proto/released.binpb
 	@$(BIN)/buf build proto --exclude-source-info -o proto/released.binpb
 
-bench: $(VENV)/installed-dev ## measure beside the peers; writes docs/benchmarks
+bench: $(VENV)/installed-dev $(VENV)/locked-quantum ## measure beside the peers; writes docs/benchmarks
 	@$(BIN)/python benchmarks/run.py
 
 bench-peers: $(VENV)/installed-dev ## the peers that benchmarks measure beside us, into build/peers
@@ -96,6 +96,16 @@ $(VENV)/installed: $(VENV)/locked $(CONTRACT) $(NATIVE) $(BUILD_FILES)
 $(VENV)/locked-dev: requirements-dev.lock $(VENV)/locked
 	@echo "Installing what the tests need ..."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/locked-demo: requirements-demo.lock $(VENV)/locked
+	@echo "Installing two quantum simulators to show ..."
+	@$(PIP) install --require-hashes -r requirements-demo.lock
+	@touch $@
+
+$(VENV)/locked-quantum: requirements-quantum.lock $(VENV)/locked-dev
+	@echo "Installing the quantum frameworks, about 1 GB ..."
+	@$(PIP) install --require-hashes -r requirements-quantum.lock
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/locked-dev $(VENV)/installed
