@@ -149,35 +149,41 @@ def _run(
     if density is not None:
         found = density.outcomes()
         if options.shots:
-            bits = _drawn(found, circuit.num_bits, options)
+            _draw(outcome, found, circuit.num_bits, options)
         else:
             total = sum(found.values())
             outcome.probabilities = {k: p / total for k, p in found.items() if p > 1e-12 * total}
     elif options.shots:
         bits = _trajectory_bits(planned, options, monitor)
+        outcome.counts = _counts(bits)
+        outcome.memory = bits if options.memory else None
     else:
         raise Unsuitable(
             "native",
             "exact probabilities",
             f"{planned.num_qubits} qubits with noise do not fit into a density matrix; give shots",
         )
-    if options.shots:
-        outcome.counts = _counts(bits)
-        outcome.memory = bits if options.memory else None
     outcome.running_s = time.perf_counter() - started
     return outcome
 
 
-def _drawn(found: dict[int, float], num_bits: int, options: RunOptions) -> Bits:
-    """Shots from a distribution, (shots, num_bits)."""
+def _draw(
+    outcome: CircuitOutcome, found: dict[int, float], num_bits: int, options: RunOptions
+) -> None:
+    """Shots from a distribution."""
     keys = sorted(found)
     edges = np.cumsum([found[key] for key in keys])
     u = np.random.default_rng(options.seed).random(options.shots)
     index = np.searchsorted(edges, u * edges[-1], side="right")
-    width = max(1, (num_bits + 7) // 8)
-    packed = np.frombuffer(b"".join(key.to_bytes(width, "little") for key in keys), dtype=np.uint8)
-    table = np.unpackbits(packed.reshape(-1, width), axis=1, bitorder="little")[:, :num_bits]
-    return np.asarray(table[np.minimum(index, len(keys) - 1)])
+    index = np.minimum(index, len(keys) - 1)
+    times = np.bincount(index, minlength=len(keys)).tolist()
+    outcome.counts = {key: count for key, count in zip(keys, times, strict=True) if count}
+    if options.memory:
+        width = max(1, (num_bits + 7) // 8)
+        rows = b"".join(key.to_bytes(width, "little") for key in keys)
+        packed = np.frombuffer(rows, dtype=np.uint8).reshape(-1, width)
+        table = np.unpackbits(packed, axis=1, bitorder="little")[:, :num_bits]
+        outcome.memory = np.asarray(table[index])
 
 
 def _trajectory_bits(planned: Plan, options: RunOptions, monitor: Monitor) -> Bits:
@@ -203,9 +209,11 @@ def _trajectory_bits(planned: Plan, options: RunOptions, monitor: Monitor) -> Bi
 
 
 def _counts(bits: Bits) -> dict[int, int]:
+    if bits.shape[1] < 63:
+        numbers = bits.astype(np.int64) @ (1 << np.arange(bits.shape[1], dtype=np.int64))
+        values, times = np.unique(numbers, return_counts=True)
+        return dict(zip(values.tolist(), times.tolist(), strict=True))
     packed = np.packbits(bits, axis=1, bitorder="little")
-    if not packed.shape[1]:
-        return {0: len(bits)}
     rows, counts = np.unique(packed, axis=0, return_counts=True)
     return {
         int.from_bytes(row.tobytes(), "little"): int(count)
