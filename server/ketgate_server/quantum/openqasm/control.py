@@ -156,20 +156,18 @@ class ControlReader(StorageReader):
     # --- loops
 
     def for_loop(self, statement: For) -> None:
-        kind = statement.type.name if statement.type else ""
-        width = 0
-        if statement.type is not None:
-            width = width_of(kind, self.size(statement.type, f"`{statement.name}`"))
+        kind = statement.type.name
+        width = width_of(kind, self.size(statement.type, f"`{statement.name}`"))
         self.loops.append(self.branches)
         try:
             for value in self._values(statement.values):
                 self.step()
                 try:
-                    held = convert(value, kind, width) if kind else value
+                    held = convert(value, kind, width)
                 except Fault as fault:
                     raise self.fault(statement.at, fault.problem, fault.remedy) from None
                 assert not isinstance(held, _TESTS)
-                variable = Variable(held, kind or "int", width or 64, False, self.branches)
+                variable = Variable(held, kind, width, False, self.branches)
                 if not self._once(statement.body, {statement.name: variable}, statement.at):
                     break
         finally:

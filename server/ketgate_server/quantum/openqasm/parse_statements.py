@@ -44,13 +44,13 @@ from ketgate_server.quantum.openqasm.syntax import (
 from ketgate_server.quantum.openqasm.tokens import ANNOTATION, END, NAME, PRAGMA, TEXT
 
 UNSUPPORTED = {
-    "delay": "timing (`delay`)",
-    "box": "timing (`box`)",
-    "defcal": "pulses (`defcal`)",
-    "defcalgrammar": "pulses (`defcalgrammar`)",
-    "cal": "pulses (`cal`)",
-    "extern": "functions from outside (`extern`)",
-    "nop": "`nop`",
+    "delay": "timing (`delay`) is",
+    "box": "timing (`box`) is",
+    "defcal": "pulses (`defcal`) are",
+    "defcalgrammar": "pulses (`defcalgrammar`) are",
+    "cal": "pulses (`cal`) are",
+    "extern": "functions from outside (`extern`) are",
+    "nop": "`nop` is",
 }
 _ASSIGNMENTS = frozenset(
     ("=", "+=", "-=", "*=", "/=", "&=", "|=", "^=", "<<=", ">>=", "%=", "**=", "~=")
@@ -132,7 +132,7 @@ class Parser(ExpressionParser):
         if special is not None and not (text in SIZED and self.texts[i + 1] == "("):
             into.append(special(self.starts[i]))
         elif text in UNSUPPORTED:
-            raise self.fault(f"{UNSUPPORTED[text]} are not supported")
+            raise self.fault(f"{UNSUPPORTED[text]} not supported")
         elif text in TIMED:
             raise self.fault(f"{TIMED[text]} (`{text}`) are not supported")
         elif text == "pragma":
@@ -149,7 +149,7 @@ class Parser(ExpressionParser):
     def _gate_or_assignment(self, i: int) -> Statement:
         """What begins with a name: a gate, an assignment, or a call of a subroutine."""
         texts, at = self.texts, self.starts[i]
-        if texts[i] in _MODIFIERS and texts[i + 1] in ("@", "("):
+        if texts[i] in _MODIFIERS and texts[i + 1][:1] in ("@", "("):
             return self._gate_call(at, self._modifiers())
         if texts[i] == "gphase":
             return self._gate_call(at, [])
@@ -461,7 +461,12 @@ class Parser(ExpressionParser):
 
     def _for(self, at: int) -> Statement:
         self.i += 1
-        type_ = self.type() if self.texts[self.i] in SIZED else None
+        if self.texts[self.i] not in SIZED:
+            raise self.fault(
+                f"expected the type of the loop's variable, found {self.found()}",
+                "write for int i in [0:9] { … }",
+            )
+        type_ = self.type()
         name = self.new_name()
         self.expect("in", "a loop is written for int i in [0:9] { … }")
         values: Expr

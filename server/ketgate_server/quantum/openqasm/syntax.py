@@ -230,7 +230,7 @@ class Branch:
 class For:
     at: int
     name: str
-    type: Type | None
+    type: Type
     values: Expr
     body: list[Statement]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("qiskit")
+pytest.importorskip("qiskit", reason="qiskit is not installed")
 
 from ketgate_server.quantum.circuit import (
     Barrier,

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-pytest.importorskip("qiskit")
+pytest.importorskip("qiskit", reason="qiskit is not installed")
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.quantum.circuit import Circuit, Condition, Gate, If, Measure, Reset
