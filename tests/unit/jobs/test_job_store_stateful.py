@@ -29,6 +29,7 @@ from ketgate_server.jobs.record import (
     FAILED,
     QUEUED,
     RUNNING,
+    SUBMITTED,
     SUCCEEDED,
     TERMINAL,
 )
@@ -48,14 +49,19 @@ class ModelJob:
     faults: int = 0
     losses: int = 0
     fence: int = 0
+    last_fence: int = 0
+    outside: bool = False
+    """A provider may have work of it."""
     events: int = 1
     states: list[int] = field(default_factory=list)
 
+    @property
+    def may_be_claimed(self) -> bool:
+        return self.state == QUEUED or (self.outside and self.state in (SUBMITTED, CANCELLING))
+
     def become(self, state: int) -> None:
+        self.events += self.state != state
         self.state = state
-        self.events += 1
-        if state not in (RUNNING, CANCELLING):
-            self.fence = 0
 
 
 _tenants = itertools.count()
@@ -122,22 +128,29 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=held, count=st.integers(1, 3))
     def claim(self, count: int) -> object:
-        ready = [job_id for job_id, job in self.model.items() if job.state == QUEUED]
+        places = {job_id: place for place, job_id in enumerate(self.model)}
+        waiting = [key for key, job in self.model.items() if not job.fence and job.may_be_claimed]
+        ready = sorted(waiting, key=lambda key: (-self.model[key].state, places[key]))
         self.bench.jobs.tick()  # what failed is ready again at once
         claims = self.bench.jobs.claim(f"{self.tenant}/w", count, LEASE_US)
         assert [claim.id for claim in claims] == ready[:count]
         for claim in claims:
             job = self.model[claim.id]
-            job.attempts += 1
+            assert claim.fence > job.last_fence
+            assert claim.handle == (b"h" if job.outside else None)
+            assert claim.stopped == (job.state == CANCELLING)
+            if job.state == QUEUED:
+                job.attempts += 1
+                job.become(RUNNING)
             assert claim.attempt == job.attempts
-            assert claim.fence > job.fence
-            job.become(RUNNING)
-            job.fence = claim.fence
+            job.fence = job.last_fence = claim.fence
         return multiple(*claims)
 
     @rule(
         claim=consumes(held),
-        end=st.sampled_from(["done", "stopped", "caller", "provider", "server", "lost", "back"]),
+        end=st.sampled_from(
+            ["done", "stopped", "caller", "provider", "server", "lost", "back", "submitted"]
+        ),
     )
     def finish(self, claim: Claim, end: str) -> None:
         error = KetgateError(Reason.INTERNAL, "it broke")
@@ -147,27 +160,34 @@ class Machine(RuleBasedStateMachine):
             "stopped": Ending(Outcome.STOPPED, b""),
             "lost": Ending(Outcome.LOST),
             "back": Ending(Outcome.GIVEN_BACK),
+            "submitted": Ending(Outcome.SUBMITTED, handle=b"h"),
         }.get(end) or Ending(Outcome.FAILED, fault=faults[end], error=error)
         job = self.model.get(claim.id)
         holds = job is not None and job.fence == claim.fence
         assert self.bench.jobs.finish(claim, ending) == holds
         if job is not None and holds:
             job.become(self.after(job, end))
+            job.fence = 0
 
     def after(self, job: ModelJob, end: str) -> int:
         if end == "done":
             return SUCCEEDED
-        if job.state == CANCELLING:
+        if end == "submitted":
+            job.outside, job.faults, job.losses = True, 0, 0
+            return SUBMITTED if job.state == RUNNING else job.state
+        if job.state == CANCELLING and (not job.outside or end in ("stopped", "caller")):
             return CANCELLED
         if end == "caller":
             return FAILED
+        again = QUEUED if job.state == RUNNING else job.state
+        enough = CANCELLED if job.state == CANCELLING else FAILED
         if end in ("provider", "server"):
             job.faults, job.losses = job.faults + 1, 0
-            return FAILED if job.faults == POLICY.attempts_max else QUEUED
+            return enough if job.faults == POLICY.attempts_max else again
         if end == "lost":
             job.losses += 1
-            return FAILED if job.losses == POLICY.losses_max else QUEUED
-        return QUEUED
+            return enough if job.losses == POLICY.losses_max else again
+        return again
 
     @rule()
     def recover(self) -> None:
@@ -175,6 +195,7 @@ class Machine(RuleBasedStateMachine):
         assert self.bench.jobs.recover(f"{self.tenant}/") == len(running)
         for job in running:
             job.become(self.after(job, "lost"))
+            job.fence = 0
 
     @rule(job_id=jobs)
     def cancel(self, job_id: str) -> None:
@@ -187,9 +208,9 @@ class Machine(RuleBasedStateMachine):
             assert job is None
             return
         assert job is not None
-        if job.state == QUEUED:
+        if job.state == QUEUED and not job.outside:
             job.become(CANCELLED)
-        elif job.state == RUNNING:
+        elif job.state in (QUEUED, RUNNING, SUBMITTED):
             job.become(CANCELLING)
         assert found.state == job.state
 
@@ -234,6 +255,9 @@ class Machine(RuleBasedStateMachine):
             if job.state not in TERMINAL:
                 self.bench.jobs.cancel(self.actor("/C"), RequestKey("", b""), job_id)
         self.bench.jobs.recover(f"{self.tenant}/")
+        self.bench.jobs.tick()
+        for claim in self.bench.jobs.claim("end", 9, LEASE_US):
+            self.bench.jobs.finish(claim, Ending(Outcome.STOPPED))
 
 
 @pytest.mark.timeout(300)

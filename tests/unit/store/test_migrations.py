@@ -6,6 +6,8 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from ketgate_server.jobs.record import QUEUED, RUNNING
+from ketgate_server.jobs.store import JobStore
 from ketgate_server.store import migrations, postgres_connection
 from ketgate_server.store.database import FILE_NAME, SCHEMA_HEAD, open_store
 from ketgate_server.store.errors import StoreError
@@ -68,6 +70,32 @@ def test_the_store_of_the_first_version_comes_along(tmp_path, empty_url):
     with store.read() as reader:
         found = {name for (name,) in reader.rows("SELECT name FROM counters")}
     assert found == set(COUNTERS)
+    store.close()
+
+
+def test_jobs_of_the_second_version_come_along(tmp_path, empty_url):
+    """One that waits, and one that a server was at."""
+    counters = "UPDATE counters SET value = 41 WHERE name = 'revision'"
+    none = "''" if empty_url else "x''"  # bytes, as each of the two writes them
+    bodies = f"INSERT INTO job_bodies (seq, spec) VALUES (40, {none}), (41, {none})"
+    columns = (
+        "seq, id, tenant, kind, state, priority, labels, creator, create_time_us, update_time_us,"
+        " revision, attempts, faults, losses, fence, worker, lease_time_us, spec_digest"
+    )
+    jobs = f"""INSERT INTO jobs ({columns}) VALUES
+        (40, 'waits', 'red', 'solve', 1, 0, '', 'ci', 1, 1, 40, 0, 0, 0, 0, '', NULL, {none}),
+        (41, 'runs', 'red', 'solve', 3, 0, '', 'ci', 1, 1, 41, 1, 0, 0, 41, 'old/1', 2, {none})"""
+    write_with_version(tmp_path / "data", empty_url, "0002", counters, bodies, jobs)
+    store = open_store(tmp_path / "data", empty_url)
+    jobs = JobStore(store)
+    [claim] = jobs.claim("new/1", 9, 60_000_000)
+    assert (claim.id, claim.handle) == ("waits", None)
+    assert claim.fence > 41  # than that of any attempt before
+    assert jobs.recover("old/") == 1
+    assert {job.uid: job.state for job in jobs.find("red", ["waits", "runs"])} == {
+        "waits": RUNNING,
+        "runs": QUEUED,
+    }
     store.close()
 
 

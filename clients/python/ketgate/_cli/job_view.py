@@ -14,6 +14,7 @@ from ketgate._events import ProgressEvent
 from ketgate._job import JobEvent, JobEventType, JobRecord, JobState
 
 _COLOURS = {
+    JobState.SUBMITTED: "cyan",
     JobState.RUNNING: "cyan",
     JobState.CANCELLING: "yellow",
     JobState.SUCCEEDED: "green",
