@@ -1,0 +1,1 @@
+"""QAOA simulated the fast ways: state vector, closed form, light cones, fixed numbers of ones."""
