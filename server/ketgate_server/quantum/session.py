@@ -108,6 +108,10 @@ class Session:
     def remaining_s(self) -> float:
         return self._task.remaining_s()
 
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """As base.Task.on_stop."""
+        self._task.on_stop(callback)
+
     def run(self, circuits: Sequence[Circuit], options: RunOptions) -> Sequence[CircuitOutcome]:
         """Run bound circuits. Raises base.Stopped, and KetgateError."""
         outcomes = self._call(lambda: self._backend.run(circuits, options, self._task))

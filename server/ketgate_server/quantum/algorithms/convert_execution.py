@@ -46,6 +46,13 @@ class Execution:
     time_limit_s: float
     device: str
 
+    @property
+    def is_native_and_exact(self) -> bool:
+        """Whether kernels for special circuits may stand in for the native simulator."""
+        options = self.options
+        plain = not options.shots and options.noise is None and not self.device
+        return plain and self.choice.backend == NATIVE
+
     def work(self, circuit: Circuit, observable: PauliSum | None = None, shots: int = 0) -> Work:
         """What the gateway is asked for. shots: where the caller gave none and the algorithm cannot
         do without."""

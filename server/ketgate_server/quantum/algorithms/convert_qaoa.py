@@ -10,6 +10,7 @@ from ketgate.quantum.v1 import algorithm_service_pb2 as pb
 from ketgate_server.errors import FieldError
 from ketgate_server.limits import Limit
 from ketgate_server.quantum.algorithms import qaoa, qaoa_circuit
+from ketgate_server.quantum.algorithms.builder import Builder
 from ketgate_server.quantum.algorithms.convert_answer import (
     write_baseline,
     write_convergence,
@@ -25,9 +26,9 @@ from ketgate_server.quantum.algorithms.convert_execution import (
 from ketgate_server.quantum.algorithms.optimizer import Angles
 from ketgate_server.quantum.algorithms.plan import Plan
 from ketgate_server.quantum.algorithms.qaoa import Instance
-from ketgate_server.quantum.algorithms.qaoa_circuit import Mixer
-from ketgate_server.quantum.algorithms.qaoa_fast import evaluator_of, first_angles
+from ketgate_server.quantum.algorithms.qaoa_fast import evaluator_of, first_angles, needs_no_state
 from ketgate_server.quantum.algorithms.runner import Runner
+from ketgate_server.quantum.qaoa.problem import Mixer, mixing_pairs
 from ketgate_server.type.convert_quadratic import read_ising_function, read_qubo_function
 from ketgate_server.type.quadratic import QuadraticFunction
 from ketgate_server.type.tensors import read_float64, write_tensor
@@ -51,11 +52,12 @@ def read_qaoa(spec: pb.QaoaSpec, limits: Limits, threads_max: int) -> Plan:
     if not 0 <= spec.samples_max <= SAMPLES_MAX:
         raise FieldError("spec.samples_max", expected=f"0 to {SAMPLES_MAX}", given=spec.samples_max)
     start = _start(spec, instance)
+    memory_bytes_max = limits["quantum.memory_bytes_max"].value
 
     def perform(runner: Runner) -> qaoa.Qaoa:
         return qaoa.run(
             instance,
-            evaluator_of(instance, runner),
+            evaluator_of(instance, runner, memory_bytes_max),
             runner,
             optimizer,
             start,
@@ -83,7 +85,12 @@ def read_qaoa(spec: pb.QaoaSpec, limits: Limits, threads_max: int) -> Plan:
             method=found.method,
         )
 
-    work = execution.work(qaoa.described(instance), qaoa_circuit.hamiltonian(instance.function))
+    if execution.is_native_and_exact and needs_no_state(instance, memory_bytes_max):
+        # No state of this size is made: it is not what the back end has to hold.
+        work = execution.work(Builder(1).circuit("qaoa"))
+    else:
+        observable = qaoa_circuit.hamiltonian(instance.function)
+        work = execution.work(qaoa.described(instance), observable)
     return Plan(work, perform, write, repetitions=optimizer.evaluations_max)
 
 
@@ -103,7 +110,7 @@ def _instance(spec: pb.QaoaSpec, limits: Limits) -> Instance:
             expected=f"1 to {n - 1} with an XY mixer",
             given=spec.hamming_weight,
         )
-    pairs = 0 if mixer is Mixer.X else len(qaoa_circuit.mixing_pairs(n, mixer))
+    pairs = 0 if mixer is Mixer.X else len(mixing_pairs(n, mixer))
     per_layer = function.quadratic.entries + 4 * n + pairs
     check_operations(
         layers * per_layer + 5 * n * max(1, spec.hamming_weight), limits, "spec.layers"

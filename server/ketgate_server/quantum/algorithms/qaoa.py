@@ -19,9 +19,9 @@ from ketgate_server.quantum.algorithms.optimizer import (
     OptimizerOptions,
     minimize,
 )
-from ketgate_server.quantum.algorithms.qaoa_circuit import Mixer
 from ketgate_server.quantum.algorithms.runner import Runner
 from ketgate_server.quantum.base import Stopped
+from ketgate_server.quantum.qaoa.problem import Mixer
 from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 
 SHOTS_DEFAULT = 1024
@@ -46,12 +46,17 @@ class Instance:
 class Evaluator(Protocol):
     """Expectations of one instance, by whatever means. Angles: gammas, then betas, (2p,)."""
 
-    method: str
-    """As QaoaResult.method."""
-    has_gradients: bool
+    @property
+    def method(self) -> str:
+        """As QaoaResult.method."""
 
     def value(self, angles: Angles) -> float: ...
     def gradient(self, angles: Angles) -> tuple[float, Angles]: ...
+    def minimize(
+        self, start: Angles, options: OptimizerOptions, convergence: Convergence, seed: int
+    ) -> Minimum:
+        """The best angles met. Raises Stopped only where there are none."""
+
     def standard_error(self, angles: Angles) -> float:
         """Of a value that was asked for."""
 
@@ -100,15 +105,7 @@ def run(
     seed = runner.options.seed
     classical = classical_least(instance, seed, runner.remaining_s())
     convergence = Convergence()
-    uses_gradients = evaluator.has_gradients and options.method in ("", "lbfgs")
-    minimum = minimize(
-        evaluator.value,
-        evaluator.gradient if uses_gradients else None,
-        _starts(start, options.starts, seed),
-        options,
-        convergence,
-        seed,
-    )
+    minimum = evaluator.minimize(start, options, convergence, seed)
     shots = runner.options.shots or SHOTS_DEFAULT
     try:
         counts = evaluator.sample(minimum.angles, shots)
@@ -157,7 +154,7 @@ def to_values(function: QuadraticFunction, state: int) -> NDArray[Any]:
     return found
 
 
-def _starts(first: Angles, count: int, seed: int) -> list[Angles]:
+def starts_about(first: Angles, count: int, seed: int) -> list[Angles]:
     rng = np.random.default_rng(seed)
     spread = START_SPREAD * (np.abs(first) + 0.1)
     others = [first + rng.uniform(-1.0, 1.0, len(first)) * spread for _ in range(count - 1)]
@@ -206,7 +203,7 @@ class CircuitEvaluator:
         )
         self._observable = qaoa_circuit.hamiltonian(instance.function)
         self._errors: dict[bytes, float] = {}
-        self.has_gradients = runner.exact and runner.is_native
+        self._has_gradients = runner.exact and runner.is_native
 
     def value(self, angles: Angles) -> float:
         self._runner.check()
@@ -223,6 +220,19 @@ class CircuitEvaluator:
         )
         assert found.gradients is not None
         return float(found.values[0]), np.asarray(found.gradients[0], dtype=np.float64)
+
+    def minimize(
+        self, start: Angles, options: OptimizerOptions, convergence: Convergence, seed: int
+    ) -> Minimum:
+        gradients = self._has_gradients and options.method in ("", "lbfgs")
+        return minimize(
+            self.value,
+            self.gradient if gradients else None,
+            starts_about(start, options.starts, seed),
+            options,
+            convergence,
+            seed,
+        )
 
     def standard_error(self, angles: Angles) -> float:
         return self._errors.get(angles.tobytes(), 0.0)

@@ -7,10 +7,6 @@ exp(-i beta M). Qubit i is variable i: |0> is spin +1, |1> is binary 1.
 
 from __future__ import annotations
 
-import math
-from enum import StrEnum
-from itertools import combinations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,16 +15,11 @@ from ketgate_server.quantum.algorithms.dicke import dicke
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.expression import Expression, parameter
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
+from ketgate_server.quantum.qaoa.problem import Mixer, mixing_pairs
 from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 
 WARM_MARGIN = 0.25
 """A relaxed value nearer to 0 or 1 is moved so far away: at the ends nothing would mix."""
-
-
-class Mixer(StrEnum):
-    X = "x"
-    XY_RING = "xy-ring"
-    XY_COMPLETE = "xy-complete"
 
 
 def spin_terms(
@@ -111,14 +102,6 @@ def circuit(
     return built.circuit("qaoa", parameters=names(layers))
 
 
-def mixing_pairs(n: int, mixer: Mixer) -> list[tuple[int, int]]:
-    """In the order in which they act: even, odd, then the one that closes the ring."""
-    if mixer is Mixer.XY_COMPLETE:
-        return list(combinations(range(n), 2))
-    pairs = [(q, q + 1) for q in range(0, n - 1, 2)] + [(q, q + 1) for q in range(1, n - 1, 2)]
-    return pairs + ([(n - 1, 0)] if n > 2 else [])
-
-
 def warm_angles(relaxed: NDArray[np.float64]) -> NDArray[np.float64]:
     """The angle of each start state: cos(tilt/2)|0> + sin(tilt/2)|1>."""
     clipped = np.clip(relaxed, WARM_MARGIN, 1.0 - WARM_MARGIN)
@@ -149,10 +132,3 @@ def _mix(
 
 def _times(factor: float, angle: Expression) -> Expression:
     return Expression("*", (factor, angle))
-
-
-def standard_angles(layers: int, scale: float) -> NDArray[np.float64]:
-    """A ramp that does on any instance: gammas grow, betas fall, as an annealing would. scale: root
-    mean square of the coefficients, by which gammas are divided. Shape (2, layers)."""
-    steps = (np.arange(layers) + 0.5) / layers
-    return np.array([0.7 * steps / max(scale, 1e-300), math.pi / 4 * (1.0 - steps)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Executor(Protocol):
     def stopped(self) -> bool: ...
 
     def remaining_s(self) -> float: ...
+
+    def on_stop(self, callback: Callable[[], None]) -> None: ...
 
     def run(self, circuits: Sequence[Circuit], options: RunOptions) -> Sequence[CircuitOutcome]: ...
 
@@ -71,6 +73,10 @@ class Runner:
 
     def remaining_s(self) -> float:
         return self._executor.remaining_s()
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Run callback once when stopped, at once if it was; from any thread."""
+        self._executor.on_stop(callback)
 
     def check(self) -> None:
         """Raises Stopped when there is no more time."""

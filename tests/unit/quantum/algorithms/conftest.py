@@ -28,6 +28,9 @@ class PlainExecutor:
     def remaining_s(self) -> float:
         return self._time_s
 
+    def on_stop(self, callback) -> None:
+        pass
+
     def run(self, circuits: Sequence[Circuit], options: RunOptions) -> list[CircuitOutcome]:
         self.calls += 1
         return [self._one(circuit, options) for circuit in circuits]

@@ -5,9 +5,9 @@ import pytest
 from ketgate_server.quantum.algorithms import baseline, qaoa
 from ketgate_server.quantum.algorithms.optimizer import OptimizerOptions
 from ketgate_server.quantum.algorithms.qaoa import CircuitEvaluator, Instance
-from ketgate_server.quantum.algorithms.qaoa_circuit import Mixer
 from ketgate_server.quantum.algorithms.qaoa_fast import evaluator_of, first_angles
 from ketgate_server.quantum.algorithms.runner import Runner
+from ketgate_server.quantum.qaoa.problem import Mixer
 from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.type.sparse import Sparse
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from ketgate_server.quantum.algorithms import qaoa_circuit
 from ketgate_server.quantum.algorithms.dicke import dicke
 from ketgate_server.quantum.algorithms.matrices import apply, dense
-from ketgate_server.quantum.algorithms.qaoa_circuit import Mixer
 from ketgate_server.quantum.algorithms.vqe import times
 from ketgate_server.quantum.circuit import Gate
+from ketgate_server.quantum.qaoa.problem import Mixer
 from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.type.sparse import Sparse
 
