@@ -40,7 +40,7 @@ def estimate(
     if shots == 0 and not any(up or down for up, down in errors):
         values = np.array([expectation(state, observable) for observable in observables])
         return Estimate(values, np.zeros(count), 0)
-    values = np.array([_identity(observable) for observable in observables])
+    values = np.array([_identity(observable) for observable in observables], dtype=np.float64)
     variances = np.zeros(count)
     groups = qubit_wise_groups(observables)
     for group in groups:
@@ -71,4 +71,4 @@ def _weights(group: Sequence[PauliTerm], observables: Sequence[PauliSum]) -> Flo
 
 
 def _identity(observable: PauliSum) -> float:
-    return sum(term.coefficient for term in observable.terms if not (term.x or term.z))
+    return sum((term.coefficient for term in observable.terms if not (term.x or term.z)), 0.0)
