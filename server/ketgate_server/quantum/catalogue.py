@@ -48,6 +48,11 @@ class Entry:
     def is_isolated(self) -> bool:
         return self.backend is None or self.backend.isolated
 
+    @property
+    def is_cold(self) -> bool:
+        """Whether a worker would have to start first."""
+        return not getattr(self.backend, "is_warm", True)
+
     def describe(self) -> Description:
         """With its status as it is now."""
         description = self.told or self._own()

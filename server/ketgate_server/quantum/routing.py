@@ -24,6 +24,8 @@ from ketgate_server.quantum.work import Policy, Work
 
 WORKER_S = 3e-3
 """What a worker process takes for a call at least."""
+COLD_S = 5.0
+"""More, where a worker has to start and to import a framework first."""
 QUEUED_JOB_S = 30.0
 """Of a job that waits at a provider, where it tells nothing of times."""
 RETRY_AFTER_S = 5.0
@@ -194,7 +196,7 @@ def _floor_s(entry: Entry, description: Description) -> float:
     """A latency that it cannot be below."""
     if description.kind is BackendKind.QPU:
         return 1.0
-    return WORKER_S if entry.is_isolated else 0.0
+    return (WORKER_S if entry.is_isolated else 0.0) + (COLD_S if entry.is_cold else 0.0)
 
 
 def _score(policy: Policy, candidate: Candidate) -> tuple[float, ...]:
@@ -203,7 +205,7 @@ def _score(policy: Policy, candidate: Candidate) -> tuple[float, ...]:
     queue_s = estimate.queue_s
     if queue_s is None:
         queue_s = QUEUED_JOB_S * (1 + (description.queue_depth or 0))
-    latency_s = max(queue_s + estimate.run_s, _floor_s(candidate.entry, description))
+    latency_s = queue_s + estimate.run_s + _floor_s(candidate.entry, description)
     match policy:
         case Policy.LATENCY:
             return (latency_s,)

@@ -18,7 +18,7 @@ class QuantumSettings(BaseModel):
     )
 
     workers: int = Field(default=0, ge=0, le=WORKERS_MAX)
-    """Worker processes for frameworks in Python at most; 0: one for each processor, at least two."""
+    """Worker processes for frameworks in Python at most; 0: one for each processor, at least four."""
 
     disabled: tuple[str, ...] = ()
     """Back ends that are not offered: names, or prefixes that end with "*"."""

@@ -30,6 +30,8 @@ BUILT_ON_IT = (
 
 Create = Callable[[Gateway, Mapping[str, Limit]], tuple[Service, Sequence[JobKind]]]
 
+WORKERS_MIN = 4
+
 log = logging.getLogger("ketgate.quantum")
 
 
@@ -76,4 +78,4 @@ def _built_on_it() -> Iterator[Create]:
 
 def _worker_settings(own: QuantumSettings, processors: int) -> WorkerSettings:
     pythons = {name: str(path) for name, path in own.interpreters.items()}
-    return WorkerSettings(workers_max=own.workers or max(2, processors), pythons=pythons)
+    return WorkerSettings(workers_max=own.workers or max(WORKERS_MIN, processors), pythons=pythons)

@@ -59,6 +59,13 @@ class Isolated:
         self.name = backend.name
         self._backend = backend
         self._remote = Remote(backend, workers, group or backend.name)
+        self._workers = workers
+        self._group = group or backend.name
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a worker waits that has imported what runs need."""
+        return self._workers.idle(self._group) > 0
 
     def describe(self) -> Description:
         return self._backend.describe()

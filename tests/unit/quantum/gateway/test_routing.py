@@ -47,6 +47,14 @@ def test_heavy_work_goes_to_a_worker_that_is_faster():
     assert chosen(gateway(here, there))[0] == "b"
 
 
+def test_a_worker_that_would_have_to_start_comes_later():
+    cold, warm = FakeBackend("a", isolated=True), FakeBackend("b", isolated=True, run_s=1.0)
+    cold.is_warm = False
+    assert chosen(gateway(cold, warm))[0] == "b"
+    cold.is_warm = True
+    assert chosen(gateway(cold, warm))[0] == "a"
+
+
 def test_who_cannot_do_it_is_passed_over_with_the_reason():
     no = FakeBackend("a", refuses=Unsuitable("a", "the gate 'ecr'", "it has no such gate"))
     name, steps = chosen(gateway(no, FakeBackend("b")))
