@@ -50,7 +50,6 @@ class AerBackend(Simulated):
         cancel=True,
     )
     trajectories = True
-    state_copies = 3
     step_s = 20e-6
     amplitude_s = 1.5e-9
 

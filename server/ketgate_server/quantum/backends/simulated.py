@@ -74,7 +74,7 @@ class Simulated(ABC):
     density_ceiling: ClassVar[int] = 13
     import_bytes: ClassVar[int] = 200 << 20
     """What the framework itself takes."""
-    state_copies: ClassVar[int] = 4
+    state_copies: ClassVar[int] = 6
     """Of the state, at most at once."""
     step_s: ClassVar[float] = 30e-6
     """Overhead of a gate."""

@@ -10,7 +10,15 @@ import warnings
 
 import numpy as np
 from ketgate_server.errors import KetgateError, LimitError, Reason
-from ketgate_server.quantum.base import Stopped, Unsuitable
+from ketgate_server.quantum.base import (
+    BackendKind,
+    CircuitOutcome,
+    Description,
+    ExpectationOutcome,
+    Need,
+    Stopped,
+    Unsuitable,
+)
 from ketgate_server.quantum.circuit import Place
 
 
@@ -127,3 +135,42 @@ class Unloadable:
 
 def busy():
     raise KetgateError(Reason.SERVER_BUSY, "later", retry_after_s=2.5)
+
+
+class FakeBackend:
+    """A back end that tells where it is called."""
+
+    name = "fake"
+    isolated = True
+
+    def __init__(self):
+        self.home = os.getpid()
+
+    def prepare(self):
+        self.home = os.getpid()
+
+    def describe(self):
+        return Description(name=self.name, description=str(os.getpid()), kind=BackendKind.SIMULATOR)
+
+    def check(self, circuit, options):
+        raise Unsuitable(self.name, str(os.getpid()), "it is a fake")
+
+    def need(self, circuit, options):
+        return Need(memory_bytes=os.getpid(), run_s=1.0)
+
+    def run(self, circuits, options, task):
+        if options.shots == 0:
+            stop = threading.Event()
+            task.on_stop(stop.set)
+            stop.wait()
+            raise Stopped
+        return [
+            CircuitOutcome(counts={os.getpid(): options.shots}, method=circuit.label)
+            for circuit in circuits
+        ]
+
+    def expectations(
+        self, circuit, observables, options, task, *, parameters=None, gradients=False
+    ):
+        values = np.array([parameters["a"], float(gradients), float(task.stopped)])
+        return ExpectationOutcome(values=values, standard_errors=0 * values)
