@@ -87,7 +87,7 @@ def embedded(transfer: Transfer, places: tuple[int, ...], num_qubits: int) -> Tr
         digit = (index >> (2 * place)) & 3
         part |= digit << (2 * k)
         rest ^= digit << (2 * place)
-    out = transfer[np.ix_(part, part)]
+    out: Transfer = transfer[np.ix_(part, part)]
     out[rest[:, None] != rest[None, :]] = 0.0
     return out
 

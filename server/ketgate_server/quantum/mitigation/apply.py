@@ -84,6 +84,8 @@ def expectations(
 ) -> Mitigated:
     """Mitigated expectations on a bound circuit; options.shots for each factor and group. Raises
     KetgateError for what cannot be mitigated, and what runs raises."""
+    if mitigation.readout and options.shots:
+        _known(readout)
     factors = sorted(set(mitigation.noise_factors)) or [1.0]
     if mitigation.noise_factors:
         _check_factors(circuit, factors, mitigation.extrapolation)
@@ -216,13 +218,19 @@ def _weighed(
 
 
 def _flips(ran: Circuit, readout: Readout | None) -> dict[int, Flips]:
+    known = _known(readout)
+    return {one.bit: known(one.qubit) for one in ran.walk() if isinstance(one, Measure)}
+
+
+def _known(readout: Readout | None) -> Readout:
+    """Asked before anything runs, which may cost money."""
     if readout is None:
         raise KetgateError(
             Reason.BACKEND_UNSUITABLE,
             "readout mitigation needs the errors of readout, and this back end tells none; choose "
             "one with a calibration, or give noise with errors of readout",
         )
-    return {one.bit: readout(one.qubit) for one in ran.walk() if isinstance(one, Measure)}
+    return readout
 
 
 def _read(found: Mapping[int, int], from_bit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,7 +1,8 @@
 """Circuits whose noise is larger by a factor, and do the same: gates followed by themselves undone
 and done again.
 
-Odd factors fold every gate; others fold as many as it takes, spread evenly. Barriers hold the folds
+Odd factors fold every gate alike and are the most faithful; others fold as many gates as it takes,
+spread evenly, and what an observable sees of them depends on which they are. Barriers hold the folds
 against compilers, which would cancel them.
 """
 
