@@ -15,6 +15,7 @@ from ketgate_server.quantum.openqasm.source import Fault
 from ketgate_server.quantum.openqasm.syntax import (
     BarrierQubits,
     DefineGate,
+    Element,
     Expr,
     GateCall,
     Modifier,
@@ -23,6 +24,8 @@ from ketgate_server.quantum.openqasm.values import Formula, Qubits, describe, in
 
 
 def _angles(values: Sequence[float | Formula]) -> tuple[Angle, ...]:
+    if not values:
+        return ()
     return tuple([v.expression if isinstance(v, Formula) else v for v in values])
 
 
@@ -45,6 +48,16 @@ class GateReader(Evaluator):
         if type(gate) is not LibraryGate and not isinstance(gate, DefineGate):
             self._no_gate(call, gate)
         angles = [self._angle(a) for a in call.arguments]
+        if type(gate) is LibraryGate and not call.modifiers:
+            # Nearly every call of nearly every program.
+            single = self._single_qubits(call.operands)
+            if (
+                len(single) == gate.num_qubits == len(call.operands)
+                and len(angles) == gate.num_parameters
+                and len(set(single)) == len(single)
+            ):
+                self.emit(gate.gates(_angles(angles), tuple(single), place))
+                return
         groups = [self.qubits(operand) for operand in call.operands]
         if call.modifiers:
             values, powers = self._modifiers(call.modifiers)
@@ -75,6 +88,20 @@ class GateReader(Evaluator):
     """How long `out` may become."""
 
     # --- the parts of a call
+
+    def _single_qubits(self, operands: list[Expr]) -> list[int]:
+        """The qubits, if all operands are written as register[number]; fewer if not."""
+        found: list[int] = []
+        for operand in operands:
+            if type(operand) is not Element:
+                break
+            register = self.scopes.find(operand.name)
+            if type(register) is not Qubits or register.single:
+                break
+            if operand.index >= len(register.indices):
+                break
+            found.append(register.indices[operand.index])
+        return found
 
     def _angle(self, argument: Expr) -> float | Formula:
         value = self.value(argument)

@@ -301,6 +301,8 @@ class ExpressionParser:
     # --- literals
 
     def _integer(self, text: str, at: int) -> int:
+        if len(text) < 16 and text.isdecimal():
+            return int(text)
         digits = text.replace("_", "")
         if len(digits) > DIGITS_MAX:
             raise self.source.fault(at, "the number is too long", "integers have 64 bits")

@@ -41,7 +41,7 @@ from ketgate_server.quantum.openqasm.syntax import (
     Type,
     While,
 )
-from ketgate_server.quantum.openqasm.tokens import ANNOTATION, END, NAME, PRAGMA, TEXT
+from ketgate_server.quantum.openqasm.tokens import ANNOTATION, END, INTEGER, NAME, PRAGMA, TEXT
 
 UNSUPPORTED = {
     "delay": "timing (`delay`) is",
@@ -70,31 +70,6 @@ class Parser(ExpressionParser):
     def __init__(self, source: Source, limits: ReadLimits) -> None:
         super().__init__(source, limits)
         self.depth = 0
-        self._by_keyword: dict[str, Callable[[int], Statement]] = {
-            "include": self._include,
-            "const": self._declaration,
-            "input": self._declaration,
-            "output": self._declaration,
-            "qubit": self._declaration,
-            "qreg": self._old_register,
-            "creg": self._old_register,
-            "gate": self._gate_definition,
-            "opaque": self._opaque,
-            "def": self._subroutine,
-            "let": self._alias,
-            "if": self._if,
-            "for": self._for,
-            "while": self._while,
-            "switch": self._switch,
-            "break": self._jump,
-            "continue": self._jump,
-            "end": self._jump,
-            "return": self._jump,
-            "reset": self._reset,
-            "barrier": self._barrier,
-            "measure": self._measure,
-        }
-        self._by_keyword.update(dict.fromkeys(sorted(SIZED), self._declaration))
 
     def program(self) -> Program:
         """The whole text. Raises ProgramError."""
@@ -120,17 +95,23 @@ class Parser(ExpressionParser):
             else:
                 raise self.fault(f"expected a statement, found {self.found()}")
             return
-        if self.texts[i + 1] != "(" and text not in KEYWORDS:
-            into.append(self._gate_or_assignment(i))
+        if text not in KEYWORDS:
+            if self.kinds[i + 1] == NAME:  # a gate without parameters
+                self.i = i + 1
+                operands = self._operands()
+                self.expect(";")
+                into.append(GateCall(self.starts[i], text, [], operands, []))
+            else:
+                into.append(self._gate_or_assignment(i))
             return
         if self.two and text in _ONLY_IN_3 and self.texts[i + 1] not in ("(", "["):
             raise self.fault(
                 f"`{text}` is OpenQASM 3, and this program says that it is OpenQASM 2.0",
                 "begin it with OPENQASM 3.0;",
             )
-        special = self._by_keyword.get(text)
+        special = _BY_KEYWORD.get(text)
         if special is not None and not (text in SIZED and self.texts[i + 1] == "("):
-            into.append(special(self.starts[i]))
+            into.append(special(self, self.starts[i]))
         elif text in UNSUPPORTED:
             raise self.fault(f"{UNSUPPORTED[text]} not supported")
         elif text in TIMED:
@@ -153,7 +134,7 @@ class Parser(ExpressionParser):
             return self._gate_call(at, self._modifiers())
         if texts[i] == "gphase":
             return self._gate_call(at, [])
-        if self.kinds[i + 1] == NAME or texts[i + 1][:1] == "$":
+        if texts[i + 1][:1] == "$":
             return self._gate_call(at, [])
         if texts[i + 1] == "(":
             close = self._closing(i + 1)
@@ -218,8 +199,15 @@ class Parser(ExpressionParser):
 
     def operand(self) -> Expr:
         """A qubit, a register or a part of one."""
-        i = self.i
-        if self.kinds[i] != NAME and self.texts[i][:1] != "$":
+        i, texts = self.i, self.texts
+        if self.kinds[i] == NAME and texts[i + 1] == "[" and texts[i] not in KEYWORDS:
+            # name[number], as nearly all are
+            if self.kinds[i + 2] == INTEGER and texts[i + 3] == "]" and texts[i + 4] in ",;":
+                self.i = i + 4
+                return Element(
+                    self.starts[i], texts[i], self._integer(texts[i + 2], self.starts[i + 2])
+                )
+        elif self.kinds[i] != NAME and texts[i][:1] != "$":
             raise self.fault(f"expected a qubit, found {self.found()}")
         self.operators = 0
         return self._prefix()
@@ -539,3 +527,30 @@ class Parser(ExpressionParser):
         target = self.operand()
         self.expect(";")
         return Assign(at, target, "=", measurement)
+
+
+_BY_KEYWORD: dict[str, Callable[[Parser, int], Statement]] = {
+    "include": Parser._include,
+    "const": Parser._declaration,
+    "input": Parser._declaration,
+    "output": Parser._declaration,
+    "qubit": Parser._declaration,
+    "qreg": Parser._old_register,
+    "creg": Parser._old_register,
+    "gate": Parser._gate_definition,
+    "opaque": Parser._opaque,
+    "def": Parser._subroutine,
+    "let": Parser._alias,
+    "if": Parser._if,
+    "for": Parser._for,
+    "while": Parser._while,
+    "switch": Parser._switch,
+    "break": Parser._jump,
+    "continue": Parser._jump,
+    "end": Parser._jump,
+    "return": Parser._jump,
+    "reset": Parser._reset,
+    "barrier": Parser._barrier,
+    "measure": Parser._measure,
+}
+_BY_KEYWORD.update(dict.fromkeys(sorted(SIZED), Parser._declaration))

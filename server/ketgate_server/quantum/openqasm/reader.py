@@ -108,15 +108,15 @@ class Reader(ControlReader):
         if self.scopes.open[-1] is not self.scopes.globals:
             raise self.fault(statement.at, "an include stands inside of a block")
         gates = library.QELIB1_FIRST if self.two else library.STDGATES
-        for name, gate in gates.items():
-            if self.scopes.globals.get(name, gate) != gate:
+        for name in self.scopes.globals.keys() & gates.keys():
+            if self.scopes.globals[name] != gates[name]:
                 raise self.fault(
                     statement.at,
                     f"`{name}` of the include is declared already",
                     "include it first, and choose another name",
                 )
         self.scopes.globals.update(gates)
-        self.scopes.later = dict(library.QELIB1_LATER if self.two else library.BEYOND_STDGATES)
+        self.scopes.later = library.QELIB1_LATER if self.two else library.BEYOND_STDGATES
 
     def _define_gate(self, statement: DefineGate) -> None:
         self._only_globally(statement.at, "gates")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ketgate_server.quantum.openqasm.library import LibraryGate
@@ -55,14 +56,17 @@ class Scopes:
     def __init__(self) -> None:
         self.globals: dict[str, Meaning] = {}
         self.open: list[dict[str, Meaning]] = [self.globals]
-        self.later: dict[str, LibraryGate] = {}
+        self.later: Mapping[str, LibraryGate] = {}
         """Library gates that a program may define otherwise: looked up last."""
 
     def find(self, name: str) -> Meaning | None:
-        for names in reversed(self.open):
-            if name in names:
-                return names[name]
-        return self.later.get(name)
+        found = self.open[-1].get(name)
+        if found is None:
+            for names in reversed(self.open):
+                if name in names:
+                    return names[name]
+            return self.later.get(name)
+        return found
 
     def declare(self, name: str, meaning: Meaning) -> None:
         """Raises Fault where the block has the name already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.quantum.circuit import Place
 
 EXCERPT_CHARACTERS = 48
+_NEWLINE = re.compile("\n")
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,7 @@ class Source:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        starts, at = [0], self.text.find("\n")
-        while at >= 0:
-            starts.append(at + 1)
-            at = self.text.find("\n", at + 1)
-        return starts
+        return [0, *(match.end() for match in _NEWLINE.finditer(self.text))]
 
     def place(self, at: int) -> Place:
         """Line and column of an offset."""

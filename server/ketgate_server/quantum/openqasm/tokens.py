@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ketgate_server.quantum.openqasm.source import Source
 
-NAME, TIMING, REAL, INTEGER, TEXT, HARDWARE, ANNOTATION, PRAGMA, OPERATOR, BROKEN, END = range(
+NAME, OPERATOR, TIMING, REAL, INTEGER, TEXT, HARDWARE, ANNOTATION, PRAGMA, BROKEN, END = range(
     1, 12
 )
 
@@ -16,9 +16,12 @@ _REAL = (
     r"|[0-9][0-9_]*[eE][+-]?[0-9][0-9_]*"
 )
 _PATTERN = re.compile(
-    # In the order of trial. What is not closed takes all that follows it: it is looked for once.
-    r"[ \t\r\n]+|//[^\n]*|/\*[\s\S]*?\*/"
-    r"|([^\W\d]\w*)"
+    # Alternatives in the order of how often they are. Every character is matched by one, so that
+    # nothing is looked at twice; what is not closed takes all that follows it.
+    r"[ \t\r\n]*(?:"
+    r"([^\W\d]\w*)"
+    r"|(->|\+\+|\*\*=?|<<=?|>>=?|&&|\|\||(?!//|/\*)(?:[-+*/%&|^=!<>]=|[-+*/%&|^=!<>~()\[\]{},;:])"
+    r"|@(?![^\W\d]))"
     rf"|((?:{_REAL}|[0-9][0-9_]*)[ \t]*(?:dt|ns|us|µs|μs|ms|s|im)(?!\w))"
     rf"|({_REAL})"
     r"|(0[bB][01][01_]*|0[oO][0-7][0-7_]*|0[xX][0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)"
@@ -26,8 +29,8 @@ _PATTERN = re.compile(
     r"|(\$[0-9]+)"
     r"|(@[^\W\d][^\n]*)"
     r"|(#[ \t]*pragma\b[^\n]*)"
-    r"|(?!/\*)(->|\+\+|\*\*=?|<<=?|>>=?|&&|\|\||[-+*/%&|^=!<>]=|[-+*/%&|^=!<>~()\[\]{},;:@])"
-    r"|(/\*[\s\S]*|\"[^\n]*|[\s\S])"
+    r"|//[^\n]*|/\*[\s\S]*?\*/"
+    r"|\Z|(/\*[\s\S]*|\"[^\n]*|[\s\S]))"
 )
 
 
@@ -43,7 +46,7 @@ class Tokens:
 def tokenize(source: Source) -> Tokens:
     """Raises ProgramError at what is no token."""
     found = [
-        (kind, match.group(), match.start())
+        (kind, match[kind], match.start(kind))
         for match in _PATTERN.finditer(source.text)
         if (kind := match.lastindex)
     ]
