@@ -144,6 +144,11 @@ class Circuit:
                 stack.extend(reversed(operation.then))
 
     @cached_property
+    def measures(self) -> bool:
+        """Whether anything is measured."""
+        return any(isinstance(operation, Measure) for operation in self.walk())
+
+    @cached_property
     def measures_at_end(self) -> bool:
         """Whether nothing happens to a qubit after it was measured, no bit is written twice, and
         there is neither reset nor If: then shots are samples of one state."""

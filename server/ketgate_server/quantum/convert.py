@@ -24,7 +24,7 @@ from ketgate_server.quantum.convert_options import (
     read_shots,
     read_threads,
 )
-from ketgate_server.quantum.work import Mitigation, Work
+from ketgate_server.quantum.work import Mitigation, Work, threads_for
 
 DIGEST_VERSION = b"/1\0"
 """After the name of the spec's type, before its canonical bytes: protobuf's deterministic
@@ -56,7 +56,7 @@ def read_run(spec: RunCircuitsSpec, limits: Limits, threads_max: int, path: str 
         shots=read_shots(spec.shots, limits, f"{path}.shots"),
         seed=spec.seed if spec.HasField("seed") else secrets.randbits(63),
         precision=read_precision(spec.precision, f"{path}.precision"),
-        threads=read_threads(spec.threads, threads_max, f"{path}.threads"),
+        threads=_read_threads(spec, bound, threads_max, path),
         noise=noise.model,
         noise_method=noise.method,
         trajectories=noise.trajectories,
@@ -101,7 +101,7 @@ def read_estimation(
         shots=read_shots(spec.shots, limits, f"{path}.shots"),
         seed=spec.seed if spec.HasField("seed") else secrets.randbits(63),
         precision=read_precision(spec.precision, f"{path}.precision"),
-        threads=read_threads(spec.threads, threads_max, f"{path}.threads"),
+        threads=_read_threads(spec, bound, threads_max, path),
         noise=noise.model,
         noise_method=noise.method,
         trajectories=noise.trajectories,
@@ -130,6 +130,11 @@ def read_estimation(
         calibration=noise.calibration,
         calibration_path=f"{path}.noise.calibration",
     )
+
+
+def _read_threads(spec: Spec, bound: Sequence[Circuit], threads_max: int, path: str) -> int:
+    given = read_threads(spec.threads, threads_max, f"{path}.threads")
+    return given or threads_for(max(circuit.num_qubits for circuit in bound), threads_max)
 
 
 def _read_time_limit(spec: Spec, limits: Limits, path: str) -> float:
@@ -190,8 +195,7 @@ def _check_run(bound: Sequence[Circuit], options: RunOptions, limits: Limits, pa
                     field=where,
                 )
             size += 16 << circuit.num_qubits
-        measures = any(isinstance(operation, Measure) for operation in circuit.walk())
-        if not measures and not options.state_vector:
+        if not circuit.measures and not options.state_vector:
             raise FieldError(
                 where,
                 expected="a program that measures something",
@@ -200,7 +204,7 @@ def _check_run(bound: Sequence[Circuit], options: RunOptions, limits: Limits, pa
             )
         bits = circuit.num_bits
         outcomes = options.shots
-        if not options.shots and measures:
+        if not options.shots and circuit.measures:
             if bits > qubits_max:
                 raise LimitError(
                     "quantum.state_qubits_max", allowed=qubits_max, given=bits, field=where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from google.protobuf import duration_pb2, timestamp_pb2
@@ -24,6 +25,7 @@ PRECISIONS = {
     Precision.DOUBLE: circuit_pb2.PRECISION_DOUBLE,
     Precision.SINGLE: circuit_pb2.PRECISION_SINGLE,
 }
+NAMED_BITS_MAX = 10
 NANOSECONDS = 1_000_000_000
 
 
@@ -139,8 +141,17 @@ def by_bits(values: Mapping[int, V], circuit: Circuit) -> dict[str, V]:
     registers = circuit.bit_registers or (Register("c", 0, circuit.num_bits),)
     if len(registers) == 1:
         size = registers[0].size
+        if size <= NAMED_BITS_MAX:
+            names = _names(size)
+            return {names[value]: number for value, number in values.items()}
         return {f"{value:0{size}b}": number for value, number in values.items()}
     return {_bits(value, registers): number for value, number in values.items()}
+
+
+@cache
+def _names(size: int) -> list[str]:
+    """Of all values of a few bits: by far the most answers are of those."""
+    return [f"{value:0{size}b}" if size else "" for value in range(1 << size)]
 
 
 def _bits(value: int, registers: Iterable[Register]) -> str:

@@ -34,14 +34,12 @@ from ketgate_server.quantum.session import LowPriority, Session
 from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.quantum.suitability import check_features
 from ketgate_server.quantum.task import RunTask
-from ketgate_server.quantum.work import Caller, Money, Work
+from ketgate_server.quantum.work import Caller, Money, Work, threads_for
 
 QUICK_S = 0.005
 """Work estimated to take less runs at once, beside what is heavy."""
 MARGIN_S = 0.05
 """Kept of a caller's deadline to get the answer back in time."""
-THREADED_QUBITS_MIN = 14
-"""Below, a state vector is too small to be shared between threads."""
 THREADS_MAX = 64
 
 Calibrated = Callable[[bytes, str], Backend]
@@ -186,7 +184,7 @@ class Gateway:
     def _with_threads(self, work: Work) -> Work:
         if work.options.threads:
             return work
-        threads = 1 if work.num_qubits < THREADED_QUBITS_MIN else self.threads
+        threads = threads_for(work.num_qubits, self.threads)
         return replace(work, options=replace(work.options, threads=threads))
 
     def _enter(self, candidate: Candidate, route: Route, caller: Caller) -> Session:

@@ -25,7 +25,18 @@ class Resources:
 
 
 def resources(circuit: Circuit) -> Resources:
-    """Counted in one pass."""
+    """Counted in one pass, once for each circuit."""
+    found = vars(circuit).get(_KEPT)
+    if not isinstance(found, Resources):
+        found = vars(circuit)[_KEPT] = _counted(circuit)
+    return found
+
+
+_KEPT = "resources"
+"""Among the attributes of a circuit, as cached_property does it: the circuit does not change."""
+
+
+def _counted(circuit: Circuit) -> Resources:
     counting = _Counting(circuit.num_qubits, circuit.num_bits)
     counting.run(circuit.operations)
     return Resources(

@@ -117,6 +117,15 @@ class Work:
         return max(circuit.num_qubits for circuit in self.circuits)
 
 
+THREADED_QUBITS_MIN = 14
+"""Below, a state vector is too small to be shared between threads."""
+
+
+def threads_for(num_qubits: int, threads_max: int) -> int:
+    """Threads where nobody asked for a number."""
+    return 1 if num_qubits < THREADED_QUBITS_MIN else threads_max
+
+
 @dataclass(frozen=True)
 class Caller:
     """The part of a call, or of a job, that a run needs."""
