@@ -25,15 +25,13 @@ from ketgate_server.jobs.faults import Stopped
 from ketgate_server.limits import Limit
 from ketgate_server.quantum import convert, convert_result
 from ketgate_server.quantum.base import BackendKind, CircuitOutcome, ExpectationOutcome
-from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.convert_options import read_choice
 from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.gateway import Gateway
-from ketgate_server.quantum.registry import calibrated, local_backends
 from ketgate_server.quantum.remote import Done, Here, RemoteWork
 from ketgate_server.quantum.routing import Step
+from ketgate_server.quantum.shared import gateway as gateway_here
 from ketgate_server.quantum.work import Caller, Choice, Work
-from ketgate_server.quantum.workers.pool import Workers
 
 ROLE = "quantum.user"
 QPU_ROLE = "quantum.qpu"
@@ -184,25 +182,12 @@ def seed_of(job_id: str) -> int:
     return int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:8], "little") >> 1
 
 
-_gateways: dict[int, Gateway] = {}
-
-
 def run_circuits(spec: pb.RunCircuitsSpec, context: RunContext) -> Message:
     """In a worker process, which has the back ends of this machine and no provider."""
-    return run(_own(context), convert.read_run, spec, context)
+    return run(gateway_here(context.limits, context.threads), convert.read_run, spec, context)
 
 
 def estimate_observables(spec: pb.EstimateObservablesSpec, context: RunContext) -> Message:
     """As run_circuits."""
-    return run(_own(context), convert.read_estimation, spec, context)
-
-
-def _own(context: RunContext) -> Gateway:
-    gateway = _gateways.get(context.threads)
-    if gateway is None:
-        workers = Workers()
-        compiler = Compiler(workers)
-        local = local_backends(context.limits, workers, compiler)
-        made = Gateway(context.limits, context.threads, local, calibrated=calibrated(compiler))
-        gateway = _gateways.setdefault(context.threads, made)
-    return gateway
+    gateway = gateway_here(context.limits, context.threads)
+    return run(gateway, convert.read_estimation, spec, context)

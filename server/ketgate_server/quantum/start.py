@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ketgate_server.domain import Domain
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.limits import Limit
-from ketgate_server.quantum import service
+from ketgate_server.quantum import service, shared
 from ketgate_server.quantum.charges import Charges
 from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.gateway import Gateway
@@ -47,6 +47,7 @@ def create_domain(settings: Settings) -> Domain:
         own,
         calibrated=calibrated(compiler),
     )
+    shared.use(gateway)
     remote = RemoteWork(gateway)
 
     def start(store: Store) -> None:
@@ -55,6 +56,7 @@ def create_domain(settings: Settings) -> Domain:
         gateway.start()
 
     def close() -> None:
+        shared.use(None)
         gateway.close()
         workers.close()
 
