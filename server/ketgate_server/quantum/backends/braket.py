@@ -37,8 +37,7 @@ class BraketBackend(Simulated):
 
         LocalSimulator("braket_sv")
 
-    def check(self, circuit: Circuit, options: RunOptions) -> None:
-        super().check(circuit, options)
+    def _check_own(self, circuit: Circuit, options: RunOptions) -> None:
         for step in with_noise(circuit.operations, options.noise):
             if isinstance(step, Noise) and len(step.qubits) > KRAUS_QUBITS_MAX:
                 what = f"noise on {len(step.qubits)} qubits at once"

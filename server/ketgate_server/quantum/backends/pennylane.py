@@ -45,11 +45,7 @@ class PennylaneBackend(Simulated):
 
         pennylane.device("lightning.qubit", wires=1)
 
-    def check(self, circuit: Circuit, options: RunOptions) -> None:
-        super().check(circuit, options)
-        self._check_precision(options)
-
-    def _check_precision(self, options: RunOptions) -> None:
+    def _check_own(self, circuit: Circuit, options: RunOptions) -> None:  # noqa: ARG002
         if self._is_density(options) and options.precision is Precision.SINGLE:
             raise Unsuitable(
                 self.name, "noise in single precision", "default.mixed computes in double alone"
@@ -60,7 +56,6 @@ class PennylaneBackend(Simulated):
     ) -> State:
         import pennylane as qml
 
-        self._check_precision(options)
         # PennyLane's first wire is the most significant bit of an index.
         backwards = {qubit: num_qubits - 1 - qubit for qubit in range(num_qubits)}
         wires = list(range(num_qubits))

@@ -6,7 +6,7 @@ significant bit of an index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,17 @@ def counts_by_outcome(drawn: NDArray[np.int64], bits: Sequence[int]) -> dict[int
         to_bits(int(outcome), bits): int(count)
         for outcome, count in zip(outcomes, counts, strict=True)
     }
+
+
+def shuffled(
+    counts: Mapping[int, int], num_bits: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """(shots, num_bits) in random order, as shots are independent of one another."""
+    outcomes = sorted(counts)
+    rows = np.array(
+        [[outcome >> bit & 1 for bit in range(num_bits)] for outcome in outcomes], dtype=np.uint8
+    ).reshape(len(outcomes), num_bits)
+    return rng.permutation(np.repeat(rows, [counts[one] for one in outcomes], axis=0))
 
 
 def expectation(state: State, observable: PauliSum) -> float:

@@ -24,6 +24,7 @@ from ketgate_server.quantum.backends.readings import (
     marginal,
     misread,
     probabilities_by_outcome,
+    shuffled,
 )
 from ketgate_server.quantum.backends.steps import (
     Step,
@@ -113,6 +114,7 @@ class Simulated(ABC):
         if not self.trajectories or options.shots == 0:
             check_trajectories(self.name, options)
         check_dynamics(self.name, self.capabilities, circuit, options, expectations=False)
+        self._check_own(circuit, options)
         self._check_size(circuit.num_qubits if options.state_vector else None, circuit, options)
 
     def need(self, circuit: Circuit, options: RunOptions) -> Need:
@@ -157,6 +159,7 @@ class Simulated(ABC):
         check_options(self.name, self.capabilities, options)
         check_trajectories(self.name, options)
         check_dynamics(self.name, self.capabilities, circuit, options, expectations=True)
+        self._check_own(circuit, options)
         started_s = time.perf_counter()
         values = dict(parameters or {})
         bound = circuit.bind(values)
@@ -187,6 +190,9 @@ class Simulated(ABC):
             self.name, "gradients", "it has no adjoint method; choose 'native' or 'pennylane'"
         )
 
+    def _check_own(self, circuit: Circuit, options: RunOptions) -> None:  # noqa: B027 - most can
+        """Raises Unsuitable for what this one alone cannot do."""
+
     def _is_density(self, options: RunOptions) -> bool:
         """Whether the state is a density matrix."""
         return options.noise is not None and bool(options.noise.gates)
@@ -210,7 +216,7 @@ class Simulated(ABC):
             )
             outcome.counts = counts
             if options.memory:
-                outcome.memory = _shuffled(counts, circuit.num_bits, rng)
+                outcome.memory = shuffled(counts, circuit.num_bits, rng)
             return outcome
         measures = [one for one in circuit.operations if isinstance(one, Measure)]
         steps = unconditional(with_noise(circuit.operations, options.noise))
@@ -279,17 +285,6 @@ def _readout(options: RunOptions, qubit: int) -> tuple[float, float]:
 def _random(seed: int, index: int) -> np.random.Generator:
     """Of one circuit of a batch."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-
-
-def _shuffled(
-    counts: Mapping[int, int], num_bits: int, rng: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Shots in random order, as they are independent of one another."""
-    outcomes = sorted(counts)
-    rows = np.array(
-        [[outcome >> bit & 1 for bit in range(num_bits)] for outcome in outcomes], dtype=np.uint8
-    ).reshape(len(outcomes), num_bits)
-    return rng.permutation(np.repeat(rows, [counts[one] for one in outcomes], axis=0))
 
 
 def _support(observable: PauliSum) -> int:

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 from ketgate_server.errors import Reason
-from ketgate_server.quantum.base import BackendKind, Precision, Stopped, Unsuitable
+from ketgate_server.parts import part_version
+from ketgate_server.quantum.base import BackendKind, Precision, RunOptions, Stopped, Unsuitable
 from ketgate_server.quantum.circuit import Condition, Gate, If, Measure, Reset
 from ketgate_server.quantum.workers.order import OrderTask
 
@@ -107,3 +108,37 @@ def test_adapters_are_imported_without_their_frameworks():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_braket_names_noise_on_three_qubits_with_its_place():
+    from ketgate_server.quantum.backends.braket import BraketBackend
+    from ketgate_server.quantum.noise import NoiseModel
+
+    from ..specimens import depolarizing
+
+    noise = NoiseModel({("ccx", None): (depolarizing(0.1, 3),)})
+    case = circuit(3, [*ghz(3), placed(Gate("ccx", (0, 1, 2)), 9, 5)])
+    with pytest.raises(Unsuitable, match="noise on 3 qubits at once at line 9, column 5"):
+        BraketBackend().check(case, RunOptions(shots=1, seed=1, noise=noise))
+
+
+def test_pennylane_names_the_gate_that_has_no_gradient_with_its_place(workers):
+    if part_version("pennylane") is None:
+        pytest.skip("pennylane is not installed")
+    from ketgate_server.quantum.backends.pennylane import PennylaneBackend
+    from ketgate_server.quantum.circuit import Circuit
+    from ketgate_server.quantum.expression import parameter
+    from ketgate_server.quantum.workers.isolated import Isolated
+
+    gate = placed(Gate("rx", (0, 1), (parameter("a"),), controls=(0,), power=0.5), 4, 2)
+    case = Circuit(2, 0, (Gate("h", (0,)), gate), parameters=("a",))
+    backend = Isolated(PennylaneBackend(), workers)
+    with pytest.raises(Unsuitable, match=r"a controlled rx raised to 0.5 at line 4, column 2"):
+        backend.expectations(
+            case,
+            OBSERVABLES[:1],
+            RunOptions(shots=0, seed=1),
+            OrderTask(),
+            parameters={"a": 0.3},
+            gradients=True,
+        )
