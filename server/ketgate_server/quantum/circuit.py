@@ -149,6 +149,17 @@ class Circuit:
         return any(isinstance(operation, Measure) for operation in self.walk())
 
     @cached_property
+    def active_qubits(self) -> tuple[int, ...]:
+        """Qubits that something acts on, ascending: a simulator needs no others."""
+        found: set[int] = set()
+        for operation in self.walk():
+            if isinstance(operation, Gate):
+                found.update(operation.qubits)
+            elif isinstance(operation, Measure | Reset):
+                found.add(operation.qubit)
+        return tuple(sorted(found))
+
+    @cached_property
     def measures_at_end(self) -> bool:
         """Whether nothing happens to a qubit after it was measured, no bit is written twice, and
         there is neither reset nor If: then shots are samples of one state."""
