@@ -30,7 +30,7 @@ from ketgate_server.quantum.base import (
 )
 from ketgate_server.quantum.circuit import Circuit, Gate, Measure, Reset
 from ketgate_server.quantum.native import estimating, noisy
-from ketgate_server.quantum.native.compiled import Kept, Reading, active_qubits
+from ketgate_server.quantum.native.compiled import Kept, Reading
 from ketgate_server.quantum.native.shots import (
     Branches,
     How,
@@ -90,18 +90,11 @@ class NativeBackend:
     def check(self, circuit: Circuit, options: RunOptions) -> None:
         check_options(self.name, CAPABILITIES, options)
         check_dynamics(self.name, CAPABILITIES, circuit, options, expectations=False)
-        self._check_gates(circuit)
-        count = circuit.num_qubits if options.state_vector else len(active_qubits(circuit))
+        count = circuit.num_qubits if options.state_vector else len(circuit.active_qubits)
         check_size(self.name, count, self._qubits_max(options.precision), "a state")
 
-    def _check_gates(self, circuit: Circuit) -> None:
-        """The library's gates have at most three qubits of their own; controls do not count."""
-        for one in circuit.walk():
-            if isinstance(one, Gate) and len(set(one.qubits)) != len(one.qubits):
-                raise Unsuitable(self.name, one.name, "its qubits must be distinct", one.place)
-
     def need(self, circuit: Circuit, options: RunOptions) -> Need:
-        qubits = circuit.num_qubits if options.state_vector else len(active_qubits(circuit))
+        qubits = circuit.num_qubits if options.state_vector else len(circuit.active_qubits)
         if options.noise is not None:
             return _noisy_need(circuit, qubits, options)
         gates = readings = 0
@@ -140,7 +133,7 @@ class NativeBackend:
     def _run(self, circuit: Circuit, options: RunOptions, how: How) -> CircuitOutcome:
         started = time.perf_counter()
         whole = options.state_vector
-        qubits = tuple(range(circuit.num_qubits) if whole else sorted(active_qubits(circuit)))
+        qubits = tuple(range(circuit.num_qubits)) if whole else circuit.active_qubits
         compiled = self._kept.get(circuit, qubits, options.precision)
         outcome = CircuitOutcome(compiling_s=time.perf_counter() - started)
         if circuit.measures_at_end:
@@ -177,7 +170,6 @@ class NativeBackend:
     ) -> ExpectationOutcome:
         check_options(self.name, CAPABILITIES, options)
         check_dynamics(self.name, CAPABILITIES, circuit, options, expectations=True)
-        self._check_gates(circuit)
         values = parameters or {}
         if options.noise is not None:
             if gradients:
@@ -189,7 +181,7 @@ class NativeBackend:
             raise Unsuitable(self.name, "gradients of shots", "they are exact; ask for shots = 0")
         mask = estimating.support(observables)
         acted = {q for q in range(mask.bit_length()) if mask >> q & 1}
-        qubits = tuple(sorted(active_qubits(circuit) | acted))
+        qubits = tuple(sorted(acted.union(circuit.active_qubits)))
         check_size(self.name, len(qubits), self._qubits_max(options.precision), "a state")
         started = time.perf_counter()
         with _monitored(task) as monitor:

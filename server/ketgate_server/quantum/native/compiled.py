@@ -57,17 +57,6 @@ class Compiled:
     nodes: tuple[Node, ...]
 
 
-def active_qubits(circuit: Circuit) -> set[int]:
-    """Qubits that something acts on."""
-    found: set[int] = set()
-    for operation in circuit.walk():
-        if isinstance(operation, Gate):
-            found.update(operation.qubits)
-        elif isinstance(operation, Measure | Reset):
-            found.add(operation.qubit)
-    return found
-
-
 def numbers_of(qubits: Sequence[int]) -> Numbers | None:
     """Their places; None where every qubit keeps its number."""
     if all(qubit == i for i, qubit in enumerate(qubits)):

@@ -20,6 +20,8 @@ LIVE_STATES = 8
 """States that wait at forks, at least; what forks beyond starts again from the beginning."""
 SMALL_STATES_BYTES = 64 << 20
 """More may wait as long as they are no larger than this together."""
+TALLIED_BITS_MAX = 12
+"""Values of more bits are sorted to count them."""
 _GOLDEN = 0x9E3779B97F4A7C15
 _WORD = 0xFFFFFFFFFFFFFFFF
 
@@ -60,13 +62,22 @@ def in_bits(value: int, bits: Sequence[int], memory: int = 0) -> int:
     return memory
 
 
+def occurrences(values: Values, num_bits: int) -> tuple[list[int], list[int]]:
+    """The distinct values, ascending, and how often each occurs."""
+    if num_bits > TALLIED_BITS_MAX:
+        found, counts = np.unique(values, return_counts=True)
+        return found.tolist(), counts.tolist()
+    tally = np.bincount(values.view(np.int64), minlength=1)
+    seen = np.flatnonzero(tally)
+    return seen.tolist(), tally[seen].tolist()
+
+
 def counted(values: Values, bits: Sequence[int], memory: int = 0) -> dict[int, int]:
-    """Counts of memory after readings."""
-    found, counts = np.unique(values, return_counts=True)
-    return {
-        in_bits(value, bits, memory): count
-        for value, count in zip(found.tolist(), counts.tolist(), strict=True)
-    }
+    """Counts of memory after readings of values."""
+    found, counts = occurrences(values, len(bits))
+    if memory or list(bits) != list(range(len(bits))):
+        found = [in_bits(value, bits, memory) for value in found]
+    return dict(zip(found, counts, strict=True))
 
 
 def rows(values: Values, bits: Sequence[int], num_bits: int) -> NDArray[np.uint8]:
@@ -185,12 +196,11 @@ class Branches:
         self._draws += 1
         if len(rest) == 1:
             bits = node.bits if isinstance(node, Reading) else ()
-            found, many = np.unique(values, return_counts=True)
-            for value, count in zip(found.tolist(), many.tolist(), strict=True):
+            for value, count in zip(*occurrences(values, len(qubits)), strict=True):
                 read = in_bits(value, bits, memory)
                 self._counts[read] = self._counts.get(read, 0) + count
             return
-        found, many = np.unique(values, return_counts=True)
+        found, counts = occurrences(values, len(qubits))
         live = sum(fork.state is not None for fork in self._forks)
         kept = state if len(found) == 1 or live < self._live_max else None
-        self._forks.append(_Fork(kept, rest, memory, history, found.tolist(), many.tolist()))
+        self._forks.append(_Fork(kept, rest, memory, history, found, counts))
