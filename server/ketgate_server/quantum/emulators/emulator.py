@@ -44,6 +44,7 @@ from ketgate_server.quantum.native.noisy import (
 )
 from ketgate_server.quantum.noise import NoiseModel
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
+from ketgate_server.quantum.transpile.target import Target, Transpiled
 
 KEPT_MAX = 256
 KEPT_OPERATIONS_MAX = 20_000
@@ -56,8 +57,9 @@ class Compiler(Protocol):
     """quantum.compiler.Compiler: Qiskit's transpiler in a worker."""
 
     def compile(
-        self, circuits: Sequence[Circuit], target: Any, level: int, seed: int, task: Task
-    ) -> Sequence[Any]: ...
+        self, circuits: Sequence[Circuit], target: Target, level: int, seed: int, task: Task
+    ) -> Sequence[Any]:
+        """Each with a `transpiled`."""
 
 
 @dataclass(frozen=True)
@@ -233,19 +235,11 @@ class Emulator:
                 "a circuit that needs swaps",
                 "no transpiler is installed; use gates between neighbours of the device only",
             )
-        from ketgate_server.quantum.transpile.target import Target
-
         pairs = {pair for a, b in self.device.edges for pair in ((a, b), (b, a))}
         target = Target(ROUTED_BASIS, tuple(sorted(pairs)), self.device.num_qubits)
         level, seed = options.optimization_level, options.seed
         (found,) = compiler.compile([circuit], target, level, seed, task)
-        routed = found.transpiled
-        return Compiled(
-            in_own_gates(routed.circuit, self.device),
-            tuple(routed.initial_layout),
-            tuple(routed.final_layout),
-            routed.compiler,
-        )
+        return _at_its_best(found.transpiled, self.device, keep)
 
     def _noise_of(self, used: frozenset[Use]) -> NoiseModel:
         with self._lock:
@@ -265,6 +259,22 @@ class Emulator:
             options.noise_method is not NoiseMethod.TRAJECTORIES
             and used <= self._density_qubits_max
         )
+
+
+def _at_its_best(routed: Transpiled, device: Device, keep: int) -> Compiled:
+    """A transpiler's circuit in the device's gates: it knows no errors, so what it made to fit is
+    moved to the best place where it fits."""
+    looked_at = sum(1 << routed.final_layout[q] for q in range(keep.bit_length()) if keep >> q & 1)
+    moved = compile_directly(routed.circuit, device, looked_at)
+    if moved is None:
+        circuit = in_own_gates(routed.circuit, device)
+        return Compiled(circuit, routed.initial_layout, routed.final_layout, routed.compiler)
+    return Compiled(
+        moved.circuit,
+        tuple(moved.initial_layout[q] for q in routed.initial_layout),
+        tuple(moved.initial_layout[q] for q in routed.final_layout),
+        routed.compiler,
+    )
 
 
 def _used_qubits(circuit: Circuit) -> int:

@@ -189,9 +189,15 @@ def test_what_needs_swaps_goes_to_the_compiler():
         run(chip(), triangle)
     routed = Circuit(3, 3, (Gate("sx", (0,)), Gate("cz", (0, 1)), Measure(1, 0)))
     compiler = Routed(routed)
-    found = run(chip(compiler, 3), triangle, seed=9)
+    emulator = chip(compiler, 3, errors={(0, 1): 0.1})
+    found = run(emulator, triangle, seed=9)
     assert compiler.asked == [(ROUTED_BASIS, ((0, 1), (1, 0), (1, 2), (2, 1)), 1, 9)]
-    assert Measure(1, 0) in found.compiled.operations
+    # What the compiler put on 0 and 1 is moved to the better pair.
+    assert {q for one in found.compiled.operations for q in _qubits(one)} == {1, 2}
+    placed = emulator.place(triangle, RunOptions(SHOTS, 9), OrderTask())
+    first, second, _ = placed.compiled.initial_layout
+    assert placed.compiled.final_layout[:2] == (second, first)
+    assert Measure(second, 0) in found.compiled.operations
 
 
 def test_higher_levels_ask_the_compiler_first():
