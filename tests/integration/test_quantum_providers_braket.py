@@ -42,7 +42,7 @@ OPTIONS = RunOptions(shots=50, seed=1, memory=True)
 SETTINGS = BraketSettings(
     enabled=True, regions=("us-east-1", "us-west-1"), bucket="results", read_timeout_s=5.0, tries=1
 )
-# Qubit 5 is not used, 1 is read twice, the bits are mixed: 0 -> bit 2, 1 -> bits 0 and 3.
+# Qubits that are not used, one that is only read, bits in another order; reads 1 into bit 3.
 MIXED = Circuit(
     6,
     5,

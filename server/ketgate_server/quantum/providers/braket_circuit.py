@@ -19,20 +19,21 @@ BARRIERS = (
 class Measured:
     """Where the outcomes of a circuit go."""
 
-    bits: tuple[tuple[int, ...], ...]
-    """Classical bits that each qubit of the Braket circuit is measured into."""
+    bits: dict[int, int]
+    """Classical bit of each qubit of the Braket circuit that is measured."""
     warnings: tuple[str, ...] = ()
 
 
 def measured(circuit: Circuit) -> Measured:
     """Of a circuit that measures at its end: the same for the submission and for its result."""
     number = {qubit: place for place, qubit in enumerate(used_qubits(circuit))}
-    bits: list[list[int]] = [[] for _ in number]
-    for operation in circuit.operations:
-        if isinstance(operation, Measure):
-            bits[number[operation.qubit]].append(operation.bit)
+    bits = {
+        number[operation.qubit]: operation.bit
+        for operation in circuit.operations
+        if isinstance(operation, Measure)
+    }
     barriers = any(isinstance(operation, Barrier) for operation in circuit.operations)
-    return Measured(tuple(map(tuple, bits)), (BARRIERS,) if barriers else ())
+    return Measured(bits, (BARRIERS,) if barriers else ())
 
 
 def convert(backend: str, circuit: Circuit, supported: frozenset[str]) -> Any:
@@ -58,4 +59,4 @@ def convert(backend: str, circuit: Circuit, supported: frozenset[str]) -> Any:
             out.add_instruction(
                 Instruction(kind(*angles), [number[qubit] for qubit in gate.qubits])
             )
-    return out.measure([qubit for qubit, bits in enumerate(measured(circuit).bits) if bits])
+    return out.measure(sorted(measured(circuit).bits))

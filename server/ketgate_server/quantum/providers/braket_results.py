@@ -31,12 +31,8 @@ def entries(result: Any) -> list[Entry]:
 
 def outcome(circuit: Circuit, entry: Entry, options: RunOptions) -> CircuitOutcome:
     where = measured(circuit)
-    columns: list[int] = []
-    bits: list[int] = []
-    for column, qubit in enumerate(entry.qubits):
-        for bit in where.bits[qubit]:
-            columns.append(column)
-            bits.append(bit)
+    columns = [column for column, qubit in enumerate(entry.qubits) if qubit in where.bits]
+    bits = [where.bits[entry.qubits[column]] for column in columns]
     read = np.asarray(entry.measurements, dtype=np.uint8)
     warnings = list(where.warnings)
     if len(read) != options.shots:

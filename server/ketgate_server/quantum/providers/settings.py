@@ -97,12 +97,19 @@ class GoogleSettings:
     """Id of the Google Cloud project."""
     processors: tuple[str, ...] = ()
     """Only these; empty: all that the project sees."""
+    device_config: str = ""
+    run_name: str = ""
+    """Configuration of the processor, and the automation run that it is of; both or none."""
     virtual: bool = False
     """No cloud at all: the SDK's virtual engine, which simulates Google's processors."""
     read_timeout_s: float = 20.0
 
     def __post_init__(self) -> None:
         _positive("quantum.google", self, "read_timeout_s")
+        if bool(self.device_config) != bool(self.run_name):
+            raise ValueError(
+                "quantum.google.device_config: expected it together with run_name, given one alone"
+            )
         if self.enabled and not self.virtual and not self.project:
             raise ValueError("quantum.google.project: expected the id of a project, given nothing")
 
