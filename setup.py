@@ -58,6 +58,7 @@ SOURCES = {
     ],
     "qaoa_p1": ["monitor.c", "qaoa_p1.c"],
     "qaoa_xy": ["monitor.c", "qaoa_xy.c"],
+    "feature": ["monitor.c", "feature.c", "feature_base.c", "feature_avx2.c", "feature_avx512.c"],
     "exhaustive": ["monitor.c", "exhaustive.c"],
     "binary": ["monitor.c", "pool.c", "binary_problem.c", "binary_state.c", "binary_search.c"],
     "density": [

@@ -19,7 +19,7 @@ class XyQaoa:
     amplitude, 32 in gradients, and 8 for its cost. One call at a time runs; others wait. Raises ValueError, naming the
     argument, and MemoryError.
 
-    >>> XyQaoa(2, 1, [(0, 1)], lambda states: states.astype(float)).expectation([0.0], [0.3])
+    >>> round(XyQaoa(2, 1, [(0, 1)], lambda states: states.astype(float)).expectation([0.0], [0.3]), 12)
     1.5
     """
 
