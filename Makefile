@@ -62,6 +62,7 @@ docs: $(VENV)/installed-dev ## pages that are generated from code
 fuzz: $(VENV)/installed-dev ## hostile requests for a minute
 	@$(BIN)/python tests/fuzz/fuzz_requests.py --seconds 60
 	@$(BIN)/python tests/fuzz/fuzz_edge.py
+	@$(BIN)/python tests/fuzz/fuzz_openqasm.py
 
 wheels: $(VENV)/installed-dev ## both distributions, into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python

@@ -46,7 +46,7 @@ class ControlReader(StorageReader):
     loops: list[int]
     """Of each loop that is open: in how many measurement-dependent blocks it stands."""
 
-    def run(self, statements: Sequence[Statement]) -> None:
+    def run(self, statements: Iterable[Statement]) -> None:
         for statement in statements:
             self.steps_left -= 1
             if self.steps_left < 0:

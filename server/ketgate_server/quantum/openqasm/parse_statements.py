@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ketgate_server.quantum.openqasm.parse_expressions import (
     CONSTANTS,
@@ -74,10 +74,15 @@ class Parser(ExpressionParser):
     def program(self) -> Program:
         """The whole text. Raises ProgramError."""
         version = read_version(self)
+        return Program(version, self._statements())
+
+    def _statements(self) -> Iterator[Statement]:
+        """One after the other: a program that is too long is left where that shows."""
         statements: list[Statement] = []
         while self.kinds[self.i] != END:
             self._statement(statements)
-        return Program(version, statements)
+            yield from statements
+            statements.clear()
 
     # --- statements
 

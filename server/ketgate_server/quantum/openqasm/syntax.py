@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ketgate_server.quantum.circuit import Place
@@ -292,4 +293,5 @@ class Program:
     """version: (3, minor) or (2, 0)."""
 
     version: tuple[int, int]
-    statements: list[Statement]
+    statements: Iterator[Statement]
+    """Read as they are asked for."""
