@@ -1,5 +1,6 @@
 """Values for the parameters of a circuit."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,7 +9,8 @@ from ketgate_server.quantum.expression import Expression, evaluate
 
 
 def bind(circuit: Circuit, values: Mapping[str, float]) -> Circuit:
-    """The circuit with every parameter replaced by its value. KeyError for a missing one."""
+    """The circuit with every parameter replaced by its value. KeyError for a missing one;
+    ValueError, ZeroDivisionError or OverflowError for an angle that is then no finite number."""
     if not circuit.parameters:
         return circuit
     return replace(
@@ -22,6 +24,8 @@ def _bound(operation: Operation, values: Mapping[str, float]) -> Operation:
     if isinstance(operation, Gate):
         if any(isinstance(angle, Expression) for angle in operation.parameters):
             angles = tuple(evaluate(angle, values) for angle in operation.parameters)
+            if not all(map(math.isfinite, angles)):
+                raise ValueError(f"an angle of {operation.name} is {angles}")
             return replace(operation, parameters=angles)
         return operation
     if isinstance(operation, If):
