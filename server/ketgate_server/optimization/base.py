@@ -139,6 +139,8 @@ class Outcome:
     frontier: Any = None
     """A portfolio.model.Frontier, where one was asked for."""
     warnings: Sequence[str] = ()
+    quantum: Any = None
+    """A quantum.solving.Solved, of a quantum solver."""
 
 
 class Task(Protocol):
@@ -169,6 +171,10 @@ class Task(Protocol):
 
     def open_setup_monitor(self) -> Monitor:
         """A monitor for building what a kernel takes: deadline and cancellation only."""
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Run callback once when told to stop, at once if it was; from any thread. The time limit
+        does not call."""
 
     def prepared(self) -> None:
         """Set-up is over and the search begins. The first time counts."""

@@ -122,6 +122,11 @@ def _write_solution(solution: Verified, problem: Problem) -> result_pb2.Solution
 
 
 def _write_run(run: RunReport) -> result_pb2.SolverRun:
+    quantum = None
+    if run.quantum is not None:
+        from ketgate_server.optimization.convert_quantum import write_quantum
+
+        quantum = write_quantum(run.quantum)
     return result_pb2.SolverRun(
         solver=run.solver,
         version=run.version,
@@ -133,6 +138,7 @@ def _write_run(run: RunReport) -> result_pb2.SolverRun:
         work_unit=run.work_unit,
         time=duration(run.seconds),
         failure=run.failure,
+        quantum=quantum,
     )
 
 

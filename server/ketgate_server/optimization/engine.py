@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ketgate_server.admission import Admission
 from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.limits import Limit
 from ketgate_server.optimization import registry
-from ketgate_server.admission import Admission
 from ketgate_server.optimization.base import (
     Problem,
     SolveOptions,

@@ -39,6 +39,8 @@ class RunReport:
     work_unit: str
     seconds: float
     failure: str
+    quantum: Any = None
+    """A quantum.solving.Solved, of a quantum solver."""
 
 
 @dataclass(frozen=True)

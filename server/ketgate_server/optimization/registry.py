@@ -38,6 +38,7 @@ def solvers() -> Mapping[str, Solver]:
     from ketgate_server.optimization.solvers.elimination import Elimination
     from ketgate_server.optimization.solvers.exhaustive import Exhaustive
     from ketgate_server.optimization.solvers.highs import Highs
+    from ketgate_server.optimization.solvers.quantum import Grover, Qaoa, Vqe
     from ketgate_server.optimization.solvers.search import LocalSearch
     from ketgate_server.optimization.solvers.tabu import Tabu
     from ketgate_server.optimization.solvers.tempering import ParallelTempering
@@ -47,10 +48,13 @@ def solvers() -> Mapping[str, Solver]:
         BinarySearch(),
         Elimination(),
         Exhaustive(),
+        Grover(),
         Highs(),
         LocalSearch(),
         ParallelTempering(),
+        Qaoa(),
         Tabu(),
+        Vqe(),
     ]
     found = {solver.name: solver for solver in [*ours, *PORTFOLIO_SOLVERS]}
     return dict(sorted(found.items()))

@@ -124,4 +124,5 @@ class Run:
             work_unit=self.chosen.solver.work_unit,
             seconds=self._seconds,
             failure=failure,
+            quantum=None if outcome is None else outcome.quantum,
         )

@@ -60,6 +60,7 @@ class RunTask:
         self._decode: Callable[[bytes], NDArray[Any]] | None = None
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._on_stop: list[Callable[[], None]] = []
         self._work = 0
         self.prepared_s = -math.inf
         """time.monotonic() at which set-up was over; -inf until the solver says so."""
@@ -85,6 +86,13 @@ class RunTask:
         monitor = Monitor(1, time_limit_s=max(0.0, self.remaining_s))
         self._watch(monitor, None)
         return monitor
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        with self._changed:
+            if self._stopped_for is None:
+                self._on_stop.append(callback)
+                return
+        callback()
 
     def prepared(self) -> None:
         if self.prepared_s == -math.inf:
@@ -148,6 +156,9 @@ class RunTask:
                 self._stopped_for = reason
             if self._monitor is not None:
                 self._monitor.cancel()
+            callbacks, self._on_stop = self._on_stop, []
+        for callback in callbacks:
+            callback()
 
     def close(self, *, drain: bool = True) -> None:
         """The run is over, or given up: read what is left (unless nobody needs it) and stop

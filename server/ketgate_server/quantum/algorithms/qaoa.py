@@ -112,7 +112,7 @@ def run(
     except Stopped:
         counts = {}
     found = Qaoa(
-        _samples(function, counts, samples_max),
+        ordered(function, counts, samples_max),
         minimum,
         evaluator.standard_error(minimum.angles),
         evaluator.method,
@@ -161,9 +161,10 @@ def starts_about(first: Angles, count: int, seed: int) -> list[Angles]:
     return [first, *others]
 
 
-def _samples(
+def ordered(
     function: QuadraticFunction, counts: Mapping[int, int], samples_max: int
 ) -> list[Sample]:
+    """The best distinct samples, best first."""
     found = []
     for state, count in counts.items():
         values = to_values(function, state)

@@ -36,6 +36,19 @@ def run(
 ) -> Vqe:
     """starts: first parameters in the order of ansatz.parameters; one search for each."""
     convergence = Convergence()
+    minimum, error = search(hamiltonian, ansatz, starts, runner, options, convergence)
+    return Vqe(minimum, error, convergence, exact_energy(hamiltonian, ansatz.num_qubits))
+
+
+def search(
+    hamiltonian: PauliSum,
+    ansatz: Circuit,
+    starts: list[Angles],
+    runner: Runner,
+    options: OptimizerOptions,
+    convergence: Convergence | None = None,
+) -> tuple[Minimum, float]:
+    """The best parameters, with the standard error of their energy."""
     names = ansatz.parameters
     errors: dict[bytes, float] = {}
 
@@ -66,11 +79,10 @@ def run(
         gradient if uses_gradient else None,
         starts,
         options,
-        convergence,
+        convergence or Convergence(),
         runner.options.seed,
     )
-    error = errors.get(minimum.angles.tobytes(), 0.0)
-    return Vqe(minimum, error, convergence, exact_energy(hamiltonian, ansatz.num_qubits))
+    return minimum, errors.get(minimum.angles.tobytes(), 0.0)
 
 
 def random_starts(ansatz: Circuit, count: int, seed: int) -> list[Angles]:

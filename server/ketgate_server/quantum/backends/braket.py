@@ -29,7 +29,7 @@ class BraketBackend(Simulated):
     qubits_ceiling = 26
     density_ceiling = 12
     import_bytes = 350 << 20
-    step_s = 150e-6
+    step_s = 600e-6
     amplitude_s = 15e-9
 
     def prepare(self) -> None:

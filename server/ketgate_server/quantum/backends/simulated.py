@@ -133,7 +133,6 @@ class Simulated(ABC):
     def run(
         self, circuits: Sequence[Circuit], options: RunOptions, task: Task
     ) -> Sequence[CircuitOutcome]:
-        self.prepare()
         outcomes = []
         for index, circuit in enumerate(circuits):
             if task.stopped:
@@ -155,7 +154,6 @@ class Simulated(ABC):
         parameters: Mapping[str, float] | None = None,
         gradients: bool = False,
     ) -> ExpectationOutcome:
-        self.prepare()
         check_options(self.name, self.capabilities, options)
         check_trajectories(self.name, options)
         check_dynamics(self.name, self.capabilities, circuit, options, expectations=True)

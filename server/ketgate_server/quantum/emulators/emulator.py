@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
+from ketgate_server import __version__
 from ketgate_server.quantum.base import (
     BackendKind,
     Capabilities,
@@ -102,7 +103,7 @@ class Emulator:
             name=self.name,
             description=device.description,
             kind=BackendKind.EMULATOR,
-            version=device.version,
+            version=f"ketgate-server {__version__}" + (device.version and f", {device.version}"),
             num_qubits=device.num_qubits,
             coupling=device.coupling,
             basis_gates=device.basis_gates,

@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	v11 "ketgate.dev/clients/go/gen/ketgate/quantum/v1"
 	v1 "ketgate.dev/clients/go/gen/ketgate/type/v1"
 	reflect "reflect"
 	sync "sync"
@@ -566,7 +567,9 @@ type SolverRun struct {
 	// Time it ran.
 	Time *durationpb.Duration `protobuf:"bytes,9,opt,name=time,proto3" json:"time,omitempty"`
 	// Why it failed, if it did; the others went on.
-	Failure       string `protobuf:"bytes,10,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure string `protobuf:"bytes,10,opt,name=failure,proto3" json:"failure,omitempty"`
+	// What a quantum solver did; absent for classical ones.
+	Quantum       *QuantumRun `protobuf:"bytes,11,opt,name=quantum,proto3" json:"quantum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -671,6 +674,131 @@ func (x *SolverRun) GetFailure() string {
 	return ""
 }
 
+func (x *SolverRun) GetQuantum() *QuantumRun {
+	if x != nil {
+		return x.Quantum
+	}
+	return nil
+}
+
+// How a quantum solver came to its solutions, and what a classical method finds on the same instance.
+type QuantumRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where and how it ran: the back end, what it is, shots, seed, noise, times.
+	Evidence *v11.RunEvidence `protobuf:"bytes,1,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// Qubits, depth, gates, circuits and shots it needed.
+	Resources *v11.AlgorithmResources `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
+	// The classical result on the same instance, in the unit of `objective`.
+	Baseline *v11.ClassicalBaseline `protobuf:"bytes,3,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// Expectation of the objective at the angles that were found; of QAOA and VQE.
+	Expectation *float64 `protobuf:"fixed64,4,opt,name=expectation,proto3,oneof" json:"expectation,omitempty"`
+	// Layers of its circuit, where it has such.
+	Layers int32 `protobuf:"varint,5,opt,name=layers,proto3" json:"layers,omitempty"`
+	// How expectations were computed, for example "state-vector-z2" or "circuits".
+	Method string `protobuf:"bytes,6,opt,name=method,proto3" json:"method,omitempty"`
+	// (worst - expectation) / (worst - best) over all assignments; absent where those are not known.
+	ApproximationRatio *float64 `protobuf:"fixed64,7,opt,name=approximation_ratio,json=approximationRatio,proto3,oneof" json:"approximation_ratio,omitempty"`
+	// Probability to draw a best assignment; absent where it is not known.
+	GroundStateProbability *float64 `protobuf:"fixed64,8,opt,name=ground_state_probability,json=groundStateProbability,proto3,oneof" json:"ground_state_probability,omitempty"`
+	// How the problem became one of qubits, in words, where it was not one of spins or binaries.
+	Encoding      string `protobuf:"bytes,9,opt,name=encoding,proto3" json:"encoding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuantumRun) Reset() {
+	*x = QuantumRun{}
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuantumRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuantumRun) ProtoMessage() {}
+
+func (x *QuantumRun) ProtoReflect() protoreflect.Message {
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuantumRun.ProtoReflect.Descriptor instead.
+func (*QuantumRun) Descriptor() ([]byte, []int) {
+	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QuantumRun) GetEvidence() *v11.RunEvidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+func (x *QuantumRun) GetResources() *v11.AlgorithmResources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *QuantumRun) GetBaseline() *v11.ClassicalBaseline {
+	if x != nil {
+		return x.Baseline
+	}
+	return nil
+}
+
+func (x *QuantumRun) GetExpectation() float64 {
+	if x != nil && x.Expectation != nil {
+		return *x.Expectation
+	}
+	return 0
+}
+
+func (x *QuantumRun) GetLayers() int32 {
+	if x != nil {
+		return x.Layers
+	}
+	return 0
+}
+
+func (x *QuantumRun) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *QuantumRun) GetApproximationRatio() float64 {
+	if x != nil && x.ApproximationRatio != nil {
+		return *x.ApproximationRatio
+	}
+	return 0
+}
+
+func (x *QuantumRun) GetGroundStateProbability() float64 {
+	if x != nil && x.GroundStateProbability != nil {
+		return *x.GroundStateProbability
+	}
+	return 0
+}
+
+func (x *QuantumRun) GetEncoding() string {
+	if x != nil {
+		return x.Encoding
+	}
+	return ""
+}
+
 // Where the time went. The parts need not add up, as solvers race.
 type TimeSplit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -692,7 +820,7 @@ type TimeSplit struct {
 
 func (x *TimeSplit) Reset() {
 	*x = TimeSplit{}
-	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[4]
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +832,7 @@ func (x *TimeSplit) String() string {
 func (*TimeSplit) ProtoMessage() {}
 
 func (x *TimeSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[4]
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +845,7 @@ func (x *TimeSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeSplit.ProtoReflect.Descriptor instead.
 func (*TimeSplit) Descriptor() ([]byte, []int) {
-	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{4}
+	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TimeSplit) GetQueued() *durationpb.Duration {
@@ -777,7 +905,7 @@ type Conflict struct {
 
 func (x *Conflict) Reset() {
 	*x = Conflict{}
-	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[5]
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +917,7 @@ func (x *Conflict) String() string {
 func (*Conflict) ProtoMessage() {}
 
 func (x *Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[5]
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +930,7 @@ func (x *Conflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conflict.ProtoReflect.Descriptor instead.
 func (*Conflict) Descriptor() ([]byte, []int) {
-	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{5}
+	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Conflict) GetField() string {
@@ -850,7 +978,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[6]
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +990,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[6]
+	mi := &file_ketgate_optimization_v1_result_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +1003,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{6}
+	return file_ketgate_optimization_v1_result_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Frontier) GetWeights() *v1.Tensor {
@@ -931,7 +1059,7 @@ var File_ketgate_optimization_v1_result_proto protoreflect.FileDescriptor
 
 const file_ketgate_optimization_v1_result_proto_rawDesc = "" +
 	"\n" +
-	"$ketgate/optimization/v1/result.proto\x12\x17ketgate.optimization.v1\x1a\x1egoogle/protobuf/duration.proto\x1a%ketgate/optimization/v1/program.proto\x1a\x1cketgate/type/v1/tensor.proto\"\xf7\x05\n" +
+	"$ketgate/optimization/v1/result.proto\x12\x17ketgate.optimization.v1\x1a\x1egoogle/protobuf/duration.proto\x1a%ketgate/optimization/v1/program.proto\x1a*ketgate/quantum/v1/algorithm_service.proto\x1a(ketgate/quantum/v1/quantum_service.proto\x1a\x1cketgate/type/v1/tensor.proto\"\xf7\x05\n" +
 	"\vSolveResult\x12<\n" +
 	"\x06status\x18\x01 \x01(\x0e2$.ketgate.optimization.v1.SolveStatusR\x06status\x12D\n" +
 	"\vstop_reason\x18\x02 \x01(\x0e2#.ketgate.optimization.v1.StopReasonR\n" +
@@ -979,7 +1107,7 @@ const file_ketgate_optimization_v1_result_proto_rawDesc = "" +
 	"\x10_expected_returnB\x0f\n" +
 	"\r_sharpe_ratioB\v\n" +
 	"\t_turnoverB\a\n" +
-	"\x05_cost\"\x91\x03\n" +
+	"\x05_cost\"\xd0\x03\n" +
 	"\tSolverRun\x12\x16\n" +
 	"\x06solver\x18\x01 \x01(\tR\x06solver\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12<\n" +
@@ -992,10 +1120,25 @@ const file_ketgate_optimization_v1_result_proto_rawDesc = "" +
 	"\twork_unit\x18\b \x01(\tR\bworkUnit\x12-\n" +
 	"\x04time\x18\t \x01(\v2\x19.google.protobuf.DurationR\x04time\x12\x18\n" +
 	"\afailure\x18\n" +
-	" \x01(\tR\afailureB\f\n" +
+	" \x01(\tR\afailure\x12=\n" +
+	"\aquantum\x18\v \x01(\v2#.ketgate.optimization.v1.QuantumRunR\aquantumB\f\n" +
 	"\n" +
 	"_objectiveB\b\n" +
-	"\x06_bound\"\xcd\x02\n" +
+	"\x06_bound\"\xff\x03\n" +
+	"\n" +
+	"QuantumRun\x12;\n" +
+	"\bevidence\x18\x01 \x01(\v2\x1f.ketgate.quantum.v1.RunEvidenceR\bevidence\x12D\n" +
+	"\tresources\x18\x02 \x01(\v2&.ketgate.quantum.v1.AlgorithmResourcesR\tresources\x12A\n" +
+	"\bbaseline\x18\x03 \x01(\v2%.ketgate.quantum.v1.ClassicalBaselineR\bbaseline\x12%\n" +
+	"\vexpectation\x18\x04 \x01(\x01H\x00R\vexpectation\x88\x01\x01\x12\x16\n" +
+	"\x06layers\x18\x05 \x01(\x05R\x06layers\x12\x16\n" +
+	"\x06method\x18\x06 \x01(\tR\x06method\x124\n" +
+	"\x13approximation_ratio\x18\a \x01(\x01H\x01R\x12approximationRatio\x88\x01\x01\x12=\n" +
+	"\x18ground_state_probability\x18\b \x01(\x01H\x02R\x16groundStateProbability\x88\x01\x01\x12\x1a\n" +
+	"\bencoding\x18\t \x01(\tR\bencodingB\x0e\n" +
+	"\f_expectationB\x16\n" +
+	"\x14_approximation_ratioB\x1b\n" +
+	"\x19_ground_state_probability\"\xcd\x02\n" +
 	"\tTimeSplit\x121\n" +
 	"\x06queued\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06queued\x125\n" +
 	"\bchecking\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bchecking\x127\n" +
@@ -1047,55 +1190,63 @@ func file_ketgate_optimization_v1_result_proto_rawDescGZIP() []byte {
 }
 
 var file_ketgate_optimization_v1_result_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ketgate_optimization_v1_result_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_ketgate_optimization_v1_result_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_ketgate_optimization_v1_result_proto_goTypes = []any{
-	(SolveStatus)(0),            // 0: ketgate.optimization.v1.SolveStatus
-	(StopReason)(0),             // 1: ketgate.optimization.v1.StopReason
-	(*SolveResult)(nil),         // 2: ketgate.optimization.v1.SolveResult
-	(*Solution)(nil),            // 3: ketgate.optimization.v1.Solution
-	(*PortfolioFigures)(nil),    // 4: ketgate.optimization.v1.PortfolioFigures
-	(*SolverRun)(nil),           // 5: ketgate.optimization.v1.SolverRun
-	(*TimeSplit)(nil),           // 6: ketgate.optimization.v1.TimeSplit
-	(*Conflict)(nil),            // 7: ketgate.optimization.v1.Conflict
-	(*Frontier)(nil),            // 8: ketgate.optimization.v1.Frontier
-	(ObjectiveSense)(0),         // 9: ketgate.optimization.v1.ObjectiveSense
-	(*v1.Tensor)(nil),           // 10: ketgate.type.v1.Tensor
-	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
+	(SolveStatus)(0),               // 0: ketgate.optimization.v1.SolveStatus
+	(StopReason)(0),                // 1: ketgate.optimization.v1.StopReason
+	(*SolveResult)(nil),            // 2: ketgate.optimization.v1.SolveResult
+	(*Solution)(nil),               // 3: ketgate.optimization.v1.Solution
+	(*PortfolioFigures)(nil),       // 4: ketgate.optimization.v1.PortfolioFigures
+	(*SolverRun)(nil),              // 5: ketgate.optimization.v1.SolverRun
+	(*QuantumRun)(nil),             // 6: ketgate.optimization.v1.QuantumRun
+	(*TimeSplit)(nil),              // 7: ketgate.optimization.v1.TimeSplit
+	(*Conflict)(nil),               // 8: ketgate.optimization.v1.Conflict
+	(*Frontier)(nil),               // 9: ketgate.optimization.v1.Frontier
+	(ObjectiveSense)(0),            // 10: ketgate.optimization.v1.ObjectiveSense
+	(*v1.Tensor)(nil),              // 11: ketgate.type.v1.Tensor
+	(*durationpb.Duration)(nil),    // 12: google.protobuf.Duration
+	(*v11.RunEvidence)(nil),        // 13: ketgate.quantum.v1.RunEvidence
+	(*v11.AlgorithmResources)(nil), // 14: ketgate.quantum.v1.AlgorithmResources
+	(*v11.ClassicalBaseline)(nil),  // 15: ketgate.quantum.v1.ClassicalBaseline
 }
 var file_ketgate_optimization_v1_result_proto_depIdxs = []int32{
 	0,  // 0: ketgate.optimization.v1.SolveResult.status:type_name -> ketgate.optimization.v1.SolveStatus
 	1,  // 1: ketgate.optimization.v1.SolveResult.stop_reason:type_name -> ketgate.optimization.v1.StopReason
-	9,  // 2: ketgate.optimization.v1.SolveResult.sense:type_name -> ketgate.optimization.v1.ObjectiveSense
+	10, // 2: ketgate.optimization.v1.SolveResult.sense:type_name -> ketgate.optimization.v1.ObjectiveSense
 	3,  // 3: ketgate.optimization.v1.SolveResult.solutions:type_name -> ketgate.optimization.v1.Solution
 	5,  // 4: ketgate.optimization.v1.SolveResult.runs:type_name -> ketgate.optimization.v1.SolverRun
-	6,  // 5: ketgate.optimization.v1.SolveResult.time:type_name -> ketgate.optimization.v1.TimeSplit
-	7,  // 6: ketgate.optimization.v1.SolveResult.conflict:type_name -> ketgate.optimization.v1.Conflict
-	8,  // 7: ketgate.optimization.v1.SolveResult.frontier:type_name -> ketgate.optimization.v1.Frontier
-	10, // 8: ketgate.optimization.v1.Solution.values:type_name -> ketgate.type.v1.Tensor
+	7,  // 5: ketgate.optimization.v1.SolveResult.time:type_name -> ketgate.optimization.v1.TimeSplit
+	8,  // 6: ketgate.optimization.v1.SolveResult.conflict:type_name -> ketgate.optimization.v1.Conflict
+	9,  // 7: ketgate.optimization.v1.SolveResult.frontier:type_name -> ketgate.optimization.v1.Frontier
+	11, // 8: ketgate.optimization.v1.Solution.values:type_name -> ketgate.type.v1.Tensor
 	4,  // 9: ketgate.optimization.v1.Solution.portfolio:type_name -> ketgate.optimization.v1.PortfolioFigures
-	10, // 10: ketgate.optimization.v1.PortfolioFigures.risk_shares:type_name -> ketgate.type.v1.Tensor
-	10, // 11: ketgate.optimization.v1.PortfolioFigures.lots:type_name -> ketgate.type.v1.Tensor
+	11, // 10: ketgate.optimization.v1.PortfolioFigures.risk_shares:type_name -> ketgate.type.v1.Tensor
+	11, // 11: ketgate.optimization.v1.PortfolioFigures.lots:type_name -> ketgate.type.v1.Tensor
 	0,  // 12: ketgate.optimization.v1.SolverRun.status:type_name -> ketgate.optimization.v1.SolveStatus
 	1,  // 13: ketgate.optimization.v1.SolverRun.stop_reason:type_name -> ketgate.optimization.v1.StopReason
-	11, // 14: ketgate.optimization.v1.SolverRun.time:type_name -> google.protobuf.Duration
-	11, // 15: ketgate.optimization.v1.TimeSplit.queued:type_name -> google.protobuf.Duration
-	11, // 16: ketgate.optimization.v1.TimeSplit.checking:type_name -> google.protobuf.Duration
-	11, // 17: ketgate.optimization.v1.TimeSplit.preparing:type_name -> google.protobuf.Duration
-	11, // 18: ketgate.optimization.v1.TimeSplit.solving:type_name -> google.protobuf.Duration
-	11, // 19: ketgate.optimization.v1.TimeSplit.verifying:type_name -> google.protobuf.Duration
-	11, // 20: ketgate.optimization.v1.TimeSplit.total:type_name -> google.protobuf.Duration
-	10, // 21: ketgate.optimization.v1.Frontier.weights:type_name -> ketgate.type.v1.Tensor
-	10, // 22: ketgate.optimization.v1.Frontier.expected_returns:type_name -> ketgate.type.v1.Tensor
-	10, // 23: ketgate.optimization.v1.Frontier.volatilities:type_name -> ketgate.type.v1.Tensor
-	10, // 24: ketgate.optimization.v1.Frontier.corner_weights:type_name -> ketgate.type.v1.Tensor
-	10, // 25: ketgate.optimization.v1.Frontier.corner_expected_returns:type_name -> ketgate.type.v1.Tensor
-	10, // 26: ketgate.optimization.v1.Frontier.corner_volatilities:type_name -> ketgate.type.v1.Tensor
-	10, // 27: ketgate.optimization.v1.Frontier.variance_bounds:type_name -> ketgate.type.v1.Tensor
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	12, // 14: ketgate.optimization.v1.SolverRun.time:type_name -> google.protobuf.Duration
+	6,  // 15: ketgate.optimization.v1.SolverRun.quantum:type_name -> ketgate.optimization.v1.QuantumRun
+	13, // 16: ketgate.optimization.v1.QuantumRun.evidence:type_name -> ketgate.quantum.v1.RunEvidence
+	14, // 17: ketgate.optimization.v1.QuantumRun.resources:type_name -> ketgate.quantum.v1.AlgorithmResources
+	15, // 18: ketgate.optimization.v1.QuantumRun.baseline:type_name -> ketgate.quantum.v1.ClassicalBaseline
+	12, // 19: ketgate.optimization.v1.TimeSplit.queued:type_name -> google.protobuf.Duration
+	12, // 20: ketgate.optimization.v1.TimeSplit.checking:type_name -> google.protobuf.Duration
+	12, // 21: ketgate.optimization.v1.TimeSplit.preparing:type_name -> google.protobuf.Duration
+	12, // 22: ketgate.optimization.v1.TimeSplit.solving:type_name -> google.protobuf.Duration
+	12, // 23: ketgate.optimization.v1.TimeSplit.verifying:type_name -> google.protobuf.Duration
+	12, // 24: ketgate.optimization.v1.TimeSplit.total:type_name -> google.protobuf.Duration
+	11, // 25: ketgate.optimization.v1.Frontier.weights:type_name -> ketgate.type.v1.Tensor
+	11, // 26: ketgate.optimization.v1.Frontier.expected_returns:type_name -> ketgate.type.v1.Tensor
+	11, // 27: ketgate.optimization.v1.Frontier.volatilities:type_name -> ketgate.type.v1.Tensor
+	11, // 28: ketgate.optimization.v1.Frontier.corner_weights:type_name -> ketgate.type.v1.Tensor
+	11, // 29: ketgate.optimization.v1.Frontier.corner_expected_returns:type_name -> ketgate.type.v1.Tensor
+	11, // 30: ketgate.optimization.v1.Frontier.corner_volatilities:type_name -> ketgate.type.v1.Tensor
+	11, // 31: ketgate.optimization.v1.Frontier.variance_bounds:type_name -> ketgate.type.v1.Tensor
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_ketgate_optimization_v1_result_proto_init() }
@@ -1107,13 +1258,14 @@ func file_ketgate_optimization_v1_result_proto_init() {
 	file_ketgate_optimization_v1_result_proto_msgTypes[0].OneofWrappers = []any{}
 	file_ketgate_optimization_v1_result_proto_msgTypes[2].OneofWrappers = []any{}
 	file_ketgate_optimization_v1_result_proto_msgTypes[3].OneofWrappers = []any{}
+	file_ketgate_optimization_v1_result_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ketgate_optimization_v1_result_proto_rawDesc), len(file_ketgate_optimization_v1_result_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

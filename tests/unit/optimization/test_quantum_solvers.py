@@ -1,0 +1,130 @@
+"""QAOA, VQE and Grover adaptive search as solvers of a race: on the same instances as brute force."""
+
+import threading
+from itertools import product
+
+import numpy as np
+import pytest
+from ketgate_server.errors import FieldError, KetgateError, Reason
+from ketgate_server.limits import LIMITS
+from ketgate_server.optimization import registry
+from ketgate_server.optimization.base import SolveOptions, Status, StopReason
+from ketgate_server.optimization.engine import Caller, Engine
+from ketgate_server.optimization.ising import IsingProblem
+from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
+from ketgate_server.type.sparse import Sparse
+
+
+def draw(n: int, seed: int, alphabet: Alphabet = Alphabet.SPIN) -> IsingProblem:
+    rng = np.random.default_rng(seed)
+    row, column = np.triu_indices(n, 1)
+    weights = rng.integers(-3, 4, len(row)).astype(float)
+    return IsingProblem(
+        QuadraticFunction(
+            alphabet, rng.integers(-2, 3, n).astype(float), Sparse(row, column, weights), 1.0
+        )
+    )
+
+
+def least(problem: IsingProblem) -> float:
+    values = (-1, 1) if problem.function.alphabet is Alphabet.SPIN else (0, 1)
+    dtype = problem.function.dtype
+    return min(
+        problem.function(np.array(x, dtype=dtype)) for x in product(values, repeat=problem.size)
+    )
+
+
+def solve(problem: IsingProblem, name: str, caller: Caller | None = None, **parameters):
+    options = SolveOptions(solvers=[(name, parameters)], seed=5, time_limit_s=20.0, pool_size=4)
+    caller = caller or Caller(0.0, float("inf"), lambda: False, lambda _: None)
+    import time
+    from dataclasses import replace
+
+    return Engine(LIMITS, 1).solve(problem, options, replace(caller, arrival_s=time.monotonic()))
+
+
+@pytest.mark.parametrize("alphabet", list(Alphabet))
+@pytest.mark.parametrize("name", ["qaoa", "vqe", "grover"])
+def test_small_problems_are_solved_and_evidence_is_given(name: str, alphabet: Alphabet) -> None:
+    problem = draw(4, 3, alphabet)
+    result = solve(problem, name)
+    assert result.status is Status.FEASIBLE
+    assert result.objective == pytest.approx(least(problem))
+    (run,) = result.runs
+    found = run.quantum
+    assert run.failure == ""
+    assert found.evidence.description.name == "native"
+    assert found.baseline.value == pytest.approx(least(problem))
+    assert found.baseline.proven
+    assert found.runner.used.circuits > 0
+    if name != "grover":
+        assert found.layers > 0
+        assert found.expectation >= least(problem) - 1e-9
+    if name == "qaoa":
+        assert 0.5 < found.approximation_ratio <= 1.0
+        assert found.ground_state_probability > 0.0
+
+
+def test_the_same_seed_gives_the_same_solutions() -> None:
+    problem = draw(5, 1)
+    results = [solve(problem, "qaoa", layers=2) for _ in range(2)]
+    for one, other in zip(results[0].solutions, results[1].solutions, strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        assert one.occurrences == other.occurrences
+
+
+def test_shots_take_another_way_to_the_angles() -> None:
+    problem = draw(4, 3)
+    found = solve(problem, "qaoa", shots=500, evaluations=40, layers=1).runs[0].quantum
+    assert found.evidence.options.shots == 500
+    assert found.method == "circuits"
+
+
+def test_evaluations_are_the_work() -> None:
+    problem = draw(4, 3)
+    run = solve(problem, "qaoa", evaluations=8).runs[0]
+    assert 0 < run.work <= 12
+    assert run.work_unit == "evaluations"
+
+
+def test_what_is_too_large_is_refused_with_what_would_do() -> None:
+    with pytest.raises(KetgateError, match="at most 30 variables, not 31") as caught:
+        solve(draw(31, 1), "qaoa")
+    assert caught.value.reason is Reason.SOLVER_UNSUITABLE
+
+
+def test_a_back_end_that_is_not_there_is_told() -> None:
+    with pytest.raises(KetgateError, match="qaoa: expected a back end of this server, given nowhere"):
+        solve(draw(3, 1), "qaoa", backend="nowhere")
+
+
+def test_parameters_are_checked() -> None:
+    with pytest.raises(FieldError, match="a value from 1 to 1000"):
+        solve(draw(3, 1), "qaoa", layers=0)
+
+
+def test_quantum_solvers_are_never_chosen_by_default() -> None:
+    for n in (3, 30):
+        names = registry.default_names(draw(n, 1), SolveOptions())
+        assert not {"qaoa", "vqe", "grover"} & set(names)
+
+
+def test_a_cancel_ends_it() -> None:
+    problem = draw(18, 1)
+    gone = threading.Event()
+    callbacks = []
+
+    def on_cancel(callback) -> None:
+        callbacks.append(callback)
+
+    def leave() -> None:
+        gone.set()
+        for callback in callbacks:
+            callback()
+
+    timer = threading.Timer(0.3, leave)
+    timer.start()
+    caller = Caller(0.0, float("inf"), gone.is_set, on_cancel)
+    result = solve(problem, "vqe", caller, layers=8, evaluations=100_000)
+    timer.join()
+    assert result.stop_reason is StopReason.CANCELLED
