@@ -84,6 +84,8 @@ class Workers:
         DRAINING, INTERNAL for a worker that died, BACKEND_UNAVAILABLE for one that cannot start.
         """
         task = task or OrderTask()
+        if task.stopped:
+            raise Stopped
         group = group or function.partition(":")[0].rpartition(".")[2]
         order = Order(function, tuple(arguments), dict(named or {}), subject)
         try:

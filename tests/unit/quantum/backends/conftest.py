@@ -27,7 +27,6 @@ class Entry:
 
 BACKENDS = [
     Entry("native", "native", "ketgate_server.quantum.native.backend:NativeBackend"),
-    Entry("native", "native", "ketgate_server.quantum.native.backend:NativeBackend"),
     Entry("aer", "aer", "ketgate_server.quantum.backends.aer:AerBackend"),
     Entry("cirq", "cirq", "ketgate_server.quantum.backends.cirq:CirqBackend"),
     Entry("braket-local", "braket", "ketgate_server.quantum.backends.braket:BraketBackend"),

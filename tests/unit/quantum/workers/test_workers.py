@@ -192,10 +192,19 @@ def test_a_deadline_stops_without_anybody_telling(pool, tmp_path):
         pool.call("worker_calls:pid", (), OrderTask(0.0))
 
 
+def test_who_has_stopped_already_starts_nothing(pool):
+    task = OrderTask()
+    task.stop()
+    for over in (task, OrderTask(0.0)):
+        with pytest.raises(Stopped):
+            pool.call("worker_calls:pid", (), over)
+    assert pool.pids() == []
+
+
 def test_who_is_in_a_hurry_leaves_a_warm_worker_behind(open_pool):
     pool = open_pool(workers_max=1)
-    with pytest.raises(Stopped):
-        pool.call("worker_calls:pid", (), OrderTask(0.0))
+    with pytest.raises(Stopped):  # long before a process can have started
+        pool.call("worker_calls:pid", (), OrderTask(0.01))
     (pid,) = _pids(pool)
     assert pool.call("worker_calls:pid") == pid
 
