@@ -11,7 +11,7 @@ from typing import Any
 from ketgate_server.quantum.circuit import Operation
 from ketgate_server.quantum.openqasm.conditions import Block, Test, block, branch, compare
 from ketgate_server.quantum.openqasm.conversion import convert, width_of
-from ketgate_server.quantum.openqasm.evaluate import _TESTS, test_of
+from ketgate_server.quantum.openqasm.evaluate import TESTS, test_of
 from ketgate_server.quantum.openqasm.scope import Meaning, Variable
 from ketgate_server.quantum.openqasm.source import Fault
 from ketgate_server.quantum.openqasm.storage import StorageReader
@@ -71,7 +71,7 @@ class ControlReader(StorageReader):
 
     def condition(self, expression: Expr) -> Test | bool:
         result = self.evaluate(expression)
-        if isinstance(result, _TESTS):
+        if isinstance(result, TESTS):
             return result
         try:
             return test_of(result)
@@ -166,7 +166,7 @@ class ControlReader(StorageReader):
                     held = convert(value, kind, width)
                 except Fault as fault:
                     raise self.fault(statement.at, fault.problem, fault.remedy) from None
-                assert not isinstance(held, _TESTS)
+                assert not isinstance(held, TESTS)
                 variable = Variable(held, kind, width, False, self.branches)
                 if not self._once(statement.body, {statement.name: variable}, statement.at):
                     break

@@ -49,7 +49,7 @@ from ketgate_server.quantum.openqasm.values import (
 )
 
 Result = Value | Test
-_TESTS = (Condition, Both, Either)
+TESTS = (Condition, Both, Either)
 STEPS_FACTOR = 4
 """Statements that may be carried out, in operations_max: loops that make nothing end too."""
 
@@ -112,7 +112,7 @@ class Evaluator:
     def value(self, expression: Expr) -> Value:
         """As evaluate, where a comparison of measured bits cannot stand."""
         result = self.evaluate(expression)
-        if isinstance(result, _TESTS):
+        if isinstance(result, TESTS):
             raise self.fault(
                 expression.at,
                 "a condition on measured bits can only be decided by `if`",
@@ -202,7 +202,7 @@ class Evaluator:
     def _unary(self, expression: Unary) -> Result:
         value = self.evaluate(expression.operand)
         sign = expression.operator
-        if isinstance(value, _TESTS):
+        if isinstance(value, TESTS):
             if sign == "!":
                 return negated(value)
             raise Fault(f"`{sign}` cannot follow from a measurement")
@@ -215,20 +215,20 @@ class Evaluator:
     def _binary(self, expression: Binary) -> Result:
         sign = expression.operator
         left = self.evaluate(expression.left)
-        if sign in ("&&", "||") and not isinstance(left, (Memory, *_TESTS)):
+        if sign in ("&&", "||") and not isinstance(left, (Memory, *TESTS)):
             # The right side is not looked at where the left one decides.
             decided = truth(left, f"what stands before `{sign}`")
             if decided == (sign == "||"):
                 return decided
         right = self.evaluate(expression.right)
-        if isinstance(left, (Memory, *_TESTS)) or isinstance(right, (Memory, *_TESTS)):
+        if isinstance(left, (Memory, *TESTS)) or isinstance(right, (Memory, *TESTS)):
             return _on_measured(sign, left, right)
         return arithmetic.binary(sign, left, right, real_division=self.two)
 
     def _cast(self, expression: Cast) -> Result:
         value = self.evaluate(expression.operand)
         name = expression.type.name
-        if isinstance(value, _TESTS):
+        if isinstance(value, TESTS):
             if name == "bool":
                 return value
             raise Fault("a condition on measured bits cannot be converted")
@@ -271,7 +271,7 @@ def _negation(test: Test | bool) -> Test | bool:
 
 
 def _as_test(value: Result) -> Test | bool:
-    return value if isinstance(value, _TESTS) else test_of(value)
+    return value if isinstance(value, TESTS) else test_of(value)
 
 
 def _on_measured(sign: str, left: Result, right: Result) -> Result:
@@ -279,7 +279,7 @@ def _on_measured(sign: str, left: Result, right: Result) -> Result:
     if sign in ("&&", "||"):
         return junction(sign, _as_test(left), _as_test(right))
     single = all(
-        isinstance(side, (bool, *_TESTS)) or (isinstance(side, Memory) and side.single)
+        isinstance(side, (bool, *TESTS)) or (isinstance(side, Memory) and side.single)
         for side in (left, right)
     )
     if single and sign in ("&", "|"):
@@ -298,7 +298,7 @@ def _on_measured(sign: str, left: Result, right: Result) -> Result:
     if isinstance(right, Memory) and isinstance(left, int | float | Bits):
         return compare(right, sign, _against(right, left), mirrored=True)
     sides = " with ".join(
-        "a condition" if isinstance(side, _TESTS) else describe(side) for side in (left, right)
+        "a condition" if isinstance(side, TESTS) else describe(side) for side in (left, right)
     )
     raise Fault(f"`{sign}` cannot compare {sides}", "compare measured bits with a known number")
 

@@ -58,7 +58,7 @@ _PRECEDENCE = {
     "%": 10,
     "**": _POWER,
 }
-_PRECEDENCE_2 = {"==": 6, "+": 9, "-": 9, "*": 10, "/": 10, "^": _POWER}
+PRECEDENCE_2 = {"==": 6, "+": 9, "-": 9, "*": 10, "/": 10, "^": _POWER}
 """Of OpenQASM 2, where ^ is the power."""
 
 SIZED = frozenset(("int", "uint", "float", "angle", "bit", "bool", "complex"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ketgate_server.quantum.openqasm.parse_expressions import _PRECEDENCE_2
+from ketgate_server.quantum.openqasm.parse_expressions import PRECEDENCE_2
 from ketgate_server.quantum.openqasm.tokens import ANNOTATION, INTEGER, REAL
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def read_version(parser: Parser) -> tuple[int, int]:
     version = VERSIONS[text]
     if version[0] == 2:
         parser.two = True
-        parser.precedence = _PRECEDENCE_2
+        parser.precedence = PRECEDENCE_2
     return version

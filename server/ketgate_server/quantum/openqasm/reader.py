@@ -6,7 +6,7 @@ from ketgate_server.quantum.circuit import Circuit, Gate, Operation
 from ketgate_server.quantum.openqasm import library
 from ketgate_server.quantum.openqasm.control import ControlReader, Leave
 from ketgate_server.quantum.openqasm.conversion import convert, width_of
-from ketgate_server.quantum.openqasm.evaluate import _TESTS
+from ketgate_server.quantum.openqasm.evaluate import TESTS
 from ketgate_server.quantum.openqasm.recognition import library_gate
 from ketgate_server.quantum.openqasm.scope import Meaning, OpaqueGate, Variable
 from ketgate_server.quantum.openqasm.source import Fault, ReadLimits, Source
@@ -245,7 +245,7 @@ class Reader(ControlReader):
             held = convert(value, type_.name, width)
         except Fault as fault:
             raise self.fault(at, fault.problem, fault.remedy) from None
-        assert not isinstance(held, _TESTS)
+        assert not isinstance(held, TESTS)
         return Variable(held, type_.name, width, False, self.branches)
 
     def returned(self, statement: Jump) -> Value | None:
@@ -274,7 +274,7 @@ class Reader(ControlReader):
                 raise Fault("measured bits can only be returned as bits")
             return value
         held = convert(value, kind.name, width_of(kind.name, self.size(kind, "the result")))
-        assert not isinstance(held, _TESTS)
+        assert not isinstance(held, TESTS)
         return held
 
 

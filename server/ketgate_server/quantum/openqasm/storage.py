@@ -5,7 +5,7 @@ from __future__ import annotations
 from ketgate_server.quantum.circuit import Barrier, Measure, Register, Reset
 from ketgate_server.quantum.openqasm import arithmetic
 from ketgate_server.quantum.openqasm.conversion import convert, width_of
-from ketgate_server.quantum.openqasm.evaluate import _TESTS
+from ketgate_server.quantum.openqasm.evaluate import TESTS
 from ketgate_server.quantum.openqasm.gate_calls import GateReader
 from ketgate_server.quantum.openqasm.scope import Meaning, Variable, kind_of
 from ketgate_server.quantum.openqasm.selection import select
@@ -163,7 +163,7 @@ class StorageReader(GateReader):
 
     def _converted(self, value: Value, name: str, width: int) -> Value:
         converted = convert(value, name, width)
-        assert not isinstance(converted, _TESTS)
+        assert not isinstance(converted, TESTS)
         return converted
 
     def alias(self, statement: Alias) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ketgate_server.quantum.expression import FUNCTIONS, Expression
+from ketgate_server.quantum.expression import Expression
 from ketgate_server.quantum.expression import parameter as parameter_expression
 from ketgate_server.quantum.openqasm.source import Fault
 
@@ -90,17 +90,6 @@ def integer(value: object, what: str) -> int:
     raise Fault(f"{what} is to be a known integer, not {describe(value)}")
 
 
-def real(value: object, what: str) -> float | Expression:
-    """An angle: a finite number, or an expression over parameters."""
-    if isinstance(value, float):
-        return value
-    if isinstance(value, Formula):
-        return value.expression
-    if isinstance(value, int):
-        return float(value)
-    raise Fault(f"{what} is to be a number, not {describe(value)}")
-
-
 def truth(value: object, what: str) -> bool:
     """A known truth value."""
     if isinstance(value, bool | int | float):
@@ -147,10 +136,3 @@ def bounded(value: Number) -> Number:
     if not -(1 << _INTEGER_BITS) < value < 1 << _INTEGER_BITS:
         raise Fault("the result is too large", "integers have 64 bits")
     return value
-
-
-def assert_functions_match() -> None:
-    """Every function of expressions can be called by its name in OpenQASM 3."""
-    assert set(FUNCTIONS) <= {
-        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "sqrt",
-    }  # fmt: skip
