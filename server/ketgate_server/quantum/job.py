@@ -27,7 +27,7 @@ from ketgate_server.quantum import convert, convert_result
 from ketgate_server.quantum.base import BackendKind, CircuitOutcome, ExpectationOutcome
 from ketgate_server.quantum.convert_options import read_choice
 from ketgate_server.quantum.evidence import Evidence
-from ketgate_server.quantum.gateway import Gateway
+from ketgate_server.quantum.gateway import MARGIN_S, Gateway
 from ketgate_server.quantum.remote import Done, Here, RemoteWork
 from ketgate_server.quantum.routing import Step
 from ketgate_server.quantum.shared import gateway as gateway_here
@@ -172,10 +172,20 @@ def _here(gateway: Gateway, work: Work, context: RunContext, steps: Sequence[Ste
             context.progress(job_pb2.JobProgress(work=len(outcomes)))
         raise AssertionError("a run ends with its evidence")
     except KetgateError as error:
-        late = context.remaining_s() <= 0.0
-        if error.reason in OVER_BEFORE and (context.stopped or late):
-            raise Stopped(late=late and not context.stopped) from None
-        raise
+        raise as_ending(error, context) from None
+
+
+def as_ending(error: KetgateError, context: RunContext) -> Exception:
+    """What an attempt ends with, whose run ended with the error."""
+    if error.reason in OVER_BEFORE:
+        if context.stopped:
+            return Stopped()
+        if context.remaining_s() <= 2 * MARGIN_S:
+            return Stopped(late=True)
+    if error.reason is Reason.DEADLINE_EXCEEDED:
+        # Its own time limit: another attempt would take as long.
+        return KetgateError(Reason.JOB_EXPIRED, error.message, field=error.field)
+    return error
 
 
 def seed_of(job_id: str) -> int:

@@ -17,7 +17,7 @@ from ketgate_server.quantum.algorithms.plan import Plan
 from ketgate_server.quantum.algorithms.running import estimate, run
 from ketgate_server.quantum.convert import digest
 from ketgate_server.quantum.gateway import Gateway
-from ketgate_server.quantum.job import OVER_BEFORE, ROLE, seed_of
+from ketgate_server.quantum.job import ROLE, as_ending, seed_of
 from ketgate_server.quantum.work import Caller
 
 THREADS_MAX = 64
@@ -78,10 +78,7 @@ def perform(gateway: Gateway, read: Reader, spec: Any, context: RunContext) -> M
     try:
         written: Any = run(gateway, plan, caller, spec, checking_s)
     except KetgateError as error:
-        late = context.remaining_s() <= 0.0
-        if error.reason in OVER_BEFORE and (context.stopped or late):
-            raise Stopped(late=late and not context.stopped) from None
-        raise
+        raise as_ending(error, context) from None
     if context.stopped:
         raise Stopped(written)
     if context.remaining_s() <= 0.0:

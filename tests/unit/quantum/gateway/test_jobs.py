@@ -1,6 +1,7 @@
 """Jobs: the same work without a caller that waits, here or at a provider."""
 
 import json
+import threading
 
 import pytest
 from ketgate.quantum.v1 import quantum_service_pb2 as pb
@@ -8,6 +9,7 @@ from ketgate_server.audit import log
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs.faults import Stopped, Submitted
 from ketgate_server.limits import LIMITS
+from ketgate_server.quantum import base as quantum_base
 from ketgate_server.quantum.base import (
     BackendKind,
     CircuitOutcome,
@@ -130,6 +132,21 @@ def test_a_stopped_job_ends_as_stopped_and_a_late_one_as_late():
     with pytest.raises(Stopped) as late:
         kind.run(spec(backend={}), context)
     assert late.value.late
+
+
+def test_a_time_limit_is_no_reason_to_try_again():
+    def hook(task):
+        over = threading.Event()
+        task.on_stop(over.set)
+        assert over.wait(30.0)
+        raise quantum_base.Stopped
+
+    kind = kind_of(gateway(FakeBackend("native", run_s=1.0, hook=hook)))
+    given = spec(backend={})
+    given.time_limit.FromMilliseconds(20)
+    with pytest.raises(KetgateError, match=r"spec\.time_limit") as ended:
+        kind.run(given, Context())
+    assert ended.value.reason is Reason.JOB_EXPIRED
 
 
 def test_a_qpu_needs_its_role_and_the_server():
