@@ -19,8 +19,8 @@ from ketgate_server.quantum.learning.encoding import FeatureMap, FeatureMapKind
 
 Floats = NDArray[np.float64]
 
-BLOCK_ROWS = 96
-"""Rows of the matrix that are made at a time: enough for the product to run at full speed."""
+BLOCK_MIN, BLOCK_MAX = 64, 256
+"""Rows and columns of the matrix that are made at a time: enough for products to run at full speed."""
 AMPLITUDES_AT_ONCE = 1 << 22
 """Made between two looks at `stopped`."""
 
@@ -40,29 +40,32 @@ def gram_matrix(
     rows = _parts(samples, feature_map, threads, stopped)
     columns = rows if others is None else _parts(others, feature_map, threads, stopped)
     gram = np.empty((len(rows), len(columns)))
-    symmetric = others is None
+    step = min(BLOCK_MAX, max(BLOCK_MIN, -(-len(rows) // threads)))
+    every = [
+        (slice(i, i + step), slice(j, j + step))
+        for i in range(0, len(rows), step)
+        for j in range(0, len(columns), step)
+        if others is not None or j <= i
+    ]
 
-    def block(first: int) -> None:
+    def block(at: tuple[slice, slice]) -> None:
         if stopped():
             return
-        last = min(first + BLOCK_ROWS, len(rows))
-        width = last if symmetric else len(columns)
-        part = _overlaps(rows[first:last], columns[:width])
-        gram[first:last, :width] = part
-        if symmetric:
-            gram[:first, first:last] = part[:, :first].T
+        if others is None and at[0] == at[1]:
+            gram[at] = _own_overlaps(rows[at[0]])
+            return
+        gram[at] = _overlaps(rows[at[0]], columns[at[1]])
+        if others is None:
+            gram[at[::-1]] = gram[at].T
 
-    starts = range(0, len(rows), BLOCK_ROWS)
-    if threads == 1 or len(starts) < 2:
-        for first in starts:
-            block(first)
+    if threads == 1 or len(every) < 2:
+        for at in every:
+            block(at)
     else:
-        with ThreadPoolExecutor(threads) as pool:  # the long blocks first
-            list(pool.map(block, reversed(starts) if symmetric else starts))
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(block, sorted(every, key=lambda at: at[0] == at[1])))  # the long first
     if stopped():
         raise Stopped
-    if symmetric:
-        _mirror_blocks(gram)
     return gram
 
 
@@ -117,9 +120,14 @@ def _overlaps(rows: Floats, columns: Floats) -> Floats:
     return np.asarray(real)
 
 
-def _mirror_blocks(gram: Floats) -> None:
-    """Rounding differs above and below the diagonal of a block: one triangle is the other's mirror image."""
-    for first in range(0, len(gram), BLOCK_ROWS):
-        part = gram[first : first + BLOCK_ROWS, first : first + BLOCK_ROWS]
-        lower = np.tril(part, -1)
-        part[:] = lower + lower.T + np.eye(len(part))
+def _own_overlaps(rows: Floats) -> Floats:
+    """The same of states with themselves, by half the products; exactly symmetric."""
+    flat = rows.reshape(len(rows), -1)
+    real = flat @ flat.T
+    half = rows[:, 0] @ rows[:, 1].T
+    imaginary = half - half.T
+    real *= real
+    imaginary *= imaginary
+    real += imaginary
+    np.fill_diagonal(real, 1.0)
+    return np.asarray(real)
