@@ -14,6 +14,7 @@ BASE = {
     "address",
     "admission",
     "arrays",
+    "child",
     "config",
     "domain",
     "errors",

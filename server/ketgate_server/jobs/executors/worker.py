@@ -4,7 +4,6 @@ It runs one attempt at a time, and imports what a kind needs when the first job 
 It ends when the server closes the channel, or is gone.
 """
 
-import ctypes
 import logging
 import os
 import queue
@@ -19,6 +18,7 @@ from typing import Any
 
 from ketgate.jobs.v1 import job_pb2 as pb
 
+from ketgate_server.child import die_with_parent, give_back_memory
 from ketgate_server.jobs.base import Ending
 from ketgate_server.jobs.executors.attempt import Attempt, Surroundings, Work, resolve
 from ketgate_server.jobs.executors.channel import (
@@ -30,7 +30,6 @@ from ketgate_server.jobs.executors.channel import (
     raise_unless_kept,
 )
 
-PR_SET_PDEATHSIG = 1
 TRIM_BYTES = 1 << 20
 """After work on a spec or a result larger than this, memory is given back to the system."""
 
@@ -41,7 +40,7 @@ def main(descriptor: int) -> None:
         # Meant for the server, though they may reach its whole group: it lets its work finish.
         signal.signal(number, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=descriptor))
-    _die_with_server()
+    die_with_parent()
     log = logging.getLogger()
     log.addHandler(LogSender(channel.send))
     log.setLevel(logging.INFO)
@@ -91,7 +90,7 @@ class _Server:
                 os._exit(0)
             del ending
             if large:
-                _give_back_memory()
+                give_back_memory()
 
     def _take(self, message: tuple[Any, ...], content: bytes) -> None:
         match message:
@@ -118,25 +117,6 @@ class _Server:
                 current = self._current
                 if current is not None and current[0] == number:  # else it is over already
                     current[1].stop()
-
-
-def _die_with_server() -> None:
-    """Where the system can: for the case that a library never lets the channel's thread run."""
-    parent = os.getppid()
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        return
-    if os.getppid() != parent:  # it died just before
-        os._exit(0)
-
-
-def _give_back_memory() -> None:
-    """glibc keeps what was freed, to use it again; a worker may have no such work for days."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        pass
 
 
 if __name__ == "__main__":
