@@ -1,7 +1,9 @@
 """QAOA, VQE and Grover adaptive search as solvers of a race: on the same instances as brute force."""
 
 import threading
-from itertools import product
+import time
+from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ from ketgate_server.optimization import registry
 from ketgate_server.optimization.base import SolveOptions, Status, StopReason
 from ketgate_server.optimization.engine import Caller, Engine
 from ketgate_server.optimization.ising import IsingProblem
+from ketgate_server.optimization.portfolio import supports
+from ketgate_server.optimization.portfolio.covariance import Dense
+from ketgate_server.optimization.portfolio.model import Constraints, PortfolioProblem, Utility
 from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 from ketgate_server.type.sparse import Sparse
 
@@ -34,12 +39,11 @@ def least(problem: IsingProblem) -> float:
     )
 
 
-def solve(problem: IsingProblem, name: str, caller: Caller | None = None, **parameters):
+def solve(
+    problem: IsingProblem | PortfolioProblem, name: str, caller: Caller | None = None, **parameters
+):
     options = SolveOptions(solvers=[(name, parameters)], seed=5, time_limit_s=20.0, pool_size=4)
     caller = caller or Caller(0.0, float("inf"), lambda: False, lambda _: None)
-    import time
-    from dataclasses import replace
-
     return Engine(LIMITS, 1).solve(problem, options, replace(caller, arrival_s=time.monotonic()))
 
 
@@ -94,7 +98,9 @@ def test_what_is_too_large_is_refused_with_what_would_do() -> None:
 
 
 def test_a_back_end_that_is_not_there_is_told() -> None:
-    with pytest.raises(KetgateError, match="qaoa: expected a back end of this server, given nowhere"):
+    with pytest.raises(
+        KetgateError, match="qaoa: expected a back end of this server, given nowhere"
+    ):
         solve(draw(3, 1), "qaoa", backend="nowhere")
 
 
@@ -128,3 +134,65 @@ def test_a_cancel_ends_it() -> None:
     result = solve(problem, "vqe", caller, layers=8, evaluations=100_000)
     timer.join()
     assert result.stop_reason is StopReason.CANCELLED
+
+
+def portfolio(n: int, count: int, seed: int, **kept) -> PortfolioProblem:
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(n, 3))
+    return PortfolioProblem(
+        Dense(factors @ factors.T + np.diag(rng.uniform(0.1, 1.0, n))),
+        Utility(2.0),
+        Constraints.of(n, names_max=count, position_min=0.05, **kept),
+        expected_returns=rng.uniform(0.0, 1.0, n),
+    )
+
+
+def test_the_surrogate_is_the_equal_weight_portfolio() -> None:
+    problem = portfolio(6, 3, 1)
+    function = supports.surrogate(problem)
+    for chosen in combinations(range(6), 3):
+        x = np.zeros(6, dtype=np.uint8)
+        x[list(chosen)] = 1
+        assert function(x) == pytest.approx(-problem.objective_of(x / 3.0))
+
+
+def test_the_penalty_makes_other_numbers_of_names_worse() -> None:
+    function = supports.surrogate(portfolio(5, 2, 3))
+    whole = supports.penalised(function, 2)
+    values = {x: whole(np.array(x, dtype=np.uint8)) for x in product((0, 1), repeat=5)}
+    right = [value for x, value in values.items() if sum(x) == 2]
+    assert max(right) < min(value for x, value in values.items() if sum(x) != 2)
+    for x, value in values.items():
+        if sum(x) == 2:
+            assert value == pytest.approx(function(np.array(x, dtype=np.uint8)))
+
+
+@pytest.mark.parametrize("name", ["qaoa", "vqe", "grover"])
+def test_small_portfolios_keep_their_constraints(name: str) -> None:
+    problem = portfolio(6, 3, 4)
+    result = solve(problem, name)
+    proven = solve(problem, "branch-and-bound")
+    assert result.status is Status.FEASIBLE
+    assert result.objective <= proven.objective + 1e-9
+    if name == "qaoa":  # the others end with one choice, good for the surrogate
+        assert result.objective == pytest.approx(proven.objective, rel=1e-6)
+    weights = result.solutions[0].values
+    assert int((weights > 0).sum()) <= 3
+    assert weights.sum() == pytest.approx(1.0)
+    found = result.runs[0].quantum
+    assert "surrogate" in found.encoding
+    if name == "qaoa":
+        assert found.method == "subspace"
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        ({"lot_weights": np.full(6, 0.1)}, "no round lots"),
+        ({"lower": np.full(6, -0.1)}, "long positions only"),
+        ({"lower": np.array([0.1, 0, 0, 0, 0, 0])}, "must be held"),
+    ],
+)
+def test_other_portfolios_are_refused_with_the_reason(kept: dict, why: str) -> None:
+    with pytest.raises(KetgateError, match=why):
+        solve(portfolio(6, 3, 1, **kept), "qaoa")

@@ -5,6 +5,7 @@ They prove nothing, and on a simulator they are slower than classical search: ne
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ketgate_server.errors import FieldError, KetgateError, Reason, echo
@@ -17,12 +18,18 @@ from ketgate_server.optimization.base import (
     Status,
     StopReason,
     Task,
+    sense_sign,
 )
 from ketgate_server.optimization.ising import IsingProblem
+from ketgate_server.optimization.portfolio import supports
+from ketgate_server.optimization.portfolio.model import PortfolioProblem
+from ketgate_server.type.quadratic import QuadraticFunction
 
 VARIABLES_MAX = 30
 """A state vector of so many qubits has 16 GiB: what is smaller is the gateway's to refuse, by its limit
 of memory."""
+CHOICES = 50
+"""Choices of names whose weights are looked for, of a portfolio."""
 STOPS = frozenset({Reason.CANCELLED, Reason.DEADLINE_EXCEEDED, Reason.SERVER_BUSY})
 
 BACKEND = ParameterSpec(
@@ -43,7 +50,7 @@ EVALUATIONS = ParameterSpec(
 class QuantumSolver(ABC):
     """One that samples a state."""
 
-    problems = frozenset({ProblemKind.ISING})
+    problems = frozenset({ProblemKind.ISING, ProblemKind.PORTFOLIO_DISCRETE})
     proofs: frozenset[Proof] = frozenset()
     part = "native"
     deterministic = True
@@ -54,7 +61,11 @@ class QuantumSolver(ABC):
     parameters: Sequence[ParameterSpec]
 
     def unsuitable(self, problem: Problem) -> str | None:
-        if not isinstance(problem, IsingProblem):
+        if isinstance(problem, PortfolioProblem):
+            why = supports.unsuitable(problem)
+            if why is not None:
+                return why
+        elif not isinstance(problem, IsingProblem):
             return "it takes spins and binaries without constraints"
         if problem.size > VARIABLES_MAX:
             return f"it takes at most {VARIABLES_MAX} variables, not {problem.size}"
@@ -79,6 +90,8 @@ class QuantumSolver(ABC):
                     f"{self.name}: expected {error.expected}, given {echo(error.given)}; {error.hint}",
                 ) from None
             raise
+        if isinstance(problem, PortfolioProblem):
+            return _weighted(problem, task, found)
         status = Status.FEASIBLE if found.samples else Status.NO_SOLUTION
         reason = StopReason.COMPLETED if found.complete else _why(task)
         return Outcome(
@@ -92,12 +105,16 @@ class QuantumSolver(ABC):
         )
 
     def _find(self, problem: Problem, task: Task) -> Any:
+        if isinstance(problem, PortfolioProblem):
+            function = supports.surrogate(problem)
+            how = replace(asked(task), samples_max=CHOICES)
+            return self.find(function, problem.constraints.names_max, task, how)
         assert isinstance(problem, IsingProblem)
-        return self.find(problem, task, asked(task))
+        return self.find(problem.function, 0, task, asked(task))
 
     @abstractmethod
-    def find(self, problem: IsingProblem, task: Task, how: Any) -> Any:
-        """A quantum.solving.Solved; how: an Asked."""
+    def find(self, function: QuadraticFunction, ones: int, task: Task, how: Any) -> Any:
+        """A quantum.solving.Solved; how: an Asked. ones: exactly so many are to be 1; 0: any."""
 
 
 class Qaoa(QuantumSolver):
@@ -113,10 +130,13 @@ class Qaoa(QuantumSolver):
         EVALUATIONS,
     )
 
-    def find(self, problem: IsingProblem, task: Task, how: Any) -> Any:
+    def find(self, function: QuadraticFunction, ones: int, task: Task, how: Any) -> Any:
+        from ketgate_server.quantum.qaoa.problem import Mixer
         from ketgate_server.quantum.solving import solve_qaoa
 
-        return solve_qaoa(problem.function, task.parameters["layers"], how)
+        mixer = Mixer.XY_RING if ones else Mixer.X  # which keeps the number of ones
+        layers = task.parameters["layers"]
+        return solve_qaoa(function, layers, how, mixer=mixer, hamming_weight=ones)
 
 
 class Vqe(QuantumSolver):
@@ -138,11 +158,12 @@ class Vqe(QuantumSolver):
         EVALUATIONS,
     )
 
-    def find(self, problem: IsingProblem, task: Task, how: Any) -> Any:
+    def find(self, function: QuadraticFunction, ones: int, task: Task, how: Any) -> Any:
         from ketgate_server.quantum.solving import solve_vqe
 
         layers, entanglement = task.parameters["layers"], task.parameters["entanglement"]
-        return solve_vqe(problem.function, layers, how, entanglement=entanglement)
+        whole = supports.penalised(function, ones) if ones else function
+        return solve_vqe(whole, layers, how, entanglement=entanglement)
 
 
 class Grover(QuantumSolver):
@@ -157,12 +178,13 @@ class Grover(QuantumSolver):
         ParameterSpec("oracle_calls", "Oracle calls at most.", 10_000, 1, 1_000_000_000),
     )
 
-    def find(self, problem: IsingProblem, task: Task, how: Any) -> Any:
+    def find(self, function: QuadraticFunction, ones: int, task: Task, how: Any) -> Any:
         from ketgate_server.quantum.solving import solve_grover
 
         calls = task.parameters["oracle_calls"]
         calls = min(calls, task.work_limit or calls)
-        return solve_grover(problem.function, how, oracle_calls_max=calls)
+        whole = supports.penalised(function, ones) if ones else function
+        return solve_grover(whole, how, oracle_calls_max=calls)
 
 
 def asked(task: Task) -> Any:
@@ -180,6 +202,38 @@ def asked(task: Task) -> Any:
         remaining_s=task.remaining_s,
         is_stopped=lambda: task.should_stop,
         on_stop=task.on_stop,
+    )
+
+
+def _weighted(problem: PortfolioProblem, task: Task, found: Any) -> Outcome:
+    """The best weights on each of the choices that were sampled, best first."""
+    found.encoding = supports.ENCODING
+    scored = []
+    for values, count in found.samples:
+        if task.should_stop:
+            break
+        chosen = values.astype(bool)
+        if int(chosen.sum()) != problem.constraints.names_max:
+            continue
+        weights = supports.weights_on(problem, chosen, task)
+        if weights is None:
+            continue
+        evaluation = problem.evaluate(weights)
+        if evaluation.violation_max <= task.feasibility_tolerance:
+            score = sense_sign(problem.sense) * evaluation.objective
+            scored.append((score, weights, count))
+            task.offer(weights, work=found.work)
+    scored.sort(key=lambda one: one[0])
+    kept = scored[: max(task.pool_size, 1)]
+    complete = found.complete and not task.should_stop
+    return Outcome(
+        Status.FEASIBLE if kept else Status.NO_SOLUTION,
+        StopReason.COMPLETED if complete else _why(task),
+        [weights for _, weights, _ in kept],
+        [count for _, _, count in kept],
+        work=found.work,
+        warnings=found.warnings,
+        quantum=found,
     )
 
 
