@@ -31,7 +31,8 @@ from ketgate_server.quantum.openqasm.tokens import (
 from ketgate_server.quantum.openqasm.values import Bits
 
 OPERATORS_MAX = 256
-"""Operators in one expression; bounds recursion."""
+"""Operators and brackets in one expression; with the next it bounds recursion."""
+NESTED_MAX = 100
 DIGITS_MAX = 80
 BITS_TEXT_MAX = 4_096
 
@@ -94,7 +95,7 @@ class ExpressionParser:
         self.precedence = _PRECEDENCE
         self.two = False
         """Whether the program is OpenQASM 2."""
-        self.operators = 0
+        self.operators = self.nested = 0
 
     # --- tokens
 
@@ -128,7 +129,7 @@ class ExpressionParser:
 
     def expression(self) -> Expr:
         """A whole expression."""
-        self.operators = 0
+        self.operators = self.nested = 0
         return self._climb(0)
 
     def _count(self) -> None:
@@ -140,12 +141,16 @@ class ExpressionParser:
             )
 
     def _climb(self, least: int) -> Expr:
+        self.nested += 1
+        if self.nested > NESTED_MAX:
+            raise self.fault(f"an expression is nested more than {NESTED_MAX} deep")
         left = self._prefix()
         texts = self.texts
         while True:
             operator = texts[self.i]
             level = self.precedence.get(operator)
             if level is None or level <= least:
+                self.nested -= 1
                 return left
             at = self.starts[self.i]
             self._count()

@@ -111,7 +111,7 @@ class GateParser(ExpressionParser):
                 )
         elif self.kinds[i] != NAME and texts[i][:1] != "$":
             raise self.fault(f"expected a qubit, found {self.found()}")
-        self.operators = 0
+        self.operators = self.nested = 0
         return self._prefix()
 
     def _modifiers(self) -> list[Modifier]:

@@ -68,7 +68,7 @@ class Parser(DeclarationParser):
 
     def _statement(self, into: list[Statement]) -> None:
         i = self.i
-        self.operators = 0
+        self.operators = self.nested = 0
         kind, text = self.kinds[i], self.texts[i]
         if kind != NAME:
             if kind == ANNOTATION:  # of no meaning to this reader, as the language allows

@@ -188,6 +188,9 @@ def test_limits(body: str, limit: str) -> None:
         "qubit q; rx(" + "(" * 10_000 + "1" + ")" * 10_000 + ") q;",
         "qubit q; rx(" + "-" * 10_000 + "1) q;",
         "qubit q; rx(1" + "+1" * 10_000 + ") q;",
+        "x[" * 10_000,
+        "qubit q; rx(" + "1**" * 10_000 + "1) q;",
+        "qubit q; rx(" + "sin(" * 10_000 + "1) q;",
         "if (true) " * 10_000 + "{ }",
         "if (true) {" * 10_000,
         "qubit q; " + "inv @ " * 10_000 + "x q;",
@@ -199,9 +202,10 @@ def test_limits(body: str, limit: str) -> None:
         + "".join(f"gate g{k + 1}(t0) a {{ g{k}(t0 * t0 + t0) a; }} " for k in range(47))
         + "input float v; qubit q; g47(v) q;",
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_what_is_deep_is_refused_and_harms_nothing(body: str) -> None:
     with pytest.raises(KetgateError) as caught:
         read3(body)
     assert caught.value.reason is Reason.PROGRAM_INVALID
+    assert "nested too deeply" not in caught.value.message  # each has a limit of its own
