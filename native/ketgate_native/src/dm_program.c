@@ -7,7 +7,7 @@ static int within(int64_t from, int64_t count, int64_t length) {
 
 static int channel_sound(const kg_program *p, const int64_t *row) {
     int64_t targets = row[KG_TARGETS], controls = row[KG_CONTROLS], branches = row[KG_BRANCHES];
-    if (targets < 0 || targets > KG_UNITARY_QUBITS_MAX || controls < 0 || targets + controls > p->qubits) return 0;
+    if (targets < 0 || targets > KG_UNITARY_QUBITS_MAX || controls < 0 || controls > p->qubits - targets) return 0;
     if (branches < 1 || branches > KG_BRANCHES_MAX || !within(row[KG_QUBITS], targets + controls, p->number_count)) return 0;
     uint64_t seen = 0;
     for (int64_t k = 0; k < targets + controls; k++) {

@@ -1,5 +1,6 @@
 """The kernels of noise against plain NumPy: maps on Pauli vectors, and trajectories."""
 
+import contextlib
 import gc
 import threading
 from typing import Any
@@ -197,6 +198,19 @@ def test_a_program_that_leaves_its_arrays_is_refused(column: int, value: int) ->
     steps.rows[1][column] = value
     with pytest.raises(ValueError, match=r"steps\[1\]: expected a step whose qubits"):
         steps.run(2, shots=1, seed=0, num_bits=1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    row=st.integers(0, 4),
+    column=st.integers(0, STEP_COLUMNS - 1),
+    value=st.one_of(st.integers(-5, 40), st.integers(-(2**63), 2**63 - 1)),
+)
+def test_no_table_of_steps_does_harm(row: int, column: int, value: int) -> None:
+    steps = damped(2, 0.2)
+    steps.rows[row][column] = value
+    with contextlib.suppress(ValueError):
+        steps.run(2, shots=2, seed=0, num_bits=1, samples=1)
 
 
 def test_a_jump_back_is_refused() -> None:

@@ -42,6 +42,7 @@ from ketgate_server.quantum.native.noisy import (
     TRAJECTORIES_DEFAULT,
     expectations_noisy,
     run_noisy,
+    seeded,
 )
 from ketgate_server.quantum.noise import NoiseModel
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
@@ -147,7 +148,22 @@ class Emulator:
     def run(
         self, circuits: Sequence[Circuit], options: RunOptions, task: Task
     ) -> Sequence[CircuitOutcome]:
-        return [self._run(circuit, options, task) for circuit in circuits]
+        placed, compiling_s = [], []
+        for circuit in circuits:
+            started = time.perf_counter()
+            placed.append(self.place(circuit, options, task))
+            compiling_s.append(time.perf_counter() - started)
+        outcomes = []
+        for index, (one, took_s) in enumerate(zip(placed, compiling_s, strict=True)):
+            (outcome,) = run_noisy(
+                [one.compiled.circuit],
+                replace(seeded(options, index), noise=one.noise),
+                task,
+                density_qubits_max=self._density_qubits_max,
+            )
+            outcome.compiled, outcome.compiling_s = one.compiled.circuit, took_s
+            outcomes.append(outcome)
+        return outcomes
 
     def expectations(
         self,
@@ -210,19 +226,6 @@ class Emulator:
     def expected_fidelity(self, placed: Placed) -> float:
         """Probability that no error happens."""
         return expected_fidelity(self.device.calibration, placed.used)
-
-    def _run(self, circuit: Circuit, options: RunOptions, task: Task) -> CircuitOutcome:
-        started = time.perf_counter()
-        placed = self.place(circuit, options, task)
-        compiling_s = time.perf_counter() - started
-        (outcome,) = run_noisy(
-            [placed.compiled.circuit],
-            replace(options, noise=placed.noise),
-            task,
-            density_qubits_max=self._density_qubits_max,
-        )
-        outcome.compiled, outcome.compiling_s = placed.compiled.circuit, compiling_s
-        return outcome
 
     def _compile(self, circuit: Circuit, options: RunOptions, task: Task, keep: int) -> Compiled:
         compiler = self._compiler

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from ketgate_native import monitor as native
@@ -58,7 +59,10 @@ def run_noisy(
     if options.state_vector:
         raise Unsuitable("native", "the state vector of a noisy run", "the state is mixed")
     with _monitored(task) as monitor:
-        return [_run(circuit, noise, options, monitor, density_qubits_max) for circuit in circuits]
+        return [
+            _run(circuit, noise, seeded(options, index), monitor, density_qubits_max)
+            for index, circuit in enumerate(circuits)
+        ]
 
 
 def expectations_noisy(
@@ -89,6 +93,14 @@ def expectations_noisy(
             outcome = _exact(planned, density, observables, noise, options, monitor)
     outcome.running_s = time.perf_counter() - started
     return outcome
+
+
+def seeded(options: RunOptions, index: int) -> RunOptions:
+    """The first circuit has the seed that was given, the others have their own."""
+    if not index:
+        return options
+    seed = np.random.SeedSequence([options.seed, index]).generate_state(1, np.uint64)[0]
+    return replace(options, seed=int(seed))
 
 
 def _noise(options: RunOptions) -> NoiseModel:
@@ -161,7 +173,8 @@ def _run(
         raise Unsuitable(
             "native",
             "exact probabilities",
-            f"{planned.num_qubits} qubits with noise do not fit into a density matrix; give shots",
+            f"{planned.num_qubits} qubits with noise, and what is measured amid the circuit, do not "
+            "fit into a density matrix; give shots",
         )
     outcome.running_s = time.perf_counter() - started
     return outcome

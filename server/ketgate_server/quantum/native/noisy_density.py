@@ -27,13 +27,15 @@ from ketgate_server.quantum.noise_transfer import Transfer, transfer_of_kraus
 Vector = NDArray[np.float64]
 QUBITS_MAX = PAULI_QUBITS_MAX
 BRANCHES_MAX = 256
-"""States by what was read amid the circuit; more are left to trajectories."""
+BRANCHES_BYTES_MAX = 128 << 20
+"""States by what was read amid the circuit; more are left to trajectories, though two may always
+be."""
 WIDE_QUBITS_MAX = 5
 NOTHING = 1e-15
 
 
 class TooManyBranches(Exception):  # noqa: N818 - a way to go, not an error
-    """More outcomes amid the circuit than BRANCHES_MAX."""
+    """More outcomes amid the circuit than may be kept."""
 
 
 class Density:
@@ -89,9 +91,7 @@ class Density:
                 part = vector.copy()
                 pauli_apply(part, self._plan.num_qubits, [1], [step.qubit], transfer.reshape(-1))
                 if part[0] > NOTHING:
-                    _add(split, (memory & ~(1 << step.bit)) | (read << step.bit), part)
-        if len(split) > BRANCHES_MAX:
-            raise TooManyBranches
+                    self._add(split, (memory & ~(1 << step.bit)) | (read << step.bit), part)
         self.states = split
 
     def _choose(self, step: Choice) -> None:
@@ -101,10 +101,17 @@ class Density:
             self.states = {m: v for m, v in whole.items() if step.condition.holds(m) is holds}
             self._go(side)
             for memory, vector in self.states.items():
-                _add(joined, memory, vector)
-        if len(joined) > BRANCHES_MAX:
-            raise TooManyBranches
+                self._add(joined, memory, vector)
         self.states = joined
+
+    def _add(self, states: dict[int, Vector], memory: int, vector: Vector) -> None:
+        known = states.get(memory)
+        if known is None:
+            states[memory] = vector
+        else:
+            known += vector
+        if len(states) > min(BRANCHES_MAX, max(2, BRANCHES_BYTES_MAX // vector.nbytes)):
+            raise TooManyBranches
 
     def outcomes(self) -> dict[int, float]:
         """Probability of what is read at the end, above rounding."""
@@ -133,14 +140,6 @@ class Density:
     def expectation(self, index: int) -> float:
         """Of the Pauli string of an index."""
         return float(sum(vector[index] for vector in self.states.values()))
-
-
-def _add(states: dict[int, Vector], memory: int, vector: Vector) -> None:
-    known = states.get(memory)
-    if known is None:
-        states[memory] = vector
-    else:
-        known += vector
 
 
 def _instrument(read: int, flips: tuple[float, float]) -> Transfer:

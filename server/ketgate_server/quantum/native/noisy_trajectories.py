@@ -104,7 +104,7 @@ class Program:
             x=np.array(x, dtype=np.uint64),
             z=np.array(z, dtype=np.uint64),
             threads=threads,
-            copies_max=max(1, min(4096, COPIES_BYTES_MAX // (state_bytes * threads))),
+            copies_max=max(0, min(4096, COPIES_BYTES_MAX // (state_bytes * threads))),
             monitor=monitor,
         )
 

@@ -1,6 +1,7 @@
 """Noisy runs against the plain density matrix: exact, sampled, and by trajectories."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,10 +188,29 @@ def test_trajectories_take_what_a_density_matrix_cannot():
     found = run(measured(n, gates), noise, 200)
     assert found.method == "trajectories"
     assert found.counts[0] + found.counts[2**n - 1] > 120
-    with pytest.raises(Unsuitable, match="16 qubits with noise do not fit"):
+    with pytest.raises(Unsuitable, match="16 qubits with noise, and what is measured amid"):
         run(measured(n, gates), noise)
     with pytest.raises(Unsuitable, match="takes at most 12"):
         run(measured(n, gates), noise, 10, noise_method=NoiseMethod.DENSITY_MATRIX)
+
+
+def test_more_outcomes_amid_the_circuit_than_states_are_left_to_trajectories():
+    rounds = [one for k in range(10) for one in (Gate("h", (0,)), Measure(0, k))]
+    circuit = Circuit(1, 11, (*rounds, Gate("h", (0,)), Measure(0, 10)))
+    assert run(circuit, PAULI, 100).method == "trajectories"
+    with pytest.raises(Unsuitable, match="too many outcomes amid the circuit"):
+        run(circuit, PAULI, 100, noise_method=NoiseMethod.DENSITY_MATRIX)
+    again = Circuit(
+        1, 1, tuple(replace(one, bit=0) if hasattr(one, "bit") else one for one in rounds)
+    )
+    assert run(again, PAULI, 100).method == "density-matrix"
+
+
+def test_circuits_of_a_batch_have_seeds_of_their_own():
+    circuit = measured(3, mixing(3))
+    options = RunOptions(1000, 5, noise=PAULI)
+    first, second = run_noisy([circuit, circuit], options, OrderTask())
+    assert first.counts == run(circuit, PAULI, 1000).counts != second.counts
 
 
 def test_a_gate_with_many_controls_runs_in_trajectories():
