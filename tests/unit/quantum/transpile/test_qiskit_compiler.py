@@ -123,3 +123,16 @@ def test_what_cannot_be_compiled_is_refused(target: Target, problem: str) -> Non
     with pytest.raises(KetgateError, match=problem) as caught:
         transpile(_random(3, 1, 0), target, 1, 0)
     assert caught.value.reason is Reason.BACKEND_UNSUITABLE
+
+
+def test_plugins_of_other_packages_are_left_alone_and_found_again() -> None:
+    from ketgate_server.quantum.transpile.plugins import own_plugins_only
+    from stevedore.extension import ExtensionManager
+
+    cache = ExtensionManager.ENTRY_POINT_CACHE
+    before = dict(cache)
+    with own_plugins_only():
+        stage = cache["qiskit.transpiler.scheduling"]
+        assert stage
+        assert all(entry.value.startswith("qiskit.") for entry in stage)
+    assert cache == before
