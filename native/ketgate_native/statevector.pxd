@@ -53,7 +53,8 @@ cdef extern from "src/sv_isa.h" nogil:
         int count
 
     const kg_sv_isa *kg_sv_isa_named(const char *name)
-    int kg_sv_program_init(kg_sv_program *p, int qubits, kg_sv_precision precision, const char *isa, int capacity, int fuse)
+    int kg_sv_program_init(kg_sv_program *p, int qubits, kg_sv_precision precision, const char *isa, int capacity, int fuse,
+                           int relabel)
     void kg_sv_program_free(kg_sv_program *p)
     int kg_sv_program_add(kg_sv_program *p, const uint8_t *target, int count, uint64_t control, uint64_t value,
                           int diagonal, const double *matrix, int slots, const double *generators)

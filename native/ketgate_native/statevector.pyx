@@ -55,7 +55,8 @@ cdef class Program:
         cdef kg_sv_precision wanted = _precision(precision)
         cdef bytes name = _isa(isa)
         gates = gates if isinstance(gates, (list, tuple)) else list(gates)
-        status = kg_sv_program_init(&self.program, n, wanted, NULL if isa is None else <const char *>name, len(gates), fuse)
+        status = kg_sv_program_init(&self.program, n, wanted, NULL if isa is None else <const char *>name, len(gates), fuse,
+                                    fuse and not gradient)
         _checked(status, "a program was being made")
         self.backward = gradient
         cdef int at = 0
@@ -365,6 +366,7 @@ cdef class StateVector:
         if not program.backward or program.program.isa is not self.state.isa or (
                 program.program.precision != self.state.precision or program.program.qubits != self.state.qubits):
             raise ValueError("program: expected the one that made this state, made with gradient=True")
+        self._settle(threads, monitor)  # the adjoint runs where the qubits' own numbers are
         flips, phases, order = self._strings(x, z)
         factors = _finite(coefficients, "coefficients")[order]
         cdef uint64_t[::1] x_view = flips, z_view = phases

@@ -89,7 +89,7 @@ struct kg_sv_isa;
 
 typedef struct {
     kg_sv_arena arena;
-    int qubits, gates, capacity, clusters, slots, fuse;
+    int qubits, gates, capacity, clusters, slots, fuse, relabel;
     kg_sv_precision precision;
     const struct kg_sv_isa *isa;
     kg_sv_gate *gate;
@@ -100,12 +100,14 @@ typedef struct {
     size_t transitions; /* complex numbers of all transition matrices */
 } kg_sv_program;
 
-int kg_sv_program_init(kg_sv_program *p, int qubits, kg_sv_precision precision, const char *isa, int capacity, int fuse);
+/* relabel: a swap exchanges names, not amplitudes. */
+int kg_sv_program_init(kg_sv_program *p, int qubits, kg_sv_precision precision, const char *isa, int capacity, int fuse,
+                       int relabel);
 void kg_sv_program_free(kg_sv_program *p);
 /* matrix: 2^count squared complex numbers, or with diagonal 2^count of them; copied. Returns KG_SV_*. */
 int kg_sv_program_add(kg_sv_program *p, const uint8_t *target, int count, uint64_t control, uint64_t value, int diagonal,
                       const double *matrix, int slots, const double *generators);
-/* relabel: a swap exchanges names, not amplitudes. backward: also prepare the adjoint, for gradients. */
+/* backward: also prepare the adjoint, for gradients. */
 int kg_sv_program_finish(kg_sv_program *p, int backward);
 
 /* What the parts of a program's making call in turn. */

@@ -23,6 +23,8 @@ typedef struct kg_sv_isa {
     int (*supported)(void);
     kg_sv_loops loops[2]; /* by kg_sv_precision */
     void (*walsh)(double *values, int count); /* sums over all sign patterns, in place */
+    double (*folded)(double *values, int count, int signs); /* one of these sums; overwrites the values */
+    void (*add_signs)(double *values, int count, int signs, double factor);
 } kg_sv_isa;
 
 extern const kg_sv_isa kg_sv_isa_base;

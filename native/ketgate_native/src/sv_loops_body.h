@@ -172,14 +172,19 @@ static void NAME(diagonal)(void *block, const kg_sv_step *step, int64_t place) {
     }
 }
 
-/* Adds pairs of vectors (re = sum of the first, im = minus the sum of the second, by lane) to where the step wants them. */
+KG_INLINE V NAME(swapped)(V x) { /* (re, im) -> (im, re) */
+    const VI places = PAIRS(1, 0);
+    return __builtin_shuffle(x, places);
+}
+
+/* Adds up sums of x y and x swapped(y), whose lanes hold the parts of x conj(y), to where the step wants them. */
 static void NAME(flush)(const V *sums, int entries, const int32_t *to, double *out) {
     for (int entry = 0; entry < entries; entry++)
         for (int lane = 0; lane < LANES; lane++) {
             int32_t at = to[entry * LANES + lane];
             if (at < 0) continue;
             out[2 * at] += (double)sums[2 * entry][2 * lane] + (double)sums[2 * entry][2 * lane + 1];
-            out[2 * at + 1] -= (double)sums[2 * entry + 1][2 * lane] + (double)sums[2 * entry + 1][2 * lane + 1];
+            out[2 * at + 1] += (double)sums[2 * entry + 1][2 * lane + 1] - (double)sums[2 * entry + 1][2 * lane];
         }
 }
 
@@ -192,30 +197,45 @@ static void NAME(transition_diagonal)(const V *state, const V *other, const kg_s
         uint64_t at = index | step->on;
         V *sum = sums + 2 * NAME(table_place)(step, at);
         sum[0] = FMA(state[at], other[at], sum[0]);
-        sum[1] = FMA(NAME(times_i)(state[at]), other[at], sum[1]);
+        sum[1] = FMA(state[at], NAME(swapped)(other[at]), sum[1]);
     }
     NAME(flush)(sums, entries, step->transition_to + place * LANES, out);
 }
 
-/* A row of the transition matrix at a time, over so few vectors that they stay in the first-level cache. */
+/* Some columns of a row of the transition matrix, over so few vectors that they stay in the first-level cache. */
 KG_INLINE void NAME(transition_row)(const V *state, const V *other, const kg_sv_step *step, const uint64_t *index, int count,
-                                    VI places, int flip, int row, const int high, V *out) {
-    const int size = 1 << high;
-    V sum[2 * size];
+                                    VI places, int flip, int row, int first, const int columns, V *out) {
+    V sum[2 * columns];
 #pragma GCC unroll 16
-    for (int i = 0; i < 2 * size; i++) sum[i] = (V){0};
+    for (int i = 0; i < 2 * columns; i++) sum[i] = (V){0};
     for (int k = 0; k < count; k++) {
         V y = other[index[k] + (uint64_t)step->offset[row]];
+        if (flip) y = NAME(flipped)(y, places);
+        V turned = NAME(swapped)(y);
 #pragma GCC unroll 16
-        for (int column = 0; column < size; column++) {
-            V x = state[index[k] + (uint64_t)step->offset[column]];
-            if (flip) x = NAME(flipped)(x, places);
+        for (int column = 0; column < columns; column++) {
+            V x = state[index[k] + (uint64_t)step->offset[first + column]];
             sum[2 * column] = FMA(x, y, sum[2 * column]);
-            sum[2 * column + 1] = FMA(NAME(times_i)(x), y, sum[2 * column + 1]);
+            sum[2 * column + 1] = FMA(x, turned, sum[2 * column + 1]);
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < 2 * size; i++) out[i] += sum[i];
+    for (int i = 0; i < 2 * columns; i++) out[i] += sum[i];
+}
+
+/* sums: (pattern, row, column) pairs of vectors. */
+static void NAME(transition_group)(const V *state, const V *other, const kg_sv_step *step, const uint64_t *index, int count, V *sums) {
+    const int size = 1 << step->high, columns = size < 8 ? size : 8;
+    for (int pattern = 0; pattern < step->patterns; pattern++) {
+        VI places = NAME(flip_places)(step->lane_xor[pattern]);
+        for (int row = 0; row < size; row++)
+            for (int first = 0; first < size; first += columns, sums += 2 * columns) switch (columns) {
+                case 1: NAME(transition_row)(state, other, step, index, count, places, pattern, row, first, 1, sums); break;
+                case 2: NAME(transition_row)(state, other, step, index, count, places, pattern, row, first, 2, sums); break;
+                case 4: NAME(transition_row)(state, other, step, index, count, places, pattern, row, first, 4, sums); break;
+                default: NAME(transition_row)(state, other, step, index, count, places, pattern, row, first, 8, sums);
+                }
+    }
 }
 
 static void NAME(transition)(const void *state, const void *other, const kg_sv_step *step, int64_t place, double *out) {
@@ -224,26 +244,15 @@ static void NAME(transition)(const void *state, const void *other, const kg_sv_s
         return;
     }
     enum { GROUP = 64 };
-    V sums[2 << (2 * KG_SV_DENSE_MAX)]; /* (pattern, row, column) pairs of vectors */
+    V sums[2 << (2 * KG_SV_DENSE_MAX)];
     uint64_t index[GROUP], next = 0, left = step->count;
-    const int size = 1 << step->high, entries = step->patterns * size * size;
+    const int entries = step->patterns << (2 * step->high);
     memset(sums, 0, sizeof(V) * 2 * (size_t)entries);
     while (left) {
         int count = left < GROUP ? (int)left : GROUP;
         for (int k = 0; k < count; k++, next = NAME(after)(next, step->fixed)) index[k] = next | step->on;
         left -= (uint64_t)count;
-        V *at = sums;
-        for (int pattern = 0; pattern < step->patterns; pattern++) {
-            VI places = NAME(flip_places)(step->lane_xor[pattern]);
-            for (int row = 0; row < size; row++, at += 2 * size) switch (step->high) {
-                case 0: NAME(transition_row)(state, other, step, index, count, places, pattern, row, 0, at); break;
-                case 1: NAME(transition_row)(state, other, step, index, count, places, pattern, row, 1, at); break;
-                case 2: NAME(transition_row)(state, other, step, index, count, places, pattern, row, 2, at); break;
-                case 3: NAME(transition_row)(state, other, step, index, count, places, pattern, row, 3, at); break;
-                case 4: NAME(transition_row)(state, other, step, index, count, places, pattern, row, 4, at); break;
-                default: NAME(transition_row)(state, other, step, index, count, places, pattern, row, 5, at);
-                }
-        }
+        NAME(transition_group)(state, other, step, index, count, sums);
     }
     NAME(flush)(sums, entries, step->transition_to, out);
 }
@@ -258,14 +267,14 @@ static double NAME(norm)(const void *amplitudes, int64_t count) {
     return sum[0];
 }
 
-static void NAME(products)(const void *amplitudes, const void *partner, int flip, int count, double *re, double *im) {
-    const REAL *a = amplitudes;
+/* flip8: how eight neighbours are exchanged, known at compile time so that they stay in vectors. */
+KG_INLINE void NAME(products_8)(const REAL *a, const REAL *partner, int flip, int count, double *re, double *im, const int flip8) {
     for (int j = 0; j < count; j += 8) {
-        const REAL *b = (const REAL *)partner + 2 * (j ^ (flip & ~7));
+        const REAL *b = partner + 2 * (j ^ flip);
         double ar[8], ai[8], br[8], bi[8];
         for (int k = 0; k < 8; k++) {
             ar[k] = a[2 * (j + k)], ai[k] = a[2 * (j + k) + 1];
-            br[k] = b[2 * (k ^ (flip & 7))], bi[k] = b[2 * (k ^ (flip & 7)) + 1];
+            br[k] = b[2 * (k ^ flip8)], bi[k] = b[2 * (k ^ flip8) + 1];
         }
         if (re)
             for (int k = 0; k < 8; k++) re[j + k] = ar[k] * br[k] + ai[k] * bi[k];
@@ -274,22 +283,50 @@ static void NAME(products)(const void *amplitudes, const void *partner, int flip
     }
 }
 
-static void NAME(add_weighted)(void *out, const void *amplitudes, const double *weight, int flip, int count, int quarter) {
-    REAL *o = out;
-    const double cosine[4] = {1, 0, -1, 0}, sine[4] = {0, 1, 0, -1};
-    double c = cosine[quarter & 3], s = sine[quarter & 3];
+KG_INLINE void NAME(add_weighted_8)(REAL *o, const REAL *amplitudes, const double *weight, int flip, int count, double c, double s,
+                                    const int flip8) {
     for (int j = 0; j < count; j += 8) {
-        const REAL *a = (const REAL *)amplitudes + 2 * (j ^ (flip & ~7));
-        const double *w = weight + (j ^ (flip & ~7));
+        const REAL *a = amplitudes + 2 * (j ^ flip);
+        const double *w = weight + (j ^ flip);
+        double re[8], im[8];
         for (int k = 0; k < 8; k++) {
-            int at = k ^ (flip & 7);
-            double re = w[at] * (double)a[2 * at], im = w[at] * (double)a[2 * at + 1];
-            o[2 * (j + k)] += (REAL)(c * re - s * im);
-            o[2 * (j + k) + 1] += (REAL)(c * im + s * re);
+            re[k] = w[k ^ flip8] * (double)a[2 * (k ^ flip8)];
+            im[k] = w[k ^ flip8] * (double)a[2 * (k ^ flip8) + 1];
+        }
+        for (int k = 0; k < 8; k++) {
+            o[2 * (j + k)] += (REAL)(c * re[k] - s * im[k]);
+            o[2 * (j + k) + 1] += (REAL)(c * im[k] + s * re[k]);
         }
     }
 }
 
+#define KG_BY_FLIP(call)                                                                                                \
+    switch (flip & 7) {                                                                                                 \
+    case 0: call(0); break;                                                                                             \
+    case 1: call(1); break;                                                                                             \
+    case 2: call(2); break;                                                                                             \
+    case 3: call(3); break;                                                                                             \
+    case 4: call(4); break;                                                                                             \
+    case 5: call(5); break;                                                                                             \
+    case 6: call(6); break;                                                                                             \
+    default: call(7);                                                                                                   \
+    }
+
+static void NAME(products)(const void *amplitudes, const void *partner, int flip, int count, double *re, double *im) {
+#define KG_CALL(flip8) NAME(products_8)(amplitudes, partner, flip & ~7, count, re, im, flip8)
+    KG_BY_FLIP(KG_CALL)
+#undef KG_CALL
+}
+
+static void NAME(add_weighted)(void *out, const void *amplitudes, const double *weight, int flip, int count, int quarter) {
+    const double cosine[4] = {1, 0, -1, 0}, sine[4] = {0, 1, 0, -1};
+    double c = cosine[quarter & 3], s = sine[quarter & 3];
+#define KG_CALL(flip8) NAME(add_weighted_8)(out, amplitudes, weight, flip & ~7, count, c, s, flip8)
+    KG_BY_FLIP(KG_CALL)
+#undef KG_CALL
+}
+
+#undef KG_BY_FLIP
 #undef PAIRS
 #undef LANES
 #undef REAL

@@ -41,13 +41,15 @@ void kg_sv_arena_free(kg_sv_arena *arena) {
     }
 }
 
-int kg_sv_program_init(kg_sv_program *p, int qubits, kg_sv_precision precision, const char *isa, int capacity, int fuse) {
+int kg_sv_program_init(kg_sv_program *p, int qubits, kg_sv_precision precision, const char *isa, int capacity, int fuse,
+                       int relabel) {
     memset(p, 0, sizeof *p);
     p->qubits = qubits;
     p->precision = precision;
     p->isa = kg_sv_isa_named(isa);
     p->capacity = capacity;
     p->fuse = fuse;
+    p->relabel = relabel;
     for (int q = 0; q < qubits; q++) p->layout[q] = (uint8_t)q;
     p->gate = kg_sv_take(&p->arena, (size_t)(capacity ? capacity : 1) * sizeof *p->gate);
     return p->arena.failed ? KG_SV_NO_MEMORY : KG_SV_OK;
@@ -80,7 +82,7 @@ int kg_sv_program_add(kg_sv_program *p, const uint8_t *target, int count, uint64
     memcpy(gate->matrix, matrix, numbers * sizeof(double));
     if (slots) memcpy(gate->generators, generators, numbers * (size_t)slots * sizeof(double));
     p->slots += slots;
-    if (p->fuse && kg_sv_is_swap(gate)) {
+    if (p->relabel && kg_sv_is_swap(gate)) {
         uint8_t first = p->layout[target[0]];
         p->layout[target[0]] = p->layout[target[1]];
         p->layout[target[1]] = first;

@@ -76,7 +76,7 @@ _OTHERS: dict[str, Callable[..., tuple[Matrix, ...]]] = {
     "u": _u,
     "cu": _cu,
     "xx_plus_yy": lambda theta, beta: _exchange("xx_plus_yy", 1, 2, theta, beta, -1),
-    "xx_minus_yy": lambda theta, beta: _exchange("xx_minus_yy", 0, 3, theta, beta, 1),
+    "xx_minus_yy": lambda theta, beta: _exchange("xx_minus_yy", 0, 3, theta, beta, -1),
 }
 
 
