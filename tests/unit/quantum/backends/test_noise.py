@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ketgate_server.quantum.base import NoiseMethod, Unsuitable
+from ketgate_server.quantum.base import NoiseMethod, Precision, Unsuitable
 from ketgate_server.quantum.circuit import Gate
 
 from .. import oracle
@@ -89,3 +89,20 @@ def test_noise_on_physical_qubits_stays_on_them(noisy):
     noise = NoiseModel({("x", (7,)): (flip(1.0),)}, {2: (0.0, 0.25)})
     counts = noisy.one(case, SHOTS, noise=noise).counts
     assert_sampled(counts, {0b01: 0.75, 0b00: 0.25}, SHOTS)
+
+
+def test_noise_in_single_precision(noisy):
+    if not (noisy.can.single_precision and noisy.can.exact):
+        pytest.skip(f"{noisy.name} has no exact results in single precision")
+    noise = noise_models()["everything"]
+    if noisy.name == "pennylane":
+        with pytest.raises(Unsuitable, match="noise in single precision"):
+            noisy.one(CASE, noise=noise, precision=Precision.SINGLE)
+        return
+    outcome = noisy.one(CASE, noise=noise, precision=Precision.SINGLE)
+    for bits, p in oracle.distribution(CASE, noise).items():
+        assert outcome.probabilities[bits] == pytest.approx(p, abs=1e-5)
+    if noisy.can.classical_control:
+        case = dynamic_circuits()["nested"]
+        outcome = noisy.one(case, SHOTS, noise=noise, precision=Precision.SINGLE)
+        assert_sampled(outcome.counts, oracle.distribution(case, noise), SHOTS)

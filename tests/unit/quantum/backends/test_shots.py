@@ -3,6 +3,7 @@ measurement."""
 
 import numpy as np
 import pytest
+from ketgate_server.quantum.base import Precision
 
 from .. import oracle
 from ..specimens import dynamic_circuits, exact_circuits, ghz, measured, mixing
@@ -87,3 +88,12 @@ def test_teleportation_never_fails(bench):
     assert len(outcome.counts) == 4
     again = bench.one(dynamic_circuits()["teleportation"], SHOTS)
     assert outcome.counts == again.counts or not bench.can.seeded
+
+
+def test_measurements_amid_a_circuit_in_single_precision(bench):
+    if not (bench.can.single_precision and bench.can.classical_control):
+        pytest.skip(f"{bench.name} has no classical control in single precision")
+    for what in ("teleportation", "reset", "a bit written twice"):
+        case = dynamic_circuits()[what]
+        outcome = bench.one(case, SHOTS, precision=Precision.SINGLE)
+        assert_sampled(outcome.counts, oracle.distribution(case), SHOTS)
