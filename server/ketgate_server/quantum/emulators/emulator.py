@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
+from ketgate_native.density import TRAJECTORY_QUBITS_MAX
+
 from ketgate_server import __version__
 from ketgate_server.quantum.base import (
     BackendKind,
@@ -44,6 +46,7 @@ from ketgate_server.quantum.native.noisy import (
     run_noisy,
     seeded,
 )
+from ketgate_server.quantum.native.noisy_trajectories import COPIES_BYTES_MAX
 from ketgate_server.quantum.noise import NoiseModel
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
 from ketgate_server.quantum.transpile.target import Target, Transpiled
@@ -51,6 +54,9 @@ from ketgate_server.quantum.transpile.target import Target, Transpiled
 KEPT_MAX = 256
 KEPT_OPERATIONS_MAX = 20_000
 """Of a compiled circuit that is kept."""
+DENSITY_S, TRAJECTORY_S, MAP_S = 4e-9, 1e-9, 5e-5
+"""Measured: of a number and a map, of an amplitude and a map, half of the shots sharing their
+states as is usual; and of a map with what it takes to plan it."""
 DIRECT_LEVEL_MAX = 1
 """Above, a transpiler is asked where there is one: it cancels gates."""
 
@@ -127,6 +133,9 @@ class Emulator:
         used = _used_qubits(circuit)
         if used > self.device.num_qubits:
             raise Unsuitable(self.name, f"{used} qubits", f"it has {self.device.num_qubits}")
+        if used > TRAJECTORY_QUBITS_MAX:
+            most = TRAJECTORY_QUBITS_MAX
+            raise Unsuitable(self.name, f"noise on {used} qubits", f"it simulates at most {most}")
         exact_only = not options.shots and not self._fits(options, used)
         if exact_only and options.noise_method is NoiseMethod.DENSITY_MATRIX:
             raise Unsuitable(
@@ -137,13 +146,14 @@ class Emulator:
 
     def need(self, circuit: Circuit, options: RunOptions) -> Need:
         used = _used_qubits(circuit)
-        # Each gate becomes about three; measured: 2 ns for each number and map on one thread.
-        maps = 3 * len(circuit.operations) + 1
+        # Gates on one qubit are taken into their neighbours.
+        wide = sum(isinstance(one, Gate) and len(one.qubits) > 1 for one in circuit.walk())
+        maps = wide + used
         if self._fits(options, used):
-            return Need(3 * 8 * 4**used, maps * (4**used * 4e-9 + 2e-5) + 0.002)
+            return Need(3 * 8 * 4**used, maps * (4**used * DENSITY_S + MAP_S))
         runs = options.shots or options.trajectories or TRAJECTORIES_DEFAULT
-        memory = 16 * 2**used * (options.threads + 1) + (256 << 20)
-        return Need(memory, runs * maps * (2**used * 4e-9 + 2e-7) / max(1, options.threads))
+        memory = 16 * 2**used * (options.threads + 1) + COPIES_BYTES_MAX
+        return Need(memory, runs * maps * 2**used * TRAJECTORY_S / max(1, options.threads))
 
     def run(
         self, circuits: Sequence[Circuit], options: RunOptions, task: Task

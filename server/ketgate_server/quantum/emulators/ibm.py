@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,6 @@ def read(snapshot: Snapshot) -> Device:
     """The device of a snapshot; its calibration, most of the bytes, is read when it is asked for."""
     configuration = json.loads(snapshot.configuration.read_bytes())
     basis = [_NAMES.get(name, name) for name in configuration["basis_gates"]]
-    version = metadata.version("qiskit-ibm-runtime")
     return Device(
         name=snapshot.name,
         description=f"{configuration['n_qubits']} qubits of IBM, simulated with the noise of a "
@@ -63,8 +63,13 @@ def read(snapshot: Snapshot) -> Device:
         basis_gates=tuple(name for name in basis if name not in _LEFT_OUT),
         calibration=Deferred(lambda: _calibration(json.loads(snapshot.properties.read_bytes()))),
         part=PART,
-        version=f"qiskit-ibm-runtime {version}",
+        version=_version(),
     )
+
+
+@cache
+def _version() -> str:
+    return f"qiskit-ibm-runtime {metadata.version('qiskit-ibm-runtime')}"
 
 
 def _calibration(properties: Mapping[str, Any]) -> Calibration:

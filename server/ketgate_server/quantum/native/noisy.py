@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 from ketgate_native import monitor as native
+from ketgate_native.density import TRAJECTORY_QUBITS_MAX
 from ketgate_native.monitor import Monitor
 from numpy.typing import NDArray
 
@@ -199,9 +200,19 @@ def _draw(
         outcome.memory = np.asarray(table[index])
 
 
+def _program(planned: Plan) -> noisy_trajectories.Program:
+    if planned.num_qubits > TRAJECTORY_QUBITS_MAX:
+        raise Unsuitable(
+            "native",
+            f"noise on {planned.num_qubits} qubits",
+            f"trajectories take at most {TRAJECTORY_QUBITS_MAX}",
+        )
+    return noisy_trajectories.program(planned)
+
+
 def _trajectory_bits(planned: Plan, options: RunOptions, monitor: Monitor) -> Bits:
     """One trajectory a shot, (shots, num_bits)."""
-    done = noisy_trajectories.program(planned).run(
+    done = _program(planned).run(
         shots=options.shots,
         seed=options.seed,
         samples=1 if planned.final else 0,
@@ -253,7 +264,7 @@ def _exact(
         return ExpectationOutcome(np.array(values, dtype=float), zeros, method="density-matrix")
     flat = [term for terms in placed for term in terms]
     shots = options.trajectories or TRAJECTORIES_DEFAULT
-    done = noisy_trajectories.program(planned).run(
+    done = _program(planned).run(
         shots=shots,
         seed=options.seed,
         terms=np.cumsum([0, *(len(terms) for terms in placed)]).tolist(),
@@ -292,7 +303,7 @@ def _sampled(
             keep = sum(1 << qubit for qubit in letters)
             turned = plan(circuit, noise, keep=keep, measured=False, turns=turns)
             shots = min(options.trajectories or options.shots, options.shots)
-            done = noisy_trajectories.program(turned).run(
+            done = _program(turned).run(
                 shots=shots,
                 seed=seed,
                 samples=-(-options.shots // shots),

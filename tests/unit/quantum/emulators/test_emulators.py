@@ -214,12 +214,13 @@ def test_higher_levels_ask_the_compiler_first():
     [
         (GHZ, RunOptions(1, 1, noise=NoiseModel()), "cannot do other noise"),
         (GHZ, RunOptions(1, 1, state_vector=True), "cannot do state vectors"),
-        (measured(7, ghz(7)), RunOptions(1, 1), "cannot do 7 qubits: it has 6"),
+        (measured(41, ghz(41)), RunOptions(1, 1), "cannot do 41 qubits: it has 40"),
+        (measured(35, ghz(35)), RunOptions(1, 1), "35 qubits: it simulates at most 34"),
     ],
 )
 def test_what_it_cannot_do_is_refused(circuit, options, message):
     with pytest.raises(Unsuitable, match=message):
-        chip().check(circuit, options)
+        chip(n=40).check(circuit, options)
 
 
 def test_gradients_are_refused():
