@@ -13,15 +13,9 @@ from ketgate_native.density import PAULI_QUBITS_MAX, pauli_apply
 from ketgate_native.monitor import Monitor
 from numpy.typing import NDArray
 
-from ketgate_server.quantum.native.noisy_plan import (
-    Choice,
-    Fused,
-    Plan,
-    Record,
-    Step,
-    Wide,
-    wide_transfer,
-)
+from ketgate_server.quantum.native.noisy_fusion import wide_transfer
+from ketgate_server.quantum.native.noisy_plan import Plan
+from ketgate_server.quantum.native.noisy_steps import Choice, Fused, Record, Step, Wide
 from ketgate_server.quantum.noise_transfer import Transfer, transfer_of_kraus
 
 Vector = NDArray[np.float64]

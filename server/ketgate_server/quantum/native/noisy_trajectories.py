@@ -10,6 +10,7 @@ import numpy as np
 from ketgate_native.density import (
     CHANNEL_QUBITS_MAX,
     STEP_COLUMNS,
+    TRAJECTORY_QUBITS_MAX,
     UNITARY_QUBITS_MAX,
     Trajectories,
     run_trajectories,
@@ -18,7 +19,8 @@ from ketgate_native.monitor import Monitor
 
 from ketgate_server.quantum import gates
 from ketgate_server.quantum.base import Unsuitable
-from ketgate_server.quantum.native.noisy_plan import Choice, Fused, Plan, Record, Step, Wide
+from ketgate_server.quantum.native.noisy_plan import Plan
+from ketgate_server.quantum.native.noisy_steps import Choice, Fused, Record, Step, Wide
 from ketgate_server.quantum.noise_transfer import (
     Operators,
     Transfer,
@@ -204,6 +206,13 @@ _known: OrderedDict[bytes, Kraus] = OrderedDict()
 
 
 def program(plan: Plan) -> Program:
+    """Raises Unsuitable for what the kernel cannot take."""
+    if plan.num_qubits > TRAJECTORY_QUBITS_MAX:
+        raise Unsuitable(
+            "native",
+            f"noise on {plan.num_qubits} qubits",
+            f"trajectories take at most {TRAJECTORY_QUBITS_MAX}",
+        )
     out = Program(plan)
     out.add(plan.steps)
     return out
