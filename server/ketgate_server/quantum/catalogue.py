@@ -28,6 +28,9 @@ from ketgate_server.quantum.work import matches
 
 log = logging.getLogger("ketgate.quantum")
 
+AGAIN_S = 30.0
+"""When a provider is asked again that did not answer."""
+
 UP = (BackendStatus.ONLINE, BackendStatus.PAUSED)
 
 
@@ -124,9 +127,9 @@ class Catalogue:
         """A back end of one request, which is not kept."""
         return self._entry(backend.name, backend=backend)
 
-    def refresh(self, provider: Provider) -> None:
-        """Ask a provider now. Raises nothing: what is wrong stands in the status of its back
-        ends."""
+    def refresh(self, provider: Provider) -> bool:
+        """Ask a provider now; whether it answered. Raises nothing: what is wrong stands in the
+        status of its back ends."""
         try:
             told: Sequence[Description] = provider.backends()
         except KetgateError as error:
@@ -136,6 +139,8 @@ class Catalogue:
             self._mark(provider, f"it could not be asked: {type(error).__name__}")
         else:
             self._take(provider, told)
+            return True
+        return False
 
     def _take(self, provider: Provider, told: Sequence[Description]) -> None:
         entries = dict(self._entries)
@@ -192,5 +197,6 @@ class Catalogue:
 
     def _ask_often(self, provider: Provider) -> None:
         while not self._stop.is_set():
-            self.refresh(provider)
-            self._stop.wait(self._settings.refresh_s)
+            answered = self.refresh(provider)
+            refresh_s = self._settings.refresh_s
+            self._stop.wait(refresh_s if answered else min(refresh_s, AGAIN_S))

@@ -65,9 +65,15 @@ class Speed:
             self._log += SMOOTHING * (ratio - self._log)
 
 
-def estimate(work: Work, description: Description, need: Need, correction: float = 1.0) -> Estimate:
-    """need: of the whole work."""
-    is_device = description.kind is BackendKind.QPU
+def estimate(
+    work: Work,
+    description: Description,
+    need: Need,
+    correction: float = 1.0,
+    *,
+    is_device: bool = False,
+) -> Estimate:
+    """need: of the whole work. is_device: it runs at a provider."""
     device_s = _device_s(work, description) if is_device else 0.0
     calibration = description.calibration
     return Estimate(

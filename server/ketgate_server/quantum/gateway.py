@@ -163,11 +163,11 @@ class Gateway:
 
     def estimate_there(self, work: Work, entry: Entry) -> Estimate:
         """Of work that is at a provider already: no cap is asked any more."""
-        return estimate(work, entry.describe(), Need(0, 0.0))
+        return estimate(work, entry.describe(), Need(0, 0.0), is_device=True)
 
     def _assess(self, spent: Money | None) -> Assess:
         def assess(work: Work, entry: Entry, description: Description) -> Estimate:
-            check_features(work, description)
+            check_features(work, description, at_provider=entry.provider is not None)
             need = _need(work, entry, description)
             if need.memory_bytes > self._memory_bytes_max:
                 raise LimitError(
@@ -175,7 +175,13 @@ class Gateway:
                     allowed=self._memory_bytes_max,
                     given=need.memory_bytes,
                 )
-            found = estimate(work, description, need, entry.speed.correction)
+            found = estimate(
+                work,
+                description,
+                need,
+                entry.speed.correction,
+                is_device=entry.provider is not None,
+            )
             check_estimate(work.caps, found, self.limits, spent)
             return found
 

@@ -25,6 +25,7 @@ from ketgate_server.jobs.faults import Stopped
 from ketgate_server.limits import Limit
 from ketgate_server.quantum import convert, convert_result
 from ketgate_server.quantum.base import BackendKind, CircuitOutcome, ExpectationOutcome
+from ketgate_server.quantum.catalogue import Entry
 from ketgate_server.quantum.convert_options import read_choice
 from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.gateway import MARGIN_S, Gateway
@@ -74,11 +75,12 @@ class QuantumKind:
 
     def roles(self, spec: Spec) -> Sequence[str]:
         """What a caller needs beside `role`: QPUs cost money."""
-        return (QPU_ROLE,) if self._names_qpu(spec) else ()
+        qpus = (e.describe().kind is BackendKind.QPU for e in self._at_providers(spec))
+        return (QPU_ROLE,) if any(qpus) else ()
 
     def stays(self, spec: Spec) -> bool:
         """Whether it has to run in a thread of the server."""
-        return self._names_qpu(spec)
+        return bool(self._at_providers(spec))
 
     def digest(self, spec: Spec) -> bytes:
         return bytes.fromhex(convert.digest(spec))
@@ -87,22 +89,14 @@ class QuantumKind:
         return referenced(spec, "spec")
 
     def run(self, spec: Spec, context: RunContext) -> Message:
-        remote = self._remote if context.handle or self._names_qpu(spec) else None
+        remote = self._remote if context.handle or self._at_providers(spec) else None
         return run(self._gateway, self._read, spec, context, remote)
 
-    def _names_qpu(self, spec: Spec) -> bool:
-        """Whether a QPU may be used: by its name, or by one that is known nowhere yet."""
+    def _at_providers(self, spec: Spec) -> list[Entry]:
+        """Back ends at providers that may be used."""
         choice = read_choice(spec.backend, "spec.backend")
-        named = [choice.backend] if choice.backend else []
-        for name in (*named, *choice.allowed):
-            entry = self._gateway.catalogue.get(name)
-            if entry is not None and entry.describe().kind is BackendKind.QPU:
-                return True
-        return any(
-            choice.names(entry.name) and entry.describe().kind is BackendKind.QPU
-            for entry in self._gateway.catalogue.entries()
-            if entry.provider is not None
-        )
+        entries = self._gateway.catalogue.entries()
+        return [e for e in entries if e.provider is not None and choice.names(e.name)]
 
 
 def run(

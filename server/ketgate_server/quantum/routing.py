@@ -129,7 +129,7 @@ def _by_policy(
             if choice.names(entry.name) or description.kind is BackendKind.SIMULATOR:
                 route.passed(entry.name, error)
             continue
-        eligible.append((_floor_s(entry, description), entry))
+        eligible.append((_floor_s(entry), entry))
     eligible.sort(key=lambda pair: pair[0])
     known: list[tuple[tuple[float, ...], int, Candidate]] = []
     for number, (_, entry) in enumerate(eligible):
@@ -160,11 +160,12 @@ def _refusal(route: Route, entry: Entry, description: Description) -> KetgateErr
     if choice.regions and description.region not in choice.regions:
         told = f"it is in {description.region!r}, and only {', '.join(choice.regions)} is allowed"
         return Unsuitable(name, "the region", told)
-    if description.kind is BackendKind.QPU:
+    if entry.provider is not None:
         if not choice.names(name):
-            return Unsuitable(name, "this request", "a QPU is used only where it is named")
+            why = "what runs at a provider is used only where it is named"
+            return Unsuitable(name, "this request", why)
         if not route.durable:
-            why = "it is a QPU, whose queue outlasts a call; create a job with this spec"
+            why = "it is at a provider, whose queue outlasts a call; create a job with this spec"
             return Unsuitable(name, "a call that waits", why)
     if (
         description.kind is BackendKind.EMULATOR
@@ -192,9 +193,9 @@ def _unavailable(name: str, description: Description) -> KetgateError:
     )
 
 
-def _floor_s(entry: Entry, description: Description) -> float:
+def _floor_s(entry: Entry) -> float:
     """A latency that it cannot be below."""
-    if description.kind is BackendKind.QPU:
+    if entry.provider is not None:
         return 1.0
     return (WORKER_S if entry.is_isolated else 0.0) + (COLD_S if entry.is_cold else 0.0)
 
@@ -205,7 +206,7 @@ def _score(policy: Policy, candidate: Candidate) -> tuple[float, ...]:
     queue_s = estimate.queue_s
     if queue_s is None:
         queue_s = QUEUED_JOB_S * (1 + (description.queue_depth or 0))
-    latency_s = queue_s + estimate.run_s + _floor_s(candidate.entry, description)
+    latency_s = queue_s + estimate.run_s + _floor_s(candidate.entry)
     match policy:
         case Policy.LATENCY:
             return (latency_s,)
@@ -213,7 +214,7 @@ def _score(policy: Policy, candidate: Candidate) -> tuple[float, ...]:
             fidelity = estimate.expected_fidelity
             return (-(1.0 if fidelity is None else fidelity), latency_s)
         case Policy.QUEUE:
-            is_device = description.kind is BackendKind.QPU
+            is_device = candidate.entry.provider is not None
             depth = float("inf") if description.queue_depth is None else description.queue_depth
             return (depth if is_device else 0.0, latency_s)
         case Policy.PRICE:

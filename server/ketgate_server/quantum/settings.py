@@ -36,8 +36,9 @@ class QuantumSettings(BaseModel):
     refresh_s: float = Field(default=300.0, ge=1.0, le=86_400.0)
     """How often providers are asked for their back ends."""
 
-    refresh_timeout_s: float = Field(default=30.0, ge=1.0, le=600.0)
-    """A provider that has not answered by then counts as unreachable."""
+    refresh_timeout_s: float = Field(default=120.0, ge=1.0, le=600.0)
+    """A provider that has not answered by then counts as unreachable; the start of its SDK, which
+    takes seconds, is within it."""
 
     ibm: IbmSettings = IbmSettings()
     """IBM Quantum."""

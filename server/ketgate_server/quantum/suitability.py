@@ -7,7 +7,7 @@ from ketgate_server.quantum.base import BackendKind, Description, Precision, Uns
 from ketgate_server.quantum.work import Work
 
 
-def check_features(work: Work, description: Description) -> None:
+def check_features(work: Work, description: Description, *, at_provider: bool) -> None:
     """Raises Unsuitable, naming the feature."""
     name, can, options = description.name, description.capabilities, work.options
 
@@ -32,7 +32,7 @@ def check_features(work: Work, description: Description) -> None:
         raise refuse("noise of the request", "leave out noise, or choose a simulator that can")
     if options.precision is Precision.SINGLE and not can.single_precision:
         raise refuse("single precision", "leave out precision")
-    if work.mitigation and work.observables and description.kind is BackendKind.QPU:
+    if work.mitigation and work.observables and at_provider:
         raise refuse("mitigation of expectations", "mitigate counts, or choose an emulator")
     if work.gradients and (not can.exact or description.kind is not BackendKind.SIMULATOR):
         raise refuse("gradients", "choose a simulator with exact expectations")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from ketgate.quantum.v1 import quantum_service_pb2 as pb
@@ -158,6 +159,14 @@ def test_a_qpu_needs_its_role_and_the_server():
     for backend in ({}, {"backend": "native"}, {"allowed": ["native"]}):
         assert kind.roles(spec(backend=backend)) == ()
         assert not kind.stays(spec(backend=backend))
+
+
+def test_a_provider_s_simulator_needs_the_server_and_no_further_role():
+    fake = replace(qpu("cloud/fake"), kind=BackendKind.EMULATOR)
+    kind = kind_of(gateway(providers=[Cloud(fake)]))
+    given = spec(backend={"backend": "cloud/fake"})
+    assert kind.roles(given) == ()
+    assert kind.stays(given)
 
 
 def test_what_could_not_run_is_refused_when_the_job_is_made():

@@ -1,5 +1,7 @@
 """Which back end is chosen, and what is told of the others."""
 
+from dataclasses import replace
+
 import pytest
 from ketgate_server.errors import FieldError, KetgateError, LimitError, PartMissing, Reason
 from ketgate_server.quantum.base import (
@@ -98,6 +100,15 @@ def test_emulators_and_qpus_are_used_only_where_they_are_named():
     assert chosen(of, choice=Choice("cloud/q"), durable=True)[0] == "cloud/q"
     with pytest.raises(Unsuitable, match="create a job"):
         chosen(of, choice=Choice("cloud/q"))
+
+
+def test_what_a_provider_simulates_is_work_for_jobs_too():
+    fake = replace(qpu("cloud/fake"), kind=BackendKind.EMULATOR)
+    of = gateway(FakeBackend("z"), providers=[FakeProvider("cloud", fake)])
+    assert chosen(of, choice=Choice("cloud/fake"), durable=True)[0] == "cloud/fake"
+    assert chosen(of)[0] == "z"
+    with pytest.raises(Unsuitable, match="create a job"):
+        chosen(of, choice=Choice("cloud/fake"))
 
 
 def test_the_noise_of_a_device_is_added_by_its_emulator_only():
@@ -217,4 +228,4 @@ def test_disabled_back_ends_are_not_there():
 
 def test_what_is_sooner_here_is_told_by_a_bound_that_holds():
     entry = gateway(FakeBackend("a", isolated=True)).catalogue.get("a")
-    assert _floor_s(entry, entry.describe()) > 0.0
+    assert _floor_s(entry) > 0.0
