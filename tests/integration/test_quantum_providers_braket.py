@@ -48,7 +48,7 @@ MIXED = Circuit(
     5,
     (
         Gate("x", (1,)),
-        Gate("cu", (1, 2), (0.0, 0.0, 0.0, 0.0)),
+        Gate("x", (2, 3, 1), controls=(1, 0)),
         Barrier((0, 1)),
         Measure(0, 2),
         Measure(1, 3),
@@ -320,8 +320,6 @@ def test_what_a_device_cannot_do_is_refused_with_its_place(provider: BraketProvi
     refused(amid, OPTIONS, "a measurement amid the circuit at line 4, column 1", provider)
     reset = Circuit(1, 1, (Reset(0, Place(2, 1)), Measure(0, 0)))
     refused(reset, OPTIONS, "reset at line 2, column 1", provider)
-    controlled = Circuit(2, 1, (Gate("x", (0, 1), controls=(0,), place=Place(3, 1)), Measure(0, 0)))
-    refused(controlled, OPTIONS, "ctrl or pow on 'x' at line 3, column 1", provider)
     refused(Circuit(1, 0, (Gate("x", (0,)),)), OPTIONS, "without measurements", provider)
     refused(ONE, replace(OPTIONS, shots=6000), "6000 shots: it takes at most 5000", provider)
     refused(ONE, replace(OPTIONS, shots=0), "exact probabilities", provider)

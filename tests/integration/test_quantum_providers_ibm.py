@@ -27,7 +27,6 @@ from ketgate_server.quantum.circuit import (
     Place,
     Register,
 )
-from ketgate_server.quantum.providers import ibm
 from ketgate_server.quantum.providers.durable import Finished, Work, turn
 from ketgate_server.quantum.providers.errors import (
     CredentialsRefused,
@@ -304,19 +303,6 @@ def test_a_fault_for_a_moment_hides_no_device(provider: IbmProvider, api: IbmApi
     api.faults.queued["ListBackends"] = ["internal"]
     with pytest.raises(Unreachable):
         provider.submit(MANILA, [ONE], OPTIONS, "ketgate-a")
-    assert provider.submit(MANILA, [ONE], OPTIONS, "ketgate-a") == "job0"
-
-
-def test_a_long_compilation_is_kept_for_the_next_turn(
-    provider: IbmProvider, api: IbmApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ibm, "COMPILE_S_MAX", -1.0)
-    with pytest.raises(Throttled) as caught:
-        provider.submit(MANILA, [ONE], OPTIONS, "ketgate-a")
-    assert caught.value.retry_after_s == 0.0
-    assert not api.jobs
-    monkeypatch.setattr(ibm, "COMPILE_S_MAX", 30.0)
-    monkeypatch.setattr("qiskit.transpiler.PassManager.run", None)  # not asked again
     assert provider.submit(MANILA, [ONE], OPTIONS, "ketgate-a") == "job0"
 
 

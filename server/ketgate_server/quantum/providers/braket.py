@@ -7,7 +7,7 @@ arrives, and as a tag of the task, by which it is found. Several circuits are on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,11 +18,10 @@ from ketgate_server.quantum.base import (
     ProviderState,
     RunOptions,
 )
-from ketgate_server.quantum.circuit import Circuit, Gate
+from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.providers import suitable
 from ketgate_server.quantum.providers.braket_circuit import convert
 from ketgate_server.quantum.providers.braket_faults import NAME, translated
-from ketgate_server.quantum.providers.braket_gates import reduced
 from ketgate_server.quantum.providers.braket_regions import Regions
 from ketgate_server.quantum.providers.braket_results import device_s, entries, outcome
 from ketgate_server.quantum.providers.errors import JobFailed, Undecided
@@ -80,13 +79,7 @@ class BraketProvider:
         return self._regions.ask()
 
     def check(self, backend: str, circuit: Circuit, options: RunOptions) -> None:
-        device = self._regions.device(backend)
-        suitable.check(device.description, circuit, options)
-        for operation in circuit.walk():
-            if isinstance(operation, Gate):
-                angles = (0.0,) * len(operation.parameters)  # they may be unbound
-                for _ in reduced(backend, replace(operation, parameters=angles), device.gates):
-                    pass
+        suitable.check(self._regions.device(backend).description, circuit, options)
 
     def submit(
         self, backend: str, circuits: Sequence[Circuit], options: RunOptions, tag: str

@@ -8,7 +8,6 @@ from typing import Any
 from ketgate_server.quantum.base import Unsuitable
 from ketgate_server.quantum.circuit import Barrier, Circuit, Gate, Measure
 from ketgate_server.quantum.providers.braket_gates import NATIVE, reduced
-from ketgate_server.quantum.providers.suitable import used_qubits
 
 BARRIERS = (
     "barriers were left out: the device's compiler takes none, and may move gates across them"
@@ -26,7 +25,7 @@ class Measured:
 
 def measured(circuit: Circuit) -> Measured:
     """Of a circuit that measures at its end: the same for the submission and for its result."""
-    number = {qubit: place for place, qubit in enumerate(used_qubits(circuit))}
+    number = {qubit: place for place, qubit in enumerate(circuit.active_qubits)}
     bits = {
         number[operation.qubit]: operation.bit
         for operation in circuit.operations
@@ -45,7 +44,7 @@ def convert(backend: str, circuit: Circuit, supported: frozenset[str]) -> Any:
     from braket.circuits import Circuit as BraketCircuit
     from braket.circuits import Instruction, gates
 
-    number = {qubit: place for place, qubit in enumerate(used_qubits(circuit))}
+    number = {qubit: place for place, qubit in enumerate(circuit.active_qubits)}
     out = BraketCircuit()
     for operation in circuit.operations:
         if isinstance(operation, Barrier | Measure):

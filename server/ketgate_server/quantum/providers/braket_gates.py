@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from ketgate_server.quantum.base import Unsuitable
-from ketgate_server.quantum.circuit import Gate
+from ketgate_server.quantum.circuit import Circuit, Gate
+from ketgate_server.quantum.transpile.basis import written
 
 NATIVE = {
     "id": "I",
@@ -43,120 +45,23 @@ NATIVE = {
 """Class in braket.circuits.gates, by our name; the matrices are the same but for the order of the
 qubits in an index. A device names it in lower case among its supportedOperations."""
 
-Part = tuple[str, tuple[int, ...], tuple[float, ...]]
-"""A gate, on places in the list of qubits of the one that it is part of, with angles."""
 
-_Q = math.pi / 4
-
-
-def _g(name: str, *places: int, angles: tuple[float, ...] = ()) -> Part:
-    return name, places, angles
+def _u(theta: float, phi: float, lam: float) -> list[tuple[str, float]]:
+    return [("rz", lam), ("ry", theta), ("rz", phi)]
 
 
-def _r(name: str, *places: int, by: float) -> Part:
-    return name, places, (by,)
+_LEAST = {"cx", "rx", "ry", "rz"}
+_WRITTEN = (Gate("u", (0,), (0.5, 0.5, 0.5)), Gate("cx", (0, 1)))
+"""What gates with controls and powers are written in."""
 
-
-def _u(theta: float, phi: float, lam: float) -> list[Part]:
-    return [_r("rz", 0, by=lam), _r("ry", 0, by=theta), _r("rz", 0, by=phi)]
-
-
-def _cp(lam: float) -> list[Part]:
-    half = lam / 2
-    return [
-        _r("rz", 0, by=half),
-        _g("cx", 0, 1),
-        _r("rz", 1, by=-half),
-        _g("cx", 0, 1),
-        _r("rz", 1, by=half),
-    ]
-
-
-def _turned(axis: str, by: float) -> list[Part]:
-    """A controlled rotation about an axis that x turns round."""
-    half = by / 2
-    return [_r(axis, 1, by=half), _g("cx", 0, 1), _r(axis, 1, by=-half), _g("cx", 0, 1)]
-
-
-def _cu(theta: float, phi: float, lam: float, gamma: float) -> list[Part]:
-    return [
-        _r("rz", 0, by=gamma + (lam + phi) / 2),
-        _r("rz", 1, by=(lam - phi) / 2),
-        _g("cx", 0, 1),
-        _g("u", 1, angles=(-theta / 2, 0.0, -(phi + lam) / 2)),
-        _g("cx", 0, 1),
-        _g("u", 1, angles=(theta / 2, phi, 0.0)),
-    ]
-
-
-def _ising(first: list[Part], by: float, last: list[Part]) -> list[Part]:
-    return [*first, _r("rzz", 0, 1, by=by), *last]
-
-
-def _xx_plus_yy(theta: float, beta: float) -> list[Part]:
-    core = [_r("rxx", 0, 1, by=theta / 2), _r("ryy", 0, 1, by=theta / 2)]
-    return [_r("rz", 0, by=beta), *core, _r("rz", 0, by=-beta)]
-
-
-def _xx_minus_yy(theta: float, beta: float) -> list[Part]:
-    core = [_r("rxx", 0, 1, by=theta / 2), _r("ryy", 0, 1, by=-theta / 2)]
-    return [_r("rz", 0, by=-beta), *core, _r("rz", 0, by=beta)]
-
-
-_H0, _H1 = _g("h", 0), _g("h", 1)
-_CCX = [
-    _g("h", 2),
-    _g("cx", 1, 2),
-    _g("tdg", 2),
-    _g("cx", 0, 2),
-    _g("t", 2),
-    _g("cx", 1, 2),
-    _g("tdg", 2),
-    _g("cx", 0, 2),
-    _g("t", 1),
-    _g("t", 2),
-    _g("h", 2),
-    _g("cx", 0, 1),
-    _g("t", 0),
-    _g("tdg", 1),
-    _g("cx", 0, 1),
-]
-
-_RULES: dict[str, Callable[..., list[Part]]] = {
-    "gphase": lambda _angle: [],  # no measurement sees it
+_TURNS: dict[str, Callable[..., list[tuple[str, float]]]] = {
     "id": list,
-    "sx": lambda: [_r("rx", 0, by=math.pi / 2)],
-    "sxdg": lambda: [_r("rx", 0, by=-math.pi / 2)],
-    "p": lambda lam: [_r("rz", 0, by=lam)],
+    "sx": lambda: [("rx", math.pi / 2)],
+    "sxdg": lambda: [("rx", -math.pi / 2)],
+    "p": lambda lam: [("rz", lam)],
     "u": _u,
-    "cy": lambda: [_g("sdg", 1), _g("cx", 0, 1), _g("s", 1)],
-    "cz": lambda: [_H1, _g("cx", 0, 1), _H1],
-    "ch": lambda: [_r("ry", 1, by=-_Q), _g("cz", 0, 1), _r("ry", 1, by=_Q)],
-    "csx": lambda: [_H1, _r("cp", 0, 1, by=math.pi / 2), _H1],
-    "cp": _cp,
-    "crz": lambda by: _turned("rz", by),
-    "cry": lambda by: _turned("ry", by),
-    "crx": lambda by: [_H1, *_turned("rz", by), _H1],
-    "cu": _cu,
-    "swap": lambda: [_g("cx", 0, 1), _g("cx", 1, 0), _g("cx", 0, 1)],
-    "iswap": lambda: [_g("s", 0), _g("s", 1), _H0, _g("cx", 0, 1), _g("cx", 1, 0), _H1],
-    "ecr": lambda: [_r("rzx", 0, 1, by=_Q), _g("x", 0), _r("rzx", 0, 1, by=-_Q)],
-    "rzz": lambda by: [_g("cx", 0, 1), _r("rz", 1, by=by), _g("cx", 0, 1)],
-    "rxx": lambda by: _ising([_H0, _H1], by, [_H0, _H1]),
-    "ryy": lambda by: _ising(
-        [_r("rx", 0, by=math.pi / 2), _r("rx", 1, by=math.pi / 2)],
-        by,
-        [_r("rx", 0, by=-math.pi / 2), _r("rx", 1, by=-math.pi / 2)],
-    ),
-    "rzx": lambda by: _ising([_H1], by, [_H1]),
-    "xx_plus_yy": _xx_plus_yy,
-    "xx_minus_yy": _xx_minus_yy,
-    "ccx": lambda: _CCX,
-    "ccz": lambda: [_g("h", 2), _g("ccx", 0, 1, 2), _g("h", 2)],
-    "cswap": lambda: [_g("cx", 2, 1), _g("ccx", 0, 1, 2), _g("cx", 2, 1)],
 }
-"""What a gate is in simpler ones; in the end of h, s, t and their inverses, x, y, z, rotations and
-cx, which every device takes."""
+"""Gates of one qubit as rotations, which every device takes. All others are written in u and cx."""
 
 
 def reduced(backend: str, gate: Gate, supported: frozenset[str]) -> Iterator[Gate]:
@@ -164,21 +69,39 @@ def reduced(backend: str, gate: Gate, supported: frozenset[str]) -> Iterator[Gat
 
     supported: names of the device's gates, lower case. Raises Unsuitable where it lacks one.
     """
-    if gate.controls or gate.power != 1.0:
-        why = "write it with gates of the standard library, without modifiers"
-        raise Unsuitable(backend, f"ctrl or pow on {gate.name!r}", why, gate.place)
-    native = NATIVE.get(gate.name)
-    if native is not None and native.lower() in supported:
+    plain = not gate.controls and gate.power == 1.0
+    native = NATIVE.get(gate.name, "") if plain else ""
+    if native.lower() in supported:
         yield gate
-        return
-    rule = _RULES.get(gate.name)
-    if rule is None:
-        raise Unsuitable(
-            backend,
-            f"the gate {gate.name!r}",
-            "it does not offer it, nor others for it",
-            gate.place,
-        )
-    for name, places, angles in rule(*gate.parameters):
-        qubits = tuple(gate.qubits[place] for place in places)
-        yield from reduced(backend, Gate(name, qubits, angles, place=gate.place), supported)
+    elif plain and gate.name in _TURNS:
+        for name, angle in _TURNS[gate.name](*gate.parameters):
+            yield from reduced(
+                backend, Gate(name, gate.qubits, (angle,), place=gate.place), supported
+            )
+    elif plain and gate.name in _LEAST:
+        why = "it does not offer it, nor others for it"
+        raise Unsuitable(backend, f"the gate {gate.name!r}", why, gate.place)
+    else:
+        for simple in written(gate)[0]:
+            yield from reduced(backend, replace(simple, place=gate.place), supported)
+
+
+def check(backend: str, circuit: Circuit, supported: frozenset[str]) -> None:
+    """Raises Unsuitable, with the place, for what cannot be written with the device's gates. The
+    circuit may be unbound."""
+    known: set[str] = set()
+    for operation in circuit.walk():
+        if not isinstance(operation, Gate):
+            continue
+        plain = not operation.controls and operation.power == 1.0
+        if plain and operation.name in known:
+            continue
+        if plain:
+            known.add(operation.name)
+            angles = (0.5,) * len(operation.parameters)
+            tried = [replace(operation, parameters=angles)]
+        else:
+            tried = [replace(one, place=operation.place) for one in _WRITTEN]
+        for gate in tried:
+            for _ in reduced(backend, gate, supported):
+                pass

@@ -21,9 +21,11 @@ from ketgate_server.quantum.base import (
     ProviderResult,
     ProviderState,
     RunOptions,
+    Unsuitable,
 )
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.providers.errors import (
+    WORDS_MAX,
     CredentialsRefused,
     JobFailed,
     ProviderFault,
@@ -36,9 +38,10 @@ from ketgate_server.quantum.providers.handle import Handle, Stage
 
 TAG_PREFIX = "ketgate-"
 
-SETTLE_S = 90.0
-"""A provider shows in its searches what it took by then. Above the time of a question, its retries
-included, so that one of a turn that died cannot still be on its way."""
+SETTLE_S = 360.0
+"""A provider shows in its searches what it took by then. Above the time that a submission may take at
+all, compilation included (isolated_provider.SUBMIT_S), so that one whose server lost the job meanwhile
+cannot still be on its way."""
 
 POLL_S_MIN = 2.0
 POLL_S_MAX = 60.0
@@ -109,6 +112,7 @@ class _Turn:
         self._work = work
         self._context = context
         self._now_us = now_us
+        self._repeatable = bool(getattr(provider, "repeatable", False))
         self._handle = (
             Handle(Stage.FREE, provider.name, work.backend, TAG_PREFIX + context.job_id)
             if context.handle is None
@@ -118,43 +122,49 @@ class _Turn:
     def take(self) -> Finished:
         if self._handle.stage is Stage.ASKED:
             self._look()
-        if self._handle.stage is Stage.FREE:
+        if self._handle.stage is not Stage.THERE:
             self._submit()
         return self._follow()
 
     def _submit(self) -> None:
-        """FREE to THERE."""
-        if self._context.stopped:
+        """FREE to THERE; or from ASKED, at a provider that makes one job of all that it is asked under
+        a tag. A refusal then says nothing of what was asked before."""
+        before = self._handle
+        is_free = before.stage is Stage.FREE
+        if is_free and self._context.stopped:
             raise Stopped
-        free = self._handle
-        if free.asked >= ASKED_MAX:
+        if is_free and before.asked >= ASKED_MAX:
             raise ProviderError(
                 Reason.PROVIDER_FAILED,
-                f"the provider {free.provider!r} was asked {free.asked} times to take the work, did "
-                f"not answer, and has nothing tagged {free.tag!r}",
+                f"the provider {before.provider!r} was asked {before.asked} times to take the work, "
+                f"did not answer, and has nothing tagged {before.tag!r}; the last time: {before.words}",
             )
-        self._keep(free.to(stage=Stage.ASKED, asked_us=self._now_us(), asked=free.asked + 1))
+        asked = before.to(stage=Stage.ASKED, asked_us=self._now_us(), asked=before.asked + 1)
+        self._keep(asked)
         if self._context.stopped:  # told so while that was written: nothing was asked
-            raise Stopped
+            raise Stopped if is_free else self._again(before, POLL_S_MIN)
         work = self._work
         try:
-            job = self._provider.submit(work.backend, work.circuits, work.options, self._handle.tag)
+            job = self._provider.submit(work.backend, work.circuits, work.options, asked.tag)
         except Throttled as fault:
-            raise self._again(free, fault.retry_after_s) from fault
+            unasked = before if is_free else asked.to(asked=before.asked)
+            raise self._again(unasked, fault.retry_after_s) from fault
         except Unreachable as fault:
-            self._keep(free)
+            if is_free:
+                self._keep(before)
             raise self._passing(fault) from fault
-        except (CredentialsRefused, Refused):
-            raise  # it said no: nothing is there
         except Exception as fault:
+            if is_free and isinstance(fault, CredentialsRefused | Refused | Unsuitable):
+                raise  # it said no: nothing is there
             # A worker that died, an answer that was lost, a fault of the SDK amid it: all of these
             # may have come after the provider took it.
-            log.warning("no answer to the submission of %s", self._handle.tag, exc_info=fault)
-            raise Submitted(self._handle.pack(), POLL_S_MIN) from fault
+            log.warning("no answer to the submission of %s", asked.tag, exc_info=fault)
+            words = fault.message if isinstance(fault, KetgateError) else type(fault).__name__
+            raise self._again(asked.to(words=words[:WORDS_MAX]), POLL_S_MIN) from fault
         self._arrived(job)
 
     def _look(self) -> None:
-        """ASKED to THERE, or to FREE."""
+        """ASKED to THERE, or to FREE; it stays where it may be asked again at once."""
         handle = self._handle
         try:
             job = self._provider.find(handle.backend, handle.tag)
@@ -167,12 +177,11 @@ class _Turn:
         if job is not None:
             self._arrived(job)
             return
-        settled_us = handle.asked_us + round(SETTLE_S * 1e6)
-        wait_s = (settled_us - self._now_us()) / 1e6
-        repeatable = getattr(self._provider, "repeatable", False) and not self._context.stopped
-        if wait_s > 0 and not repeatable:
-            raise self._again(handle, min(wait_s, max(handle.delay_s * POLL_GROWTH, POLL_S_MIN)))
-        self._handle = handle.to(stage=Stage.FREE)
+        wait_s = SETTLE_S - (self._now_us() - handle.asked_us) / 1e6
+        if wait_s <= 0:
+            self._handle = handle.to(stage=Stage.FREE)
+        elif self._context.stopped or not self._repeatable or handle.asked >= ASKED_MAX:
+            raise self._again(handle, min(wait_s, _slower(handle.delay_s)))
 
     def _follow(self) -> Finished:
         """THERE to the end."""
@@ -216,7 +225,7 @@ class _Turn:
         elif moved:
             delay_s = POLL_S_MIN
         else:
-            delay_s = min(max(handle.delay_s * POLL_GROWTH, POLL_S_MIN), POLL_S_MAX)
+            delay_s = _slower(handle.delay_s)
         return self._again(handle.to(status=state.status.value), delay_s)
 
     def _arrived(self, job: str) -> None:
@@ -266,3 +275,7 @@ class _Turn:
 
     def _again(self, handle: Handle, delay_s: float) -> Submitted:
         return Submitted(handle.to(delay_s=delay_s).pack(), delay_s)
+
+
+def _slower(delay_s: float) -> float:
+    return min(max(delay_s * POLL_GROWTH, POLL_S_MIN), POLL_S_MAX)

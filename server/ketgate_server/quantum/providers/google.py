@@ -24,7 +24,7 @@ from ketgate_server.quantum.base import (
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.providers import suitable
 from ketgate_server.quantum.providers.errors import JobFailed, Refused, plain
-from ketgate_server.quantum.providers.google_circuit import check_gates, compiled, outcome
+from ketgate_server.quantum.providers.google_circuit import compiled, outcome
 from ketgate_server.quantum.providers.google_device import describe
 from ketgate_server.quantum.providers.google_faults import NAME, status_of, translated
 from ketgate_server.quantum.providers.settings import GoogleSettings
@@ -85,7 +85,6 @@ class GoogleProvider:
         if backend not in self._descriptions:
             raise Refused(NAME, backend, "there is no such processor, or none for this project")
         suitable.check(self._descriptions[backend], circuit, options)
-        check_gates(backend, circuit)
 
     def submit(
         self, backend: str, circuits: Sequence[Circuit], options: RunOptions, tag: str

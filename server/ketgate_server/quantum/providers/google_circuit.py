@@ -6,27 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from ketgate_server.quantum import gates
-from ketgate_server.quantum.base import CircuitOutcome, RunOptions, Unsuitable
+from ketgate_server.quantum.base import CircuitOutcome, RunOptions
 from ketgate_server.quantum.circuit import Barrier, Circuit, Gate, Measure
 from ketgate_server.quantum.providers import readings
-from ketgate_server.quantum.providers.suitable import used_qubits
-
-MATRIX_QUBITS_MAX = 3
-"""Cirq writes matrices of up to so many qubits with gates of two."""
+from ketgate_server.quantum.providers.suitable import check_width
 
 BARRIERS = "barriers were left out: Cirq's compiler may move gates across them"
-
-
-def check_gates(backend: str, circuit: Circuit) -> None:
-    """Raises Unsuitable for a gate that is too wide."""
-    for operation in circuit.walk():
-        if isinstance(operation, Gate) and len(operation.qubits) > MATRIX_QUBITS_MAX:
-            raise Unsuitable(
-                backend,
-                f"the gate {operation.name!r} on {len(operation.qubits)} qubits",
-                f"write it with gates of at most {MATRIX_QUBITS_MAX} qubits",
-                operation.place,
-            )
 
 
 def compiled(backend: str, circuit: Circuit, device: Any) -> Any:
@@ -34,8 +19,8 @@ def compiled(backend: str, circuit: Circuit, device: Any) -> Any:
     measurement is the number of its bit."""
     import cirq
 
-    check_gates(backend, circuit)
-    number = {qubit: cirq.LineQubit(k) for k, qubit in enumerate(used_qubits(circuit))}
+    check_width(backend, circuit)
+    number = {qubit: cirq.LineQubit(k) for k, qubit in enumerate(circuit.active_qubits)}
     bits = {
         number[operation.qubit]: operation.bit
         for operation in circuit.operations

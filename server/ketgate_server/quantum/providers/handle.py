@@ -36,6 +36,8 @@ class Handle:
     """When it was last asked to take the work."""
     asked: int = 0
     """How often it was asked to take the work."""
+    words: str = ""
+    """Why the last question was not answered."""
     submitted_us: int = 0
     """When its id was learnt."""
     status: str = ""

@@ -6,11 +6,10 @@ sent again; what the SDK would send twice by itself is prevented in ibm_service.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -24,22 +23,12 @@ from ketgate_server.quantum.base import (
 )
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.providers import readings, suitable
-from ketgate_server.quantum.providers.errors import JobFailed, Refused, Throttled
+from ketgate_server.quantum.providers.errors import JobFailed, Refused
 from ketgate_server.quantum.providers.ibm_device import describe
 from ketgate_server.quantum.providers.ibm_faults import NAME, translated
 from ketgate_server.quantum.providers.ibm_service import Service, opened, read_token
 from ketgate_server.quantum.providers.prices import cost_cents, ibm_price
 from ketgate_server.quantum.providers.settings import IbmSettings
-
-COMPILE_S_MAX = 30.0
-"""After a longer compilation the work is sent in the next turn: between the intent and the question
-there must not be much time, or another server could take the question for lost."""
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    key: str
-    circuits: list[Any]
 
 
 class IbmProvider:
@@ -52,7 +41,6 @@ class IbmProvider:
         self._settings = settings
         self._opened: Service | None = None
         self._descriptions: dict[str, Description] = {}
-        self._compiled: _Compiled | None = None
         self._lock = threading.RLock()
 
     def __getstate__(self) -> IbmSettings:
@@ -87,13 +75,10 @@ class IbmProvider:
     def submit(
         self, backend: str, circuits: Sequence[Circuit], options: RunOptions, tag: str
     ) -> str:
-        started_s = time.monotonic()
         with self._translated(backend):
             service = self._service()
             device = service.device(self._device_name(backend))
             compiled = self._compile(backend, device, circuits, options)
-        if time.monotonic() - started_s > COMPILE_S_MAX:
-            raise Throttled(NAME, "it took long to compile; it is sent in the next turn", 0.0)
         with self._translated(backend, tag=tag):
             return service.submit(device, compiled, options.shots, options.seed, tag)
 
@@ -133,16 +118,11 @@ class IbmProvider:
     def _compile(
         self, backend: str, device: Any, circuits: Sequence[Circuit], options: RunOptions
     ) -> list[Any]:
-        """Circuits of the device's own gates and qubits. The last ones are kept for another try."""
+        """Circuits of the device's own gates and qubits."""
         from qiskit.transpiler import generate_preset_pass_manager
 
         from ketgate_server.quantum.transpile.qiskit_circuit import Unconvertible, to_qiskit
 
-        parts = [backend, str(options.optimization_level), str(options.seed)]
-        parts += [circuit.digest for circuit in circuits]
-        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        if self._compiled is not None and self._compiled.key == key:
-            return self._compiled.circuits
         try:
             theirs = [to_qiskit(circuit) for circuit in circuits]
         except Unconvertible as error:
@@ -153,8 +133,7 @@ class IbmProvider:
             target=device.target,
             seed_transpiler=options.seed % 0x7FFFFFFF,
         )
-        self._compiled = _Compiled(key, [passes.run(circuit) for circuit in theirs])
-        return self._compiled.circuits
+        return [passes.run(circuit) for circuit in theirs]
 
     def _description(self, backend: str) -> Description:
         if backend not in self._descriptions:

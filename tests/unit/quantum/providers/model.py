@@ -12,6 +12,7 @@ from ketgate_server.quantum.base import (
     ProviderResult,
     ProviderState,
     RunOptions,
+    Unsuitable,
 )
 from ketgate_server.quantum.circuit import Circuit, Gate, Measure
 from ketgate_server.quantum.providers import durable
@@ -37,12 +38,13 @@ FAULTS = {
     "unreachable": lambda: Unreachable("model", "connection refused"),
     "credentials": lambda: CredentialsRefused("model", "the token expired"),
     "refused": lambda: Refused("model", "model/device", "too many qubits"),
+    "unsuitable": lambda: Unsuitable("model/device", "the gate 'x'", "it lacks it"),
     "lost": lambda: Undecided("model", "?", "the answer was lost"),
     "worker": lambda: KetgateError(Reason.INTERNAL, "the worker died"),
     "bug": lambda: TypeError("a fault of an SDK"),
     "crash": Crash,
 }
-NOT_TAKEN = {"throttled", "unreachable", "credentials", "refused"}
+NOT_TAKEN = {"throttled", "unreachable", "credentials", "refused", "unsuitable"}
 """Faults that come instead of the work being taken."""
 
 

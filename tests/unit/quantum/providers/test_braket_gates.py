@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from ketgate_server.quantum.base import Unsuitable
-from ketgate_server.quantum.circuit import Gate, Place
+from ketgate_server.quantum.circuit import Circuit, Gate, Place
+from ketgate_server.quantum.expression import parameter
 from ketgate_server.quantum.gates import GATES, Matrix, matrix
-from ketgate_server.quantum.providers.braket_gates import NATIVE, reduced
+from ketgate_server.quantum.providers.braket_gates import NATIVE, check, reduced
 
 FEW = frozenset(["h", "s", "si", "t", "ti", "x", "y", "z", "rx", "ry", "rz", "cnot"])
 ANGLES = (0.3, -1.1, 2.2, 0.7)
@@ -54,8 +55,29 @@ def test_a_gate_of_the_device_is_left_as_it_is_and_means_the_same_there(name: st
     np.testing.assert_allclose(theirs[np.ix_(swapped, swapped)], matrix(gate), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "gate",
+    [
+        Gate("x", (0, 1, 2), controls=(1, 0)),
+        Gate("rz", (2, 0), (0.7,), controls=(0,)),
+        Gate("swap", (0, 1), power=0.5),
+        Gate("gphase", (1,), (0.4,), controls=(1,)),
+    ],
+)
+def test_controls_and_powers_are_written_out(gate: Gate) -> None:
+    parts = list(reduced("d", gate, FEW))
+    assert all(NATIVE[part.name].lower() in FEW for part in parts)
+    assert alike(applied([gate], 3), applied(parts, 3))
+
+
 def test_what_cannot_be_written_is_refused_with_its_place() -> None:
-    with pytest.raises(Unsuitable, match="cannot do the gate 'x' at line 3, column 5"):
-        list(reduced("d", Gate("x", (0,), place=Place(3, 5)), frozenset(["h"])))
-    with pytest.raises(Unsuitable, match="ctrl or pow on 'x'"):
-        list(reduced("d", Gate("x", (0, 1), controls=(1,)), FEW))
+    with pytest.raises(Unsuitable, match="cannot do the gate 'cx' at line 3, column 5"):
+        list(reduced("d", Gate("swap", (0, 1), place=Place(3, 5)), frozenset(["rz", "ry"])))
+    controlled = Gate("x", (0, 1), controls=(1,), place=Place(2, 1))
+    with pytest.raises(Unsuitable, match="cannot do the gate 'cx' at line 2, column 1"):
+        check("d", Circuit(2, 0, (Gate("h", (0,)), controlled)), FEW - {"cnot"})
+
+
+def test_an_unbound_circuit_is_checked() -> None:
+    turns = [Gate("rzz", (0, 1), (parameter("a"),)), Gate("rz", (0, 1), (parameter("a"),), (0,))]
+    check("d", Circuit(2, 0, tuple(turns), parameters=("a",)), FEW)

@@ -3,7 +3,7 @@
 import pytest
 from ketgate_server.errors import Reason
 from ketgate_server.jobs.faults import Stopped
-from ketgate_server.quantum.base import ProviderJobStatus
+from ketgate_server.quantum.base import ProviderJobStatus, Unsuitable
 from ketgate_server.quantum.providers.durable import ASKED_MAX, SETTLE_S, Finished
 from ketgate_server.quantum.providers.errors import (
     CredentialsRefused,
@@ -86,6 +86,7 @@ def test_a_provider_that_never_answers_is_not_asked_for_ever() -> None:
         assert engine.step() is None
     assert provider.questions.count("submit") == ASKED_MAX
     assert engine.passing[0].reason is Reason.PROVIDER_FAILED
+    assert "the answer was lost" in engine.passing[0].message
 
 
 def test_a_crash_before_the_question_is_on_disk_asks_nothing() -> None:
@@ -126,7 +127,11 @@ def test_a_throttled_submission_waits_as_long_as_the_provider_says() -> None:
 
 
 def test_a_refusal_of_the_work_is_final() -> None:
-    for fault, kind in (("refused", Refused), ("credentials", CredentialsRefused)):
+    for fault, kind in (
+        ("refused", Refused),
+        ("unsuitable", Unsuitable),
+        ("credentials", CredentialsRefused),
+    ):
         engine = Engine(ModelProvider(faults={"submit": [fault]}))
         assert isinstance(engine.step(), kind)
 
@@ -202,6 +207,44 @@ def test_a_stop_after_a_lost_answer_looks_until_it_must_show() -> None:
     assert isinstance(end, Stopped)
     assert provider.jobs["job-0"].status is ProviderJobStatus.CANCELLED
     assert provider.questions.count("submit") == 1
+
+
+@pytest.mark.parametrize("fault", ["throttled", "unreachable", "credentials", "refused"])
+def test_a_refusal_of_a_repeat_says_nothing_of_the_first_question(fault: str) -> None:
+    provider = ModelProvider(
+        faults={"submit": ["after:lost", fault]}, lag_us=80_000_000, repeatable=True
+    )
+    engine = Engine(provider)
+    for _ in range(3):
+        assert engine.step() is None
+    engine.stopped = True
+    end = None
+    while end is None:
+        end = engine.step()
+    assert isinstance(end, Stopped)
+    assert provider.jobs["job-0"].status is ProviderJobStatus.CANCELLED
+
+
+def test_a_stop_amid_a_repeat_still_looks_for_the_first_question() -> None:
+    provider = ModelProvider(faults={"submit": ["after:lost"]}, lag_us=80_000_000, repeatable=True)
+    engine = Engine(provider)
+    assert engine.step() is None
+    engine.stop_amid = True
+    end = None
+    while end is None:
+        end = engine.step()
+    assert isinstance(end, Stopped)
+    assert provider.jobs["job-0"].status is ProviderJobStatus.CANCELLED
+
+
+def test_the_last_repeat_is_waited_for() -> None:
+    """It may be the one that was taken, and not shown yet."""
+    faults = {"submit": ["lost", "lost", "after:lost"]}
+    provider = ModelProvider(faults=faults, lag_us=120_000_000, repeatable=True)
+    engine = Engine(provider)
+    while not (engine.handle and Handle.unpack(engine.handle).stage is Stage.THERE):
+        assert engine.step() is None
+    assert not engine.passing
 
 
 def test_a_handle_of_another_version_is_refused() -> None:

@@ -102,7 +102,7 @@ class Job(RuleBasedStateMachine):
         if not hasattr(self, "provider") or self.end is not None:
             return
         self.provider.faults.clear()
-        for _ in range(40):
+        for _ in range(120):
             if self.end is None:
                 self.end = self.engine.step()
             self.the_end_is_true()
@@ -118,5 +118,5 @@ class Job(RuleBasedStateMachine):
             assert not self.provider.jobs
 
 
-Job.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+Job.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 TestJob = Job.TestCase
