@@ -266,8 +266,9 @@ type BackendChoice struct {
 	// If the back end fails before the work is accepted by it, go on to the next allowed one and say why in the result.
 	// With a name given: only to those of `allowed`.
 	FailOver bool `protobuf:"varint,3,opt,name=fail_over,json=failOver,proto3" json:"fail_over,omitempty"`
-	// Only these back ends, by name or by a prefix that ends with "/" or "*"; empty: every one that is no QPU. A QPU, which
-	// costs money and time, is used only where it is named here or as `backend`.
+	// Only these back ends, by name or by a prefix that ends with "/" or "*"; empty: every simulator of this server. An
+	// emulator, which adds noise, and what runs at a provider, which costs time and may cost money, are used only where
+	// they are named here or as `backend`; an emulator also as `NoiseSpec.device`.
 	Allowed []string `protobuf:"bytes,4,rep,name=allowed,proto3" json:"allowed,omitempty"`
 	// Only these regions, as GetBackend tells them; empty: all.
 	Regions       []string `protobuf:"bytes,5,rep,name=regions,proto3" json:"regions,omitempty"`
@@ -443,7 +444,7 @@ type isNoiseSpec_Model interface {
 
 type NoiseSpec_Device struct {
 	// A device whose published calibration is used: name of an emulator as ListBackends tells it, for example
-	// "emulator/ibm_torino". The circuit is compiled to the device's gates and coupling first.
+	// "emulator/ibm_torino", which then runs the circuit: compiled to the device's gates and coupling first.
 	Device string `protobuf:"bytes,1,opt,name=device,proto3,oneof"`
 }
 

@@ -293,7 +293,7 @@ func (x *GetBackendResponse) GetBackend() *Backend {
 // Which circuits to run and how.
 type RunCircuitsSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The circuits, 1 to `quantum.circuits_max`.
+	// The circuits, 1 to `quantum.circuits_max`. One that measures nothing is refused, unless `state_vector` is asked for.
 	Circuits []*Circuit `protobuf:"bytes,1,rep,name=circuits,proto3" json:"circuits,omitempty"`
 	// Where.
 	Backend *BackendChoice `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`
@@ -448,7 +448,8 @@ func (x *RunCircuitsSpec) GetTimeLimit() *durationpb.Duration {
 // Error mitigation. What it did is told in the result, beside the raw values.
 type Mitigation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Correct counts and expectations by the measured (emulators: known) errors of readout.
+	// Correct counts and expectations by the errors of readout that the calibration or the request's noise tells. At a
+	// provider: counts only.
 	Readout bool `protobuf:"varint,1,opt,name=readout,proto3" json:"readout,omitempty"`
 	// Zero-noise extrapolation of expectations: gates folded to these factors, each at least 1 and odd or fractional, at
 	// least two of them; empty: none.
@@ -579,9 +580,11 @@ type CircuitResult struct {
 	Probabilities map[string]float64 `protobuf:"bytes,4,rep,name=probabilities,proto3" json:"probabilities,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	// Names and sizes of the classical registers.
 	Registers []*BitRegister `protobuf:"bytes,5,rep,name=registers,proto3" json:"registers,omitempty"`
-	// Each shot, UINT8, shape (shots, num_bits): column i is bit i of the registers joined in order of declaration.
+	// Each shot, UINT8, shape (shots, num_bits): column i is bit i of the registers joined in order of declaration. Above
+	// `artifacts.inline_bytes_max` by reference.
 	Memory *v1.Tensor `protobuf:"bytes,6,opt,name=memory,proto3" json:"memory,omitempty"`
-	// Amplitudes, COMPLEX128 or COMPLEX64, shape (2^n,): qubit 0 is the least significant bit of the index.
+	// Amplitudes, COMPLEX128 or COMPLEX64, shape (2^n,): qubit 0 is the least significant bit of the index. Above
+	// `artifacts.inline_bytes_max` by reference.
 	StateVector *v1.Tensor `protobuf:"bytes,7,opt,name=state_vector,json=stateVector,proto3" json:"state_vector,omitempty"`
 	// What it took after compilation.
 	Resources *CircuitResources `protobuf:"bytes,8,opt,name=resources,proto3" json:"resources,omitempty"`

@@ -38,7 +38,8 @@ type QuantumServiceClient interface {
 	ListBackends(ctx context.Context, in *ListBackendsRequest, opts ...grpc.CallOption) (*ListBackendsResponse, error)
 	// Tells everything of one back end, calibration included. Errors: NOT_FOUND.
 	GetBackend(ctx context.Context, in *GetBackendRequest, opts ...grpc.CallOption) (*GetBackendResponse, error)
-	// Runs a batch of circuits and answers once. A QPU is refused here: create a job instead.
+	// Runs a batch of circuits and answers once. What runs at a provider is refused here: create a job instead. For a QPU
+	// that needs the role "quantum.qpu" too.
 	//
 	// Errors: INVALID_ARGUMENT names the field, and the line and column of a program; FAILED_PRECONDITION when the back end
 	// cannot do it or is not installed; RESOURCE_EXHAUSTED when a cap or limit is exceeded (QuotaFailure names it) or the
@@ -151,7 +152,8 @@ type QuantumServiceServer interface {
 	ListBackends(context.Context, *ListBackendsRequest) (*ListBackendsResponse, error)
 	// Tells everything of one back end, calibration included. Errors: NOT_FOUND.
 	GetBackend(context.Context, *GetBackendRequest) (*GetBackendResponse, error)
-	// Runs a batch of circuits and answers once. A QPU is refused here: create a job instead.
+	// Runs a batch of circuits and answers once. What runs at a provider is refused here: create a job instead. For a QPU
+	// that needs the role "quantum.qpu" too.
 	//
 	// Errors: INVALID_ARGUMENT names the field, and the line and column of a program; FAILED_PRECONDITION when the back end
 	// cannot do it or is not installed; RESOURCE_EXHAUSTED when a cap or limit is exceeded (QuotaFailure names it) or the
