@@ -54,7 +54,7 @@ def from_counts(
 ) -> ExpectationOutcome:
     """outcomes: one a group, of shots. Standard errors hold the covariance within a group; groups
     are independent of each other."""
-    values = np.array([_identity(observable) for observable in observables])
+    values = np.array([_identity(observable) for observable in observables], dtype=np.float64)
     variances = np.zeros(len(observables))
     for outcome, group in zip(outcomes, groups, strict=True):
         weights = _weights(group, observables)
