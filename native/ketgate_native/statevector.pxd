@@ -17,6 +17,8 @@ cdef extern from "src/sv_isa.h" nogil:
         KG_SV_SINGLE
     ctypedef struct kg_sv_isa:
         const char *name
+    ctypedef struct kg_sv_arena:
+        size_t bytes
     ctypedef struct kg_sv_cluster:
         int count
         int diagonal
@@ -24,6 +26,7 @@ cdef extern from "src/sv_isa.h" nogil:
     ctypedef struct kg_sv_plan:
         int count
     ctypedef struct kg_sv_program:
+        kg_sv_arena arena
         int qubits
         int gates
         int clusters

@@ -58,6 +58,8 @@ class Program:
     @property
     def isa(self) -> str: ...
     @property
+    def memory_bytes(self) -> int: ...
+    @property
     def clusters(self) -> list[tuple[int, bool]]:
         """(targets, whether diagonal) of each cluster."""
     @property

@@ -39,7 +39,7 @@ cdef kg_sv_precision _precision(precision) except *:
 
 cdef bytes _isa(isa):
     cdef bytes name = b"" if isa is None else str(isa).encode()
-    if kg_sv_isa_named(NULL if isa is None else <const char *>name) is NULL:
+    if kg_sv_isa_named(NULL if isa is None else <char *>name) is NULL:
         raise ValueError(f"isa: expected 'base', 'avx2' or 'avx512', one that this CPU has, given {isa!r}")
     return name
 
@@ -55,7 +55,7 @@ cdef class Program:
         cdef kg_sv_precision wanted = _precision(precision)
         cdef bytes name = _isa(isa)
         gates = gates if isinstance(gates, (list, tuple)) else list(gates)
-        status = kg_sv_program_init(&self.program, n, wanted, NULL if isa is None else <const char *>name, len(gates), fuse,
+        status = kg_sv_program_init(&self.program, n, wanted, NULL if isa is None else <char *>name, len(gates), fuse,
                                     fuse and not gradient)
         _checked(status, "a program was being made")
         self.backward = gradient
@@ -136,6 +136,10 @@ cdef class Program:
         return (<bytes>self.program.isa.name).decode()
 
     @property
+    def memory_bytes(self):
+        return self.program.arena.bytes
+
+    @property
     def clusters(self):
         return [(self.program.cluster[k].count, bool(self.program.cluster[k].diagonal))
                 for k in range(self.program.clusters)]
@@ -151,7 +155,7 @@ cdef class StateVector:
         cdef int n = _qubits(num_qubits), status
         cdef kg_sv_precision wanted = _precision(precision)
         cdef bytes name = _isa(isa)
-        cdef const char *at = NULL if isa is None else <const char *>name
+        cdef char *at = NULL if isa is None else <char *>name
         with nogil:
             status = kg_sv_state_init(&self.state, n, wanted, at)
         if status:

@@ -29,6 +29,7 @@ typedef enum { KG_SV_DOUBLE = 0, KG_SV_SINGLE = 1 } kg_sv_precision;
 /* Memory that is freed all at once. */
 typedef struct kg_sv_arena {
     struct kg_sv_arena_part *parts;
+    size_t bytes;
     int failed;
 } kg_sv_arena;
 

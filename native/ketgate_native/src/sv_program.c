@@ -26,6 +26,7 @@ void *kg_sv_take(kg_sv_arena *arena, size_t bytes) {
         }
         part->used = 0, part->size = size, part->next = arena->parts;
         arena->parts = part;
+        arena->bytes += size;
     }
     void *taken = part->bytes + part->used;
     part->used += bytes;

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ketgate_native.statevector import Program
 
@@ -16,7 +17,8 @@ from ketgate_server.quantum.base import Precision
 from ketgate_server.quantum.circuit import Circuit, Condition, Gate, If, Measure, Operation, Reset
 from ketgate_server.quantum.native.lowering import Numbers, lowered
 
-KEPT_MAX = 128
+KEPT_BYTES_MAX = 64 << 20
+"""Of all programs that are kept."""
 KEPT_OPERATIONS_MAX = 2000
 """Of a circuit whose program is kept: making a larger one's digest costs what it saves."""
 
@@ -55,6 +57,21 @@ class Compiled:
 
     num_qubits: int
     nodes: tuple[Node, ...]
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        return sum(_memory_bytes(node) for node in self.nodes)
+
+
+def _memory_bytes(node: Node) -> int:
+    match node:
+        case Program():
+            return node.memory_bytes
+        case Clearing():
+            return node.flip.memory_bytes
+        case Choosing():
+            return sum(_memory_bytes(inner) for inner in (*node.then, *node.otherwise))
+    return 0
 
 
 def numbers_of(qubits: Sequence[int]) -> Numbers | None:
@@ -137,6 +154,7 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: OrderedDict[tuple[str, tuple[int, ...], Precision], Compiled] = OrderedDict()
+        self._bytes = 0
 
     def get(self, circuit: Circuit, qubits: tuple[int, ...], precision: Precision) -> Compiled:
         if len(circuit.operations) > KEPT_OPERATIONS_MAX:
@@ -149,7 +167,10 @@ class Kept:
                 return compiled
         compiled = compile_circuit(circuit, qubits, precision)
         with self._lock:
+            if key not in self._found:  # another thread may have been as fast
+                self._bytes += compiled.memory_bytes
             self._found[key] = compiled
-            while len(self._found) > KEPT_MAX:
-                self._found.popitem(last=False)
+            while self._bytes > KEPT_BYTES_MAX:
+                _, dropped = self._found.popitem(last=False)
+                self._bytes -= dropped.memory_bytes
         return compiled

@@ -7,9 +7,9 @@ from ketgate_server.quantum.circuit import Circuit, Condition, Gate, If, Measure
 from ketgate_server.quantum.expression import Expression, parameter
 from ketgate_server.quantum.gates import GATES
 from ketgate_server.quantum.gates import matrix as gate_matrix
-from ketgate_server.quantum.native import shots
+from ketgate_server.quantum.native import compiled, shots
 from ketgate_server.quantum.native.backend import NativeBackend
-from ketgate_server.quantum.native.compiled import KEPT_MAX, Kept
+from ketgate_server.quantum.native.compiled import Kept
 from ketgate_server.quantum.native.generators import generators
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
 from ketgate_server.quantum.workers.order import OrderTask
@@ -137,13 +137,16 @@ def test_gradients_of_shots_and_under_noise_are_refused(backend):
         backend.expectations(case, [z], noisy, OrderTask(), parameters={"a": 1.0}, gradients=True)
 
 
-def test_compiled_circuits_are_kept_by_what_they_do():
+def test_compiled_circuits_are_kept_by_what_they_do(monkeypatch):
     kept = Kept()
-    cases = [circuit(1, [Gate("rx", (0,), (float(k),))]) for k in range(KEPT_MAX + 1)]
+    cases = [circuit(1, [Gate("rx", (0,), (float(k),))]) for k in range(9)]
     first = kept.get(cases[0], (0,), Precision.DOUBLE)
     same = circuit(1, [Gate("rx", (0,), (0.0,))])
     assert kept.get(same, (0,), Precision.DOUBLE) is first
     assert kept.get(same, (0,), Precision.SINGLE) is not first
+    bytes_of_one = first.memory_bytes
+    assert bytes_of_one > 0
+    monkeypatch.setattr(compiled, "KEPT_BYTES_MAX", 4 * bytes_of_one)
     for case in cases[1:]:
         kept.get(case, (0,), Precision.DOUBLE)
     assert kept.get(same, (0,), Precision.DOUBLE) is not first
