@@ -15,24 +15,35 @@ from ketgate_server.quantum.workers.pool import Workers
 
 _lock = threading.Lock()
 _gateway: Gateway | None = None
+_workers: Workers | None = None
 
 
-def use(gateway: Gateway | None) -> None:
-    """Set by the server, which has one with everything that is configured; None: it is closed."""
-    global _gateway
+def use(gateway: Gateway | None, workers: Workers | None) -> None:
+    """Set by the server, which has a gateway with everything that is configured; None: it is
+    closed."""
+    global _gateway, _workers
     with _lock:
-        _gateway = gateway
+        _gateway, _workers = gateway, workers
+
+
+def workers() -> Workers:
+    """Worker processes for what computes in Python."""
+    global _workers
+    with _lock:
+        if _workers is None:
+            _workers = Workers()
+        return _workers
 
 
 def gateway(limits: Mapping[str, Limit], threads: int) -> Gateway:
     """The server's; in a worker process one of its own, without providers: a job that needs one
     stays in the server."""
     global _gateway
+    pool = workers()
     with _lock:
         if _gateway is None:
             threads = max(1, threads or os.cpu_count() or 1)
-            workers = Workers()
-            compiler = Compiler(workers)
-            local = local_backends(limits, workers, compiler)
+            compiler = Compiler(pool)
+            local = local_backends(limits, pool, compiler)
             _gateway = Gateway(limits, threads, local, calibrated=calibrated(compiler))
         return _gateway

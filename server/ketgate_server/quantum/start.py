@@ -47,7 +47,7 @@ def create_domain(settings: Settings) -> Domain:
         own,
         calibrated=calibrated(compiler),
     )
-    shared.use(gateway)
+    shared.use(gateway, workers)
     remote = RemoteWork(gateway)
 
     def start(store: Store) -> None:
@@ -56,7 +56,7 @@ def create_domain(settings: Settings) -> Domain:
         gateway.start()
 
     def close() -> None:
-        shared.use(None)
+        shared.use(None, None)
         gateway.close()
         workers.close()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from ketgate_native.monitor import Stopped as NativeStopped
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.quantum.algorithms import baseline
@@ -20,6 +21,7 @@ from ketgate_server.quantum.algorithms.qaoa import (
 )
 from ketgate_server.quantum.algorithms.qaoa_circuit import spin_terms, warm_angles
 from ketgate_server.quantum.algorithms.runner import Runner
+from ketgate_server.quantum.base import Stopped
 from ketgate_server.quantum.qaoa import evaluate, optimize, sample
 from ketgate_server.quantum.qaoa.angles import transferred
 from ketgate_server.quantum.qaoa.problem import Mixer, QaoaProblem
@@ -98,13 +100,13 @@ class KernelEvaluator:
         return self._evaluator.method
 
     def value(self, angles: Angles) -> float:
-        self._runner.check()
+        self._runner.check_search()
         self._runner.count(self._circuit, 0)
         self._prepared = None
         return self._evaluator.value(angles.reshape(2, -1))
 
     def gradient(self, angles: Angles) -> tuple[float, Angles]:
-        self._runner.check()
+        self._runner.check_search()
         self._runner.count(self._circuit, 0)
         self._prepared = None
         value, slopes = self._evaluator.gradient(angles.reshape(2, -1))
@@ -150,7 +152,10 @@ class KernelEvaluator:
         if isinstance(self._state, evaluate.Subspace):
             costs = self._state.state.costs
             return float(costs.min()), float(costs.max())
-        ends = self._state.state.extremes(monitor=self._state.stopping.monitor)
+        try:
+            ends = self._state.state.extremes(monitor=self._state.stopping.monitor)
+        except NativeStopped as stopped:
+            raise Stopped(str(stopped)) from None
         return ends.least, ends.greatest
 
     def probability_at_most(self, angles: Angles, objective: float) -> float | None:
@@ -160,9 +165,12 @@ class KernelEvaluator:
         if isinstance(self._state, evaluate.Subspace):
             weights = np.abs(self._state.state.amplitudes()) ** 2
             return float(weights[self._state.state.costs <= objective].sum())
-        return self._state.state.probability_at_most(
-            objective, monitor=self._state.stopping.monitor
-        )
+        try:
+            return self._state.state.probability_at_most(
+                objective, monitor=self._state.stopping.monitor
+            )
+        except NativeStopped as stopped:
+            raise Stopped(str(stopped)) from None
 
     def _prepare(self, angles: Angles) -> None:
         """Keep the state at the angles."""
@@ -188,9 +196,9 @@ class _Checked:
         return self._evaluator.gradient_cost
 
     def value(self, angles: Angles) -> float:
-        self._runner.check()
+        self._runner.check_search()
         return self._evaluator.value(angles)
 
     def gradient(self, angles: Angles) -> tuple[float, Angles]:
-        self._runner.check()
+        self._runner.check_search()
         return self._evaluator.gradient(angles)

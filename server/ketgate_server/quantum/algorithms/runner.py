@@ -11,6 +11,9 @@ from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.observable import PauliSum
 from ketgate_server.quantum.resources import Resources, resources
 
+RESERVED_FROM_S = 1e6
+"""A caller with more time than this has no limit."""
+
 
 class Executor(Protocol):
     """What the gateway opens for an algorithm. Raises base.Stopped when the caller went away or the
@@ -59,6 +62,7 @@ class Runner:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._runs = 0
+        self._reserved_s = 0.0
         self.options = executor.options
         self.is_native = executor.is_native
         self.used = Used()
@@ -81,6 +85,16 @@ class Runner:
     def check(self) -> None:
         """Raises Stopped when there is no more time."""
         if self.stopped:
+            raise Stopped
+
+    def reserve(self, share: float) -> None:
+        """Keep a share of the time that is left for what comes after a search."""
+        left_s = self.remaining_s()
+        self._reserved_s = share * left_s if left_s < RESERVED_FROM_S else 0.0
+
+    def check_search(self) -> None:
+        """As check, of a search: raises Stopped while what was reserved is still left."""
+        if self.stopped or self.remaining_s() < self._reserved_s:
             raise Stopped
 
     def run(
@@ -119,6 +133,13 @@ class Runner:
         largest = used.largest
         if largest is None or len(circuit.operations) > len(largest.operations):
             used.largest, used.largest_resources = circuit, None
+
+    def add(self, used: Used) -> None:
+        """What was used elsewhere on this algorithm's behalf."""
+        self.used.circuits += used.circuits
+        self.used.shots += used.shots
+        if used.largest is not None:
+            self.used.largest, self.used.largest_resources = used.largest, None
 
     def resources(self) -> Resources | None:
         """Of the largest circuit."""

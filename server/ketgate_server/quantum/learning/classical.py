@@ -19,7 +19,7 @@ def baselines(
 ) -> list[Score]:
     """Logistic regression, a support vector machine and gradient boosting, each with its settings
     chosen by cross-validation within the training part; the best on the test part first."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import GradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.svm import SVC
@@ -37,7 +37,7 @@ def baselines(
         "support vector machine, RBF kernel": GridSearchCV(
             SVC(), {"C": strengths, "gamma": ["scale", 0.01, 0.1]}, cv=folds
         ),
-        "gradient boosting": HistGradientBoostingClassifier(random_state=seed % 2**32),
+        "gradient boosting": GradientBoostingClassifier(random_state=seed % 2**32),
     }
     found = []
     for name, model in candidates.items():

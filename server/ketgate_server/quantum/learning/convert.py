@@ -22,7 +22,7 @@ from ketgate_server.quantum.algorithms.convert_execution import (
 )
 from ketgate_server.quantum.algorithms.plan import Plan
 from ketgate_server.quantum.algorithms.runner import Runner
-from ketgate_server.quantum.learning import classifier, model
+from ketgate_server.quantum.learning import classifier, model, training
 from ketgate_server.quantum.learning.classifier import KernelMachine, Task, Trained, Variational
 from ketgate_server.quantum.learning.encoding import FeatureMap, FeatureMapKind, overlap
 from ketgate_server.quantum.learning.kernel import Kernel, kernel
@@ -105,7 +105,7 @@ def read_classifier(spec: pb.ClassifierSpec, limits: Limits, threads_max: int) -
     circuit = overlap(feature_map, np.zeros(n), np.zeros(n))
 
     def perform(runner: Runner) -> Trained:
-        return classifier.train(task, runner)
+        return training.train(task, runner)
 
     def write(found: Trained, runner: Runner) -> pb.ClassifierResult:
         content = model.to_bytes(found.model)

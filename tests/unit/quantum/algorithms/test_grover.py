@@ -165,7 +165,10 @@ def test_the_value_register_holds_the_difference(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("seed", "whole"), [(0, True), (1, True), (2, False)])
-def test_adaptive_search_finds_the_least_value(executor, seed: int, whole: bool) -> None:
+def test_adaptive_search_finds_the_least_value(
+    executor, monkeypatch, seed: int, whole: bool
+) -> None:
+    monkeypatch.setattr(adaptive_search, "VALUE_QUBITS_MAX", 7)
     function = quadratic(4, seed, whole=whole)
     found = adaptive_search.minimize(
         function, Runner(executor(seed=seed)), baseline=NOTHING, oracle_calls_max=300
