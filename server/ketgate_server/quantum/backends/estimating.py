@@ -11,7 +11,7 @@ from ketgate_server.quantum.backends.readings import (
     Floats,
     State,
     draw,
-    expectation,
+    expectations,
     misread,
     parities,
     populations,
@@ -38,8 +38,7 @@ def estimate(
     (P(1|0), P(0|1)) by qubit."""
     count = len(observables)
     if shots == 0 and not any(up or down for up, down in errors):
-        values = np.array([expectation(state, observable) for observable in observables])
-        return Estimate(values, np.zeros(count), 0)
+        return Estimate(expectations(state, observables), np.zeros(count), 0)
     values = np.array([_identity(observable) for observable in observables], dtype=np.float64)
     variances = np.zeros(count)
     groups = qubit_wise_groups(observables)

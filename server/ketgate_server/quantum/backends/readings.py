@@ -6,7 +6,7 @@ significant bit of an index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,19 +96,40 @@ def shuffled(
     return rng.permutation(np.repeat(rows, [counts[one] for one in outcomes], axis=0))
 
 
-def expectation(state: State, observable: PauliSum) -> float:
-    """Exact, of a normalised state."""
-    index = np.arange(len(state))
-    total = 0.0
-    for term in observable.terms:
-        # P|i> = i^|x & z| (-1)^|i & z| |i ^ x>
-        sign = 1.0 - 2.0 * (np.bitwise_count(index & term.z) & 1)
-        flipped = index ^ term.x
-        density = state.ndim == 2
-        value = sign @ state[index, flipped] if density else np.vdot(state[flipped], sign * state)
-        total += term.coefficient * float((1j ** ((term.x & term.z).bit_count()) * value).real)
+def expectations(state: State, observables: Sequence[PauliSum]) -> Floats:
+    """(number of observables,) exact, of the state as it would be normalised."""
+    by_flip: dict[int, set[int]] = {}
+    for observable in observables:
+        for term in observable.terms:
+            by_flip.setdefault(term.x, set()).add(term.z)
+    values = {
+        (x, z): value for x, zs in by_flip.items() for z, value in _flipped(state, x, zs).items()
+    }
     norm = float(state.trace().real if state.ndim == 2 else np.vdot(state, state).real)
-    return total / norm
+    totals = [
+        sum(term.coefficient * values[term.x, term.z] for term in observable.terms)
+        for observable in observables
+    ]
+    return np.array(totals, dtype=np.float64) / norm
+
+
+def _flipped(state: State, x: int, zs: Iterable[int]) -> dict[int, float]:
+    """Expectations, by z, of the strings that flip the same qubits: they share one product."""
+    # P|i> = i^|x & z| (-1)^|i & z| |i ^ x>
+    index = np.arange(len(state), dtype=np.uint32)  # enough for every state that fits here
+    there = index ^ np.uint32(x)
+    density = state.ndim == 2
+    product = state[index, there] if density else (state[there] if x else state).conj() * state
+    real, imaginary = product.real.astype(np.float64), product.imag.astype(np.float64)
+    out = {}
+    for z in zs:
+        odd = (np.bitwise_count(index & np.uint32(z)) & 1).astype(bool)
+        # i^k times the sum: its real part is plus or minus one of the two.
+        turns = (x & z).bit_count() & 3
+        part = imaginary if turns & 1 else real
+        value = float(part.sum() - 2.0 * part[odd].sum())
+        out[z] = -value if turns in (1, 2) else value
+    return out
 
 
 def turned(state: State, group: Sequence[PauliTerm]) -> State:
@@ -116,11 +137,9 @@ def turned(state: State, group: Sequence[PauliTerm]) -> State:
     x = z = 0
     for term in group:
         x, z = x | term.x, z | term.z
-    n = num_qubits(state)
-    for qubit in range(n):
+    for qubit in range(num_qubits(state)):
         if x >> qubit & 1:
-            turn = FROM_Y if z >> qubit & 1 else H
-            state = _on_axis(turn, state, n - 1 - qubit, n)
+            state = _on_qubit(FROM_Y if z >> qubit & 1 else H, state, qubit)
     return state
 
 
@@ -131,12 +150,20 @@ def parities(outcomes: NDArray[np.int64], group: Sequence[PauliTerm]) -> Floats:
     return np.asarray(1.0 - 2.0 * (ones & 1), dtype=np.float64)
 
 
-def _on_axis(matrix: NDArray[Any], state: State, axis: int, n: int) -> State:
+def _on_qubit(matrix: NDArray[Any], state: State, qubit: int) -> State:
     """The matrix on one qubit; on both sides of a density matrix."""
-    shape = state.shape
-    grid = state.reshape((2,) * (n * state.ndim))
-    grid = np.moveaxis(np.tensordot(matrix, grid, axes=(1, axis)), 0, axis)
+    size = 1 << qubit
     if state.ndim == 2:
-        column = n + axis
-        grid = np.moveaxis(np.tensordot(matrix.conj(), grid, axes=(1, column)), 0, column)
-    return np.ascontiguousarray(grid).reshape(shape)
+        columns = _applied(matrix.conj(), state.reshape(-1, 2, size)).reshape(state.shape)
+        return _applied(matrix, columns.reshape(-1, 2, size * len(state))).reshape(state.shape)
+    return _applied(matrix, state.reshape(-1, 2, size)).reshape(state.shape)
+
+
+def _applied(matrix: NDArray[Any], grid: NDArray[Any]) -> NDArray[Any]:
+    """The matrix on the middle axis."""
+    zero, one = grid[:, 0], grid[:, 1]
+    out = np.empty_like(grid)
+    for row in (0, 1):
+        np.multiply(zero, grid.dtype.type(matrix[row, 0]), out=out[:, row])
+        out[:, row] += grid.dtype.type(matrix[row, 1]) * one
+    return out

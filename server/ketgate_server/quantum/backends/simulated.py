@@ -57,6 +57,8 @@ from ketgate_server.quantum.circuit import Circuit, Gate, Measure
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
 
 DENSITY = "density-matrix"
+CALL_S, READING_S = 5e-3, 1e-7
+"""A call takes, and for each amplitude what is read of the state."""
 
 
 class Simulated(ABC):
@@ -127,7 +129,9 @@ class Simulated(ABC):
             gates *= 3  # each with its channel, on both sides
         return Need(
             memory_bytes=self.import_bytes + self.state_copies * amplitudes * size,
-            run_s=5e-3 + gates * (self.step_s + amplitudes * self.amplitude_s),
+            run_s=CALL_S
+            + amplitudes * READING_S
+            + gates * (self.step_s + amplitudes * self.amplitude_s),
         )
 
     def run(

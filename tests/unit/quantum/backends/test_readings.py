@@ -12,7 +12,7 @@ from ketgate_server.quantum.backends.estimating import estimate
 from ketgate_server.quantum.backends.readings import (
     counts_by_outcome,
     draw,
-    expectation,
+    expectations,
     marginal,
     misread,
     parities,
@@ -64,7 +64,7 @@ def test_states_of_single_precision_are_normalised():
     drifted = (STATE * 1.0003).astype(np.complex64)
     assert populations(drifted).sum() == pytest.approx(1.0, abs=1e-15)
     z = PauliSum((PauliTerm(1.0, 0, 0),))
-    assert expectation(drifted, z) == pytest.approx(1.0, abs=1e-6)
+    assert expectations(drifted, [z])[0] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_misreading_is_a_confusion_matrix_for_each_bit():
@@ -93,7 +93,7 @@ def test_expectations_of_any_sum(strings, density):
     observable = PauliSum.of(strings)
     state = RHO if density else STATE
     expected = oracle.expectation(state, observable)
-    assert expectation(state, observable) == pytest.approx(expected, abs=1e-12)
+    assert expectations(state, [observable])[0] == pytest.approx(expected, abs=1e-12)
     # In groups, with errors of readout that are none: another way to the same value.
     errors = [(0.0, 0.0), (0.0, 1e-300), (0.0, 0.0)]
     (value,) = estimate(state, [observable], 0, errors, np.random.default_rng(0)).values
