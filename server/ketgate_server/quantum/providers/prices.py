@@ -13,7 +13,7 @@ from ketgate_server.quantum.base import Price
 
 Amount = TypeVar("Amount", int, Fraction)
 
-BRAKET_SOURCE = "aws.amazon.com/braket/pricing, November 2026"
+BRAKET_SOURCE = "aws.amazon.com/braket/pricing, as of 2025"
 BRAKET_TASK_CENTS = 30
 """Of each task on a QPU; the same for all."""
 
