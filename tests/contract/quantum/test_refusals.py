@@ -8,6 +8,7 @@ import pytest
 from ketgate.quantum.v1 import quantum_service_pb2 as pb
 from ketgate.type.v1 import tensor_pb2
 from ketgate_server.limits import LIMITS
+from ketgate_server.tokens import TokenStore
 
 from .conftest import BELL, HEADER, refused
 
@@ -204,3 +205,25 @@ def test_a_request_without_a_spec_is_refused(method, stub, metadata):
     request = getattr(pb, f"{method}Request")()
     refusal = refused(getattr(stub, method), request, metadata=metadata)
     assert refusal.fields == ["spec"]
+
+
+@pytest.fixture
+def caller_with(server):
+    """Metadata of a new token with some roles."""
+    store = TokenStore.open(server.data_dir)
+
+    def make(*roles: str) -> tuple[tuple[str, str], ...]:
+        secret, _ = store.create(f"quantum-{'-'.join(roles)}", roles=roles)
+        return (("authorization", f"Bearer {secret}"),)
+
+    yield make
+    store.close()
+
+
+def test_calls_need_the_role(stub, caller_with):
+    request = pb.RunCircuitsRequest(spec=run_spec())
+    refusal = refused(stub.RunCircuits, request, metadata=caller_with("optimization.user"))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING")
+    assert refusal.metadata["role"] == "quantum.user"
+    result = stub.RunCircuits(request, metadata=caller_with("quantum.user")).result
+    assert result.evidence.backend == "native"
