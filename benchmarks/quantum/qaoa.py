@@ -1,5 +1,5 @@
-"""QAOA on weighted 3-regular cuts: time a layer beside lightning and qsim in the same run; gradients, one layer in closed
-form, and memory.
+"""QAOA on weighted 3-regular cuts: time a layer and memory beside lightning and qsim in the same run; gradients; one
+layer in closed form.
 
     python benchmarks/quantum/qaoa.py [--n 12,16,20] [--threads 1,2] [--precisions c128,c64] [--json FILE]
 
