@@ -119,6 +119,25 @@ class Catalogue:
     def get(self, name: str) -> Entry | None:
         return self._entries.get(name)
 
+    def standing_for(self, name: str) -> Entry | None:
+        """What stands for a provider that has not told of its back ends yet, by the name of one of
+        them."""
+        entry = self._entries.get(name.partition("/")[0])
+        return entry if entry is not None and entry.provider is not None else None
+
+    def remembered(self, name: str, provider_name: str) -> Entry | None:
+        """A back end that has work already: also where its provider does not tell of it now. None
+        for a provider that is not configured any more."""
+        entry = self._entries.get(name)
+        if entry is not None and entry.provider is not None:
+            return entry
+        for provider in self._providers:
+            if provider.name == provider_name:
+                entry = self._entry(name, provider=provider)
+                entry.told = Description(name, "", BackendKind.QPU, provider=provider_name)
+                return entry
+        return None
+
     def entries(self) -> list[Entry]:
         """By name."""
         return list(self._sorted)

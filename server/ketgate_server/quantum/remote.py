@@ -57,8 +57,8 @@ class RemoteWork:
         """The result, when the provider has it. Raises as durable.turn does."""
         if context.handle is not None:
             handle = Handle.unpack(context.handle)
-            entry = self._gateway.catalogue.get(handle.backend)
-            if entry is None or entry.provider is None:
+            entry = self._gateway.catalogue.remembered(handle.backend, handle.provider)
+            if entry is None:
                 raise _gone(handle)
             return self._take(entry, work, _Turn(context, context.handle))
         caller = Caller(tenant=context.tenant, arrival_s=time.monotonic(), patient=True)
@@ -182,10 +182,10 @@ def _outcomes(
 
 
 def _gone(handle: Handle) -> ProviderError:
-    """Tried again: the provider may not have been asked yet since the server began."""
+    """Tried again: another server may have it configured."""
     return ProviderError(
         Reason.PROVIDER_FAILED,
-        f"the back end {handle.backend!r} is not known to this server now; its job there is "
-        f"{handle.job or handle.tag!r}",
+        f"the provider {handle.provider!r} is not configured here now; its job for "
+        f"{handle.backend!r} is {handle.job or handle.tag!r}",
         retry_after_s=30.0,
     )

@@ -85,7 +85,7 @@ def candidates(route: Route, catalogue: Catalogue, assess: Assess) -> Iterator[C
             raise Unsuitable(name, why, "its own emulator adds it: name no back end beside it")
         name = route.own.name
     if name:
-        entry = route.own or catalogue.get(name)
+        entry = route.own or catalogue.get(name) or catalogue.standing_for(name)
         if entry is None:
             field_name = "spec.backend.backend" if choice.backend else "spec.noise.device"
             raise _unknown(field_name, name, catalogue)

@@ -33,8 +33,11 @@ class Choice:
     regions: tuple[str, ...] = ()
 
     def names(self, name: str) -> bool:
-        """Whether a back end is named, as the one or as allowed."""
-        return name == self.backend or any(matches(one, name) for one in self.allowed)
+        """Whether a back end is named, as the one or as allowed; or a provider, by one of its back
+        ends."""
+        if name == self.backend or any(matches(one, name) for one in self.allowed):
+            return True
+        return any(one.startswith(f"{name}/") for one in (self.backend, *self.allowed))
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -187,6 +187,8 @@ def stays(kind: JobKind, work: Work) -> bool:
     """Whether the work has to run in this server's own process."""
     if not hasattr(kind, "stays"):
         return False
+    if work.handle is not None:  # whatever it is that holds its work, the server knows it
+        return True
     return bool(kind.stays(getattr(pb.JobSpec.FromString(work.spec), work.kind)))
 
 

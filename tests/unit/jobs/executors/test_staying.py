@@ -17,3 +17,4 @@ def test_it_stays_where_it_says_so_and_leaves_otherwise(open_bench):
     bench = open_bench("process")(kind)
     assert process_of(bench.run({"seed": 1})) == os.getpid()
     assert process_of(bench.run({"seed": 2})) != os.getpid()
+    assert process_of(bench.run({"seed": 2}, handle=b"at a provider")) == os.getpid()

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from ketgate.quantum.v1 import quantum_service_pb2 as pb
 from ketgate_server.audit import log
-from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.jobs.faults import Stopped, Submitted
+from ketgate_server.errors import CATALOGUE, FieldError, KetgateError, Reason
+from ketgate_server.jobs.faults import ProviderError, Stopped, Submitted
 from ketgate_server.limits import LIMITS
 from ketgate_server.quantum import base as quantum_base
 from ketgate_server.quantum.base import (
@@ -19,6 +19,7 @@ from ketgate_server.quantum.base import (
     ProviderResult,
     ProviderState,
 )
+from ketgate_server.quantum.catalogue import Catalogue
 from ketgate_server.quantum.charges import Charge, Charges
 from ketgate_server.quantum.job import ESTIMATE, RUN, QuantumKind, seed_of
 from ketgate_server.quantum.providers.errors import CredentialsRefused
@@ -167,6 +168,46 @@ def test_a_provider_s_simulator_needs_the_server_and_no_further_role():
     given = spec(backend={"backend": "cloud/fake"})
     assert kind.roles(given) == ()
     assert kind.stays(given)
+
+
+@pytest.mark.parametrize("backend", [{"backend": "cloud/q"}, {"allowed": ["cloud/"]}])
+def test_a_job_waits_for_a_provider_that_has_not_told_of_its_back_ends_yet(backend):
+    # As after a restart, with a job that was accepted before.
+    cloud = Cloud()
+    of = gateway(FakeBackend("native"))
+    of.catalogue = Catalogue([FakeBackend("native")], [cloud])
+    kind = kind_of(of, remote=RemoteWork(of))
+    given = spec(backend=backend)
+    assert kind.stays(given)
+    with pytest.raises(KetgateError) as waits:
+        kind.run(given, Context())
+    assert waits.value.reason is Reason.BACKEND_UNAVAILABLE
+    assert CATALOGUE[waits.value.reason].retryable
+    of.catalogue.refresh(cloud)
+    with pytest.raises(Submitted):
+        kind.run(given, Context())
+
+
+def test_work_at_a_provider_is_followed_though_the_provider_tells_of_no_back_ends():
+    cloud = Cloud()
+    of = gateway(providers=[cloud])
+    kind = kind_of(of, remote=RemoteWork(of))
+    with pytest.raises(Submitted) as first:
+        kind.run(spec(), Context())
+    cloud.over = True
+    of.catalogue = Catalogue([], [cloud])  # as after a restart
+    result = kind.run(spec(), Context(first.value.handle))
+    assert dict(result.circuits[0].counts) == {"00": 600, "11": 400}
+    assert result.evidence.cost.minor_units == 65
+    of.catalogue = Catalogue([], [])
+    with pytest.raises(ProviderError, match="is not configured here now"):
+        kind.run(spec(), Context(first.value.handle))
+
+
+def test_a_name_below_one_that_runs_here_is_unknown():
+    kind = kind_of(gateway(FakeBackend("native")))
+    with pytest.raises(FieldError):
+        kind.check(spec(backend={"backend": "native/q"}))
 
 
 def test_what_could_not_run_is_refused_when_the_job_is_made():
