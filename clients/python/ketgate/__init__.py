@@ -15,18 +15,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ketgate import aio as aio
     from ketgate import specs as specs
+    from ketgate._algorithm_result import AlgorithmResources as AlgorithmResources
+    from ketgate._algorithm_result import AmplitudeEstimationResult as AmplitudeEstimationResult
+    from ketgate._algorithm_result import Baseline as Baseline
+    from ketgate._algorithm_result import ConvergencePoint as ConvergencePoint
+    from ketgate._algorithm_result import FactoringResult as FactoringResult
+    from ketgate._algorithm_result import FourierTransformResult as FourierTransformResult
+    from ketgate._algorithm_result import GroverResult as GroverResult
+    from ketgate._algorithm_result import PhaseEstimationResult as PhaseEstimationResult
+    from ketgate._algorithm_result import QaoaResult as QaoaResult
+    from ketgate._algorithm_result import Sample as Sample
+    from ketgate._algorithm_result import VqeResult as VqeResult
+    from ketgate._algorithms import Algorithms as Algorithms
+    from ketgate._algorithms import Learning as Learning
     from ketgate._artifact_calls import Artifact as Artifact
     from ketgate._artifacts import Artifacts as Artifacts
     from ketgate._audit import InclusionProof as InclusionProof
     from ketgate._audit_check import VerifiedLog as VerifiedLog
     from ketgate._audit_entry import AuditEntry as AuditEntry
     from ketgate._audit_entry import TreeHead as TreeHead
+    from ketgate._backends import BackendDescription as BackendDescription
+    from ketgate._backends import Calibration as Calibration
+    from ketgate._backends import GateCalibration as GateCalibration
+    from ketgate._backends import Price as Price
+    from ketgate._backends import QubitCalibration as QubitCalibration
+    from ketgate._circuits import Program as Program
     from ketgate._client import Client as Client
     from ketgate._client import Optimize as Optimize
     from ketgate._client import connect as connect
     from ketgate._errors import Aborted as Aborted
     from ketgate._errors import AlreadyExists as AlreadyExists
+    from ketgate._errors import BackendUnavailable as BackendUnavailable
+    from ketgate._errors import BackendUnsuitable as BackendUnsuitable
     from ketgate._errors import Cancelled as Cancelled
+    from ketgate._errors import CapExceeded as CapExceeded
     from ketgate._errors import DataLoss as DataLoss
     from ketgate._errors import DeadlineExceeded as DeadlineExceeded
     from ketgate._errors import FailedPrecondition as FailedPrecondition
@@ -39,6 +61,8 @@ if TYPE_CHECKING:
     from ketgate._errors import OutOfRange as OutOfRange
     from ketgate._errors import PartNotInstalled as PartNotInstalled
     from ketgate._errors import PermissionDenied as PermissionDenied
+    from ketgate._errors import ProgramInvalid as ProgramInvalid
+    from ketgate._errors import ProviderError as ProviderError
     from ketgate._errors import QuotaExceeded as QuotaExceeded
     from ketgate._errors import ServerBusy as ServerBusy
     from ketgate._errors import ServerNotFound as ServerNotFound
@@ -47,6 +71,11 @@ if TYPE_CHECKING:
     from ketgate._errors import Unavailable as Unavailable
     from ketgate._events import Incumbent as Incumbent
     from ketgate._events import ProgressEvent as ProgressEvent
+    from ketgate._evidence import Evidence as Evidence
+    from ketgate._evidence import Money as Money
+    from ketgate._evidence import Resources as Resources
+    from ketgate._evidence import RunEstimate as RunEstimate
+    from ketgate._evidence import RunTimes as RunTimes
     from ketgate._job import JobAttempt as JobAttempt
     from ketgate._job import JobEvent as JobEvent
     from ketgate._job import JobEventType as JobEventType
@@ -55,6 +84,11 @@ if TYPE_CHECKING:
     from ketgate._job_requests import JobOptions as JobOptions
     from ketgate._jobs import DurableJob as DurableJob
     from ketgate._jobs import Jobs as Jobs
+    from ketgate._learning_result import Classification as Classification
+    from ketgate._learning_result import ClassifierModel as ClassifierModel
+    from ketgate._learning_result import ClassifierResult as ClassifierResult
+    from ketgate._learning_result import KernelResult as KernelResult
+    from ketgate._learning_result import Score as Score
     from ketgate._options import SolveOptions as SolveOptions
     from ketgate._portfolio import PortfolioArguments as PortfolioArguments
     from ketgate._portfolio_constraints import Group as Group
@@ -63,6 +97,14 @@ if TYPE_CHECKING:
     from ketgate._portfolio_result import Frontier as Frontier
     from ketgate._portfolio_result import FrontierResult as FrontierResult
     from ketgate._portfolio_result import PortfolioResult as PortfolioResult
+    from ketgate._quantum import Quantum as Quantum
+    from ketgate._quantum_options import Noise as Noise
+    from ketgate._quantum_options import RunOptions as RunOptions
+    from ketgate._quantum_result import CircuitResult as CircuitResult
+    from ketgate._quantum_result import EstimateResult as EstimateResult
+    from ketgate._quantum_result import Expectation as Expectation
+    from ketgate._quantum_result import RunResult as RunResult
+    from ketgate._quantum_run import QuantumRun as QuantumRun
     from ketgate._result import BinaryResult as BinaryResult
     from ketgate._result import Conflict as Conflict
     from ketgate._result import IsingResult as IsingResult
@@ -81,6 +123,7 @@ if TYPE_CHECKING:
     from ketgate._server import Part as Part
     from ketgate._server import ServerInfo as ServerInfo
     from ketgate._server import SolverDescription as SolverDescription
+    from ketgate._transpiled import TranspiledCircuit as TranspiledCircuit
     from ketgate._tree_head import AuditTampered as AuditTampered
     from ketgate._version import VERSION as __version__  # noqa: N811
 
@@ -113,6 +156,11 @@ _MODULES = {
         "SolverUnsuitable",
         "Unauthenticated",
         "Unavailable",
+        "BackendUnavailable",
+        "BackendUnsuitable",
+        "CapExceeded",
+        "ProgramInvalid",
+        "ProviderError",
     ),
     "_events": ("Incumbent", "ProgressEvent"),
     "_job": ("JobAttempt", "JobEvent", "JobEventType", "JobList", "JobState"),
@@ -123,6 +171,7 @@ _MODULES = {
     "_portfolio_constraints": ("Group", "Lots"),
     "_portfolio_model": ("Factors",),
     "_portfolio_result": ("Frontier", "FrontierResult", "PortfolioResult"),
+    "_quantum_run": ("QuantumRun",),
     "_result": (
         "BinaryResult",
         "Conflict",
@@ -138,6 +187,40 @@ _MODULES = {
     ),
     "_retry": ("Retry",),
     "_server": ("Estimate", "Limit", "Parameter", "Part", "ServerInfo", "SolverDescription"),
+    "_algorithm_result": (
+        "AlgorithmResources",
+        "AmplitudeEstimationResult",
+        "Baseline",
+        "ConvergencePoint",
+        "FactoringResult",
+        "FourierTransformResult",
+        "GroverResult",
+        "PhaseEstimationResult",
+        "QaoaResult",
+        "Sample",
+        "VqeResult",
+    ),
+    "_algorithms": ("Algorithms", "Learning"),
+    "_backends": (
+        "BackendDescription",
+        "Calibration",
+        "GateCalibration",
+        "Price",
+        "QubitCalibration",
+    ),
+    "_circuits": ("Program",),
+    "_evidence": ("Evidence", "Money", "Resources", "RunEstimate", "RunTimes"),
+    "_learning_result": (
+        "Classification",
+        "ClassifierModel",
+        "ClassifierResult",
+        "KernelResult",
+        "Score",
+    ),
+    "_quantum": ("Quantum",),
+    "_quantum_options": ("Noise", "RunOptions"),
+    "_quantum_result": ("CircuitResult", "EstimateResult", "Expectation", "RunResult"),
+    "_transpiled": ("TranspiledCircuit",),
     "_tree_head": ("AuditTampered",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -35,11 +35,11 @@ class Caller:
         return _wire.call_metadata(self._endpoint)[1]
 
     def _attempts(self, method: _wire.Method[Any, Any] | None = None) -> Attempts:
-        """method: None for a streamed solve. A solve is not worth the wait for a restart: whoever
+        """method: None for a streamed solve. Heavy work is not worth the wait for a restart: whoever
         wants it to outlast one makes it durable. Nor is a server that was never met: it is told at
         once that there is none.
         """
-        patient = method not in (None, _wire.SOLVE)
+        patient = method is not None and not method.work
         return Attempts(self._retry, outlast=patient, met=self._met)
 
     def _failed(self, error: Any, request_id: str) -> KetgateError:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 import grpc
 
 from ketgate import _portfolio, _programs, _wire
+from ketgate._algorithms import Algorithms, Learning
 from ketgate._artifacts import Artifacts
 from ketgate._audit import Audit
 from ketgate._calls import Caller, SolverPages, Solves
@@ -18,8 +19,9 @@ from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
 from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
 from ketgate._job_requests import JobOptions, split_options
-from ketgate._jobs import DurableJob, Jobs
+from ketgate._jobs import DurableJob, Jobs, Solving
 from ketgate._options import Prepared, Progress, check_names
+from ketgate._quantum import Quantum
 from ketgate._result import Result
 from ketgate._retry import Retry
 from ketgate._server import (
@@ -91,6 +93,9 @@ class Client(Caller):
         self.jobs = Jobs(self)
         self.artifacts = Artifacts(self)
         self.audit = Audit(self)
+        self.quantum = Quantum(self)
+        self.algorithms = Algorithms(self)
+        self.learning = Learning(self)
 
     def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""
@@ -158,17 +163,6 @@ class Client(Caller):
             except KetgateError as error:
                 delay_s = attempts.after(error)
             time.sleep(delay_s)
-
-
-class Solving(Protocol[P, R]):
-    """A method of `Optimize`: the result, or with durable=True the job that makes it."""
-
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    def __call__(self, *args: Any, durable: Literal[True], **kwargs: Any) -> DurableJob[R]: ...
-    @overload
-    def __call__(self, *args: Any, durable: bool, **kwargs: Any) -> R | DurableJob[R]: ...
 
 
 def _solving(build: Callable[P, Prepared[R]]) -> Solving[P, R]:

@@ -41,6 +41,14 @@ REMEDIES = {
     "OFFSET_MISMATCH": "Go on at the offset that the message names.",
     "DIGEST_MISMATCH": "Send it again.",
     "ARTIFACT_IN_USE": "Delete the jobs that refer to it, or leave it: it goes when nothing does.",
+    "PROGRAM_INVALID": "Correct the program there; docs/quantum.md lists what of OpenQASM is understood.",
+    "BACKEND_UNSUITABLE": "Choose another back end, or none; client.quantum.backends() tells what each can.",
+    "BACKEND_UNAVAILABLE": "Try again a little later, or allow others (allowed=).",
+    "CAP_EXCEEDED": "Ask for less or raise the cap; client.quantum.estimate_run(...) tells the estimate.",
+    "PROVIDER_FAILED": "Try again a little later; client.quantum.backend(name) tells its status.",
+    "PROVIDER_CREDENTIALS": "Ask the operator to configure them; docs/quantum.md says where they are looked for.",
+    "SUBMISSION_UNDECIDED": "Look for the tag in the message at the provider; create the job anew if it is not there.",
+    "PROVIDER_JOB_FAILED": "Put right what the provider said in the message, and create the job anew.",
     "QUOTA_EXCEEDED": "Wait until some are over, delete some, or ask the operator to raise the limit.",
 }
 
@@ -98,6 +106,23 @@ class InvalidArgument(KetgateError, ValueError):
         """Every (field, description) that the server named."""
 
 
+class ProgramInvalid(InvalidArgument):
+    """A program cannot be read. `line` and `column`, from 1, say where; `source` is that line."""
+
+    line: int = 0
+    column: int = 0
+    source: str = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.source:
+            return text
+        begin = max(0, self.column - 60)  # a line may be of any length
+        shown = self.source[begin : begin + 100].replace("\t", " ")
+        number = f"{self.line:>5} | "
+        return f"{text}\n{number}{shown}\n{' ' * (len(number) + self.column - 1 - begin)}^"
+
+
 class Unauthenticated(KetgateError):
     """The server does not know the caller: no token, a wrong one, or one over plaintext."""
 
@@ -114,6 +139,10 @@ class LimitExceeded(KetgateError):
 
 class QuotaExceeded(LimitExceeded):
     """The tenant has as many of something as it may have; `limit` names it."""
+
+
+class CapExceeded(LimitExceeded):
+    """A run is estimated beyond a cap on cost, shots or time; `limit` names it."""
 
 
 class NotFound(KetgateError):
@@ -162,6 +191,18 @@ class SolverUnsuitable(KetgateError):
     """A solver that was named cannot take the problem."""
 
 
+class BackendUnsuitable(KetgateError):
+    """The back end cannot do what the circuit or the request asks for."""
+
+
+class ProviderError(KetgateError):
+    """A provider of quantum hardware failed, refused the server's credentials, or the work failed
+    there; `reason` tells which.
+    """
+
+    retry_after_s: float | None = None
+
+
 class Unavailable(KetgateError):
     """The server cannot be reached, or is stopping. `passes`: False where trying again cannot
     help, as with a certificate that is not trusted.
@@ -169,6 +210,10 @@ class Unavailable(KetgateError):
 
     retry_after_s: float | None = None
     passes: bool = True
+
+
+class BackendUnavailable(Unavailable):
+    """No back end that is allowed takes work now; the message tells of each why."""
 
 
 class ServerNotFound(Unavailable):

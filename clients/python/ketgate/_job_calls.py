@@ -15,12 +15,12 @@ from ketgate._calls import Caller
 from ketgate._errors import Cancelled, DeadlineExceeded, InternalError, KetgateError, Unavailable
 from ketgate._events import Outcome, ProgressEvent, Watcher
 from ketgate._job import JobEvent, JobRecord, JobState, read_event
-from ketgate._options import Prepared, Progress, spec_time_limit_s
+from ketgate._options import Prepared, Progress
 from ketgate._portfolio_result import decode_any
 from ketgate._retry import Patience
+from ketgate._work import Work, known, result_class
 from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
-from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 
 R = TypeVar("R")
@@ -126,7 +126,7 @@ class Waiting:
 class Solution(Generic[R]):
     """What makes the result of a job into what its caller gets."""
 
-    def __init__(self, solve: Prepared[R] | None) -> None:
+    def __init__(self, solve: Prepared[R] | Work[R] | None) -> None:
         """solve: as it was sent; None where the job was created elsewhere."""
         self._solve = solve
         self.progress: Progress = False if solve is None else solve.progress
@@ -149,22 +149,30 @@ class Solution(Generic[R]):
         raise error
 
     def _decoded(self, job: job_pb2.Job, trace: list[ProgressEvent]) -> R | None:
-        if job.result.WhichOneof("result") != "solve":
+        kind = job.result.WhichOneof("result")
+        if kind == "solve":
+            return self._solved(job, trace)
+        if not known(kind):
             return None
+        sent = self._solve if isinstance(self._solve, Work) else None
+        read: Callable[[Any, Any], Any] = result_class(kind) if sent is None else sent.result
+        spec = getattr(job.spec, kind) if sent is None else sent.spec
+        made: R = read(getattr(job.result, kind), spec)
+        return made
+
+    def _solved(self, job: job_pb2.Job, trace: list[ProgressEvent]) -> R:
         message = job.result.solve
         if message.stop_reason == result_pb2.STOP_REASON_UNSPECIFIED:
             message.stop_reason = _STOPPED.get(job.state, message.stop_reason)
-        spec = self.spec(job)
-        decode: Callable[[Outcome], Any] = decode_any if self._solve is None else self._solve.decode
+        sent = self._solve if isinstance(self._solve, Prepared) else None
+        spec = job.spec.solve if sent is None else sent.spec
+        decode: Callable[[Outcome], Any] = decode_any if sent is None else sent.decode
         made: R = decode(Outcome(message, spec, [], trace))
         return made
 
-    def spec(self, job: job_pb2.Job) -> service_pb2.SolveSpec:
-        return job.spec.solve if self._solve is None else self._solve.spec
-
     def watcher(self, progress: Progress | None) -> Watcher:
         """Shows progress as asked now or, failing that, when the job was created."""
-        limit_s = 0.0 if self._solve is None else spec_time_limit_s(self._solve.spec)
+        limit_s = 0.0 if self._solve is None else self._solve.time_limit_s
         return Watcher(self.progress if progress is None else progress, limit_s)
 
     def shows(self, progress: Progress | None) -> bool:

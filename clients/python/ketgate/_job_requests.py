@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 from google.protobuf import duration_pb2
+from google.protobuf.message import Message
 
 from ketgate._errors import DeadlineExceeded, InvalidArgument, Unavailable
 from ketgate._options import duration, number
 from ketgate._wire import Method
 from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
-from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 
 PAGE_SIZE_MAX = 1000
 
@@ -37,7 +37,7 @@ WATCH = _method("WatchJobs")
 
 
 class JobOptions(TypedDict, total=False):
-    """Options of a durable solve.
+    """Options of durable work.
 
     durable: True makes it a job of the server, which survives a crash of either side, and returns
         a DurableJob at once.
@@ -70,9 +70,10 @@ def split_options(keywords: dict[str, Any], durable: bool) -> JobOptions:
     return options  # type: ignore[return-value]
 
 
-def create(spec: service_pb2.SolveSpec, options: JobOptions) -> pb.CreateJobRequest:
+def create(spec: Message, options: JobOptions) -> pb.CreateJobRequest:
+    """spec: of any kind of work that JobSpec has a field for."""
     request = pb.CreateJobRequest(
-        spec=job_pb2.JobSpec(solve=spec),
+        spec=_work_of(spec),
         request_id=_request_id(options.get("request_id")),
         priority=number(options.get("priority", 0), "priority", int),
         labels=_labels(options.get("labels")),
@@ -83,6 +84,14 @@ def create(spec: service_pb2.SolveSpec, options: JobOptions) -> pb.CreateJobRequ
     if deadline is not None:
         request.timeout.CopyFrom(_from_now(deadline))
     return request
+
+
+def _work_of(spec: Message) -> job_pb2.JobSpec:
+    made = job_pb2.JobSpec()
+    for field in made.DESCRIPTOR.oneofs_by_name["work"].fields:
+        if field.message_type is spec.DESCRIPTOR:
+            getattr(made, field.name).CopyFrom(spec)
+    return made
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 import grpc
 
@@ -12,11 +12,13 @@ from ketgate._events import ProgressEvent
 from ketgate._job import JobEvent, JobList, JobRecord, JobState, Trace
 from ketgate._job_calls import Solution, Waiting, Watching, unfinished
 from ketgate._options import Prepared, Progress
+from ketgate._work import Work, program_is_shown
 from ketgate.jobs.v1 import job_pb2
 
 if TYPE_CHECKING:
     from ketgate._client import Client
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -30,7 +32,7 @@ class DurableJob(JobRecord, Generic[R]):
     """
 
     def __init__(
-        self, jobs: "Jobs", message: job_pb2.Job, solve: Prepared[R] | None = None
+        self, jobs: "Jobs", message: job_pb2.Job, solve: Prepared[R] | Work[R] | None = None
     ) -> None:
         super().__init__(message)
         self._jobs = jobs
@@ -181,9 +183,9 @@ class Jobs:
         """Delete a job that is over. etag: only if it has not changed since."""
         self._client._call(requests.DELETE, requests.delete(name, etag))
 
-    def _create(self, solve: Prepared[R], options: requests.JobOptions) -> DurableJob[R]:
+    def _create(self, solve: Prepared[R] | Work[R], options: requests.JobOptions) -> DurableJob[R]:
         request = requests.create(self._client.artifacts._refer(solve.spec), options)
-        with requests.doubt_is_told(request):
+        with requests.doubt_is_told(request), program_is_shown(request):
             answer = self._client._call(requests.CREATE, request)
         return DurableJob(self, answer.job, solve)
 
@@ -222,3 +224,14 @@ def follow(watching: Watching) -> Iterator[JobEvent]:
         finally:
             call.cancel()
         time.sleep(watching.after(error, request_id))
+
+
+class Solving(Protocol[P, R]):
+    """A method that works for long: the result, or with durable=True the job that makes it."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(self, *args: Any, durable: Literal[True], **kwargs: Any) -> DurableJob[R]: ...
+    @overload
+    def __call__(self, *args: Any, durable: bool, **kwargs: Any) -> R | DurableJob[R]: ...

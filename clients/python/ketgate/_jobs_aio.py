@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 import grpc.aio
 
@@ -14,11 +14,13 @@ from ketgate._events import ProgressEvent
 from ketgate._job import JobEvent, JobList, JobRecord, JobState, Trace
 from ketgate._job_calls import Solution, Waiting, Watching, unfinished
 from ketgate._options import Prepared, Progress
+from ketgate._work import Work, program_is_shown
 from ketgate.jobs.v1 import job_pb2
 
 if TYPE_CHECKING:
     from ketgate.aio import Client
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -32,7 +34,7 @@ class DurableJob(JobRecord, Generic[R]):
     """
 
     def __init__(
-        self, jobs: "Jobs", message: job_pb2.Job, solve: Prepared[R] | None = None
+        self, jobs: "Jobs", message: job_pb2.Job, solve: Prepared[R] | Work[R] | None = None
     ) -> None:
         super().__init__(message)
         self._jobs = jobs
@@ -192,9 +194,11 @@ class Jobs:
         """Delete a job that is over. etag: only if it has not changed since."""
         await self._client._call(requests.DELETE, requests.delete(name, etag))
 
-    async def _create(self, solve: Prepared[R], options: requests.JobOptions) -> DurableJob[R]:
+    async def _create(
+        self, solve: Prepared[R] | Work[R], options: requests.JobOptions
+    ) -> DurableJob[R]:
         request = requests.create(await self._client.artifacts._refer(solve.spec), options)
-        with requests.doubt_is_told(request):
+        with requests.doubt_is_told(request), program_is_shown(request):
             answer = await self._client._call(requests.CREATE, request)
         return DurableJob(self, answer.job, solve)
 
@@ -238,3 +242,18 @@ async def follow(watching: Watching) -> AsyncGenerator[JobEvent, None]:
         finally:
             call.cancel()
         await asyncio.sleep(watching.after(error, request_id))
+
+
+class Solving(Protocol[P, R]):
+    """A method that works for long: the result, or with durable=True the job that makes it."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
+    @overload
+    def __call__(
+        self, *args: Any, durable: Literal[True], **kwargs: Any
+    ) -> Awaitable[DurableJob[R]]: ...
+    @overload
+    def __call__(
+        self, *args: Any, durable: bool, **kwargs: Any
+    ) -> Awaitable[R | DurableJob[R]]: ...

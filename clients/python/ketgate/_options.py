@@ -106,7 +106,17 @@ _NUMBERS: tuple[tuple[str, str, type], ...] = (
     ("pool_size", "pool_size", int),
     ("feasibility_tolerance", "feasibility_tolerance", float),
 )
-_INTEGER_RANGES = {"seed": (0, 2**64), "work_limit": (-(2**63), 2**63)}
+_SIGNED_64 = (-(2**63), 2**63)
+_INTEGER_RANGES = {
+    "seed": (0, 2**64),
+    "number": (0, 2**64),
+    "base": (0, 2**64),
+    "state": (0, 2**64),
+    "work_limit": _SIGNED_64,
+    "shots": _SIGNED_64,
+    "caps.shots": _SIGNED_64,
+    "oracle_calls_max": _SIGNED_64,
+}
 
 
 def number(value: Any, field: str, kind: type) -> Any:

@@ -32,7 +32,7 @@ def qubo(
     {'a': 1, 'b': 0}
     """
     spec = service_pb2.SolveSpec()
-    labels = _fill_qubo(spec.qubo, Q, linear, offset)
+    labels = fill_qubo(spec.qubo, Q, linear, offset)
     progress = fill_options(spec, options)
     return Prepared(spec, lambda outcome: BinaryResult(outcome, labels), progress)
 
@@ -47,16 +47,8 @@ def ising(
     so give each pair once (one triangle), or halve a symmetric J. A diagonal entry only adds to the
     offset, as s^2 = 1.
     """
-    if h is None and J is None:
-        raise InvalidArgument("ising: expected h, J or both, given neither", field="h")
     spec = service_pb2.SolveSpec()
-    labels, size, pairs, diagonal = _quadratic(J, "J", h)
-    spec.ising.num_spins = size
-    spec.ising.offset = number(offset, "offset", float) + float(diagonal.sum())
-    if h is not None:
-        spec.ising.linear.CopyFrom(to_tensor(_full(labels.vector(h, "h", size, default=0.0), size)))
-    if pairs[0].size:
-        spec.ising.quadratic.CopyFrom(to_sparse(*pairs))
+    labels = fill_ising(spec.ising, h, J, offset)
     progress = fill_options(spec, options)
     return Prepared(spec, lambda outcome: IsingResult(outcome, labels), progress)
 
@@ -80,7 +72,7 @@ def binary(
     """
     spec = service_pb2.SolveSpec()
     program = spec.binary_quadratic
-    labels = _fill_qubo(program.objective, Q, linear, offset)
+    labels = fill_qubo(program.objective, Q, linear, offset)
     _fill_rows(program.rows, A, lower, upper, row_names, program.objective.num_variables)
     progress = fill_options(spec, options)
     return Prepared(spec, lambda outcome: BinaryResult(outcome, labels), progress)
@@ -127,7 +119,8 @@ def linear(
     return Prepared(spec, lambda outcome: LinearResult(outcome, labels), progress)
 
 
-def _fill_qubo(message: ising_pb2.Qubo, Q: Any, linear: ArrayLike | None, offset: float) -> Labels:
+def fill_qubo(message: ising_pb2.Qubo, Q: Any, linear: ArrayLike | None, offset: float) -> Labels:
+    """Write a function as `qubo` takes it. Returns the names of its variables."""
     labels, size, (row, column, value), diagonal = _quadratic(Q, "Q", linear)
     message.num_variables = size
     message.offset = number(offset, "offset", float)
@@ -140,6 +133,20 @@ def _fill_qubo(message: ising_pb2.Qubo, Q: Any, linear: ArrayLike | None, offset
         message.linear.CopyFrom(to_tensor(coefficients))
     if row.size:
         message.quadratic.CopyFrom(to_sparse(row, column, value))
+    return labels
+
+
+def fill_ising(message: ising_pb2.Ising, h: Any, J: Any, offset: float) -> Labels:
+    """Write an energy as `ising` takes it. Returns the names of its spins."""
+    if h is None and J is None:
+        raise InvalidArgument("ising: expected h, J or both, given neither", field="h")
+    labels, size, pairs, diagonal = _quadratic(J, "J", h)
+    message.num_spins = size
+    message.offset = number(offset, "offset", float) + float(diagonal.sum())
+    if h is not None:
+        message.linear.CopyFrom(to_tensor(_full(labels.vector(h, "h", size, default=0.0), size)))
+    if pairs[0].size:
+        message.quadratic.CopyFrom(to_sparse(*pairs))
     return labels
 
 

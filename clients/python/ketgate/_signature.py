@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ketgate._job_requests import JobOptions
 from ketgate._options import SolveOptions
+from ketgate._quantum_options import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,7 +47,7 @@ def describe_solving(method: F, build: Callable[..., Any]) -> F:
 
 
 def prepared_result(build: Callable[..., Any]) -> Any:
-    """R of a function that returns Prepared[R]."""
+    """R of a function that returns Prepared[R] or Work[R]."""
     return get_args(get_type_hints(build)["return"])[0]
 
 
@@ -65,11 +66,16 @@ def _describe(build: Callable[..., Any]) -> tuple[str, list[inspect.Parameter]]:
                     name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind
                 )
             )
-        for described in dict.fromkeys(
-            (options, SolveOptions)
-        ):  # a TypedDict does not tell what it extends
+        for described in _extended(options):
             text += "\n\n" + (inspect.getdoc(described) or "")
     return text, parameters
+
+
+def _extended(options: Any) -> list[Any]:
+    """options and the base that it extends: at run time a TypedDict does not tell."""
+    names = set(options.__annotations__)
+    bases = (base for base in (SolveOptions, RunOptions) if names >= set(base.__annotations__))
+    return list(dict.fromkeys((options, *bases)))
 
 
 def _unpacked(annotation: Any) -> Any:

@@ -8,7 +8,10 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ketgate._errors import (
     Aborted,
     AlreadyExists,
+    BackendUnavailable,
+    BackendUnsuitable,
     Cancelled,
+    CapExceeded,
     DataLoss,
     DeadlineExceeded,
     FailedPrecondition,
@@ -20,6 +23,8 @@ from ketgate._errors import (
     OutOfRange,
     PartNotInstalled,
     PermissionDenied,
+    ProgramInvalid,
+    ProviderError,
     QuotaExceeded,
     ServerBusy,
     SolverUnsuitable,
@@ -64,6 +69,14 @@ _BY_REASON: dict[str, type[KetgateError]] = {
     "DIGEST_MISMATCH": DataLoss,
     "ARTIFACT_IN_USE": FailedPrecondition,
     "QUOTA_EXCEEDED": QuotaExceeded,
+    "PROGRAM_INVALID": ProgramInvalid,
+    "BACKEND_UNSUITABLE": BackendUnsuitable,
+    "BACKEND_UNAVAILABLE": BackendUnavailable,
+    "CAP_EXCEEDED": CapExceeded,
+    "PROVIDER_FAILED": ProviderError,
+    "PROVIDER_CREDENTIALS": ProviderError,
+    "SUBMISSION_UNDECIDED": ProviderError,
+    "PROVIDER_JOB_FAILED": ProviderError,
 }
 
 # What grpc itself refuses carries no reason: an unreachable server, a message over the transport's limit.
@@ -131,7 +144,9 @@ def _made(
     )
     if isinstance(made, InvalidArgument):
         made.violations = tuple(details.violations)
-    if isinstance(made, (ServerBusy, Unavailable)):
+    if isinstance(made, ProgramInvalid):
+        made.line, made.column = details.number("line"), details.number("column")
+    if isinstance(made, (ServerBusy, Unavailable, ProviderError)):
         made.retry_after_s = details.retry_after_s
     if isinstance(made, Unavailable):
         made.passes = passes
@@ -153,6 +168,11 @@ class _Details:
         self.limit = ""
         for packed in status.details if status else ():
             self._read(packed)
+
+    def number(self, name: str) -> int:
+        """A whole number of the metadata; 0 where there is none."""
+        text = self.metadata.get(name, "")
+        return int(text) if text.isdecimal() else 0
 
     def _read(self, packed: Any) -> None:
         kind = packed.TypeName()

@@ -15,13 +15,15 @@ _CODES: dict[np.dtype[Any], tensor_pb2.DataType] = {
     np.dtype("<i4"): tensor_pb2.DATA_TYPE_INT32,
     np.dtype("i1"): tensor_pb2.DATA_TYPE_INT8,
     np.dtype("u1"): tensor_pb2.DATA_TYPE_UINT8,
+    np.dtype("<c16"): tensor_pb2.DATA_TYPE_COMPLEX128,
+    np.dtype("<c8"): tensor_pb2.DATA_TYPE_COMPLEX64,
 }
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
 
 
 def to_tensor(array: NDArray[Any]) -> tensor_pb2.Tensor:
     """The array as a Tensor: little-endian bytes in C order. Its dtype must be one of the
-    contract's six.
+    contract's.
     """
     dtype = array.dtype.newbyteorder("<")
     code = _CODES[dtype]

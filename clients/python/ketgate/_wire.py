@@ -49,6 +49,8 @@ class Method(Generic[Request, Response]):
     path: str
     request_type: Any
     response_type: Any
+    work: bool = False
+    """Heavy work: not worth the wait for a restart of the server."""
 
     def callable(self, channel: Any, *, stream: bool = False) -> Any:
         """The method on a channel, synchronous or asynchronous as the channel is."""
@@ -62,7 +64,7 @@ class Method(Generic[Request, Response]):
 
 _OPTIMIZATION = "/ketgate.optimization.v1.OptimizationService"
 SOLVE: Method[Any, Any] = Method(
-    f"{_OPTIMIZATION}/Solve", service_pb2.SolveRequest, service_pb2.SolveResponse
+    f"{_OPTIMIZATION}/Solve", service_pb2.SolveRequest, service_pb2.SolveResponse, work=True
 )
 SOLVE_STREAM: Method[Any, Any] = Method(
     f"{_OPTIMIZATION}/SolveStream", service_pb2.SolveStreamRequest, service_pb2.SolveStreamResponse

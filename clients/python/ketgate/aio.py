@@ -13,7 +13,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, Unpack, cast, overload
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 import grpc
 import grpc.aio
@@ -25,8 +25,9 @@ from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
 from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
 from ketgate._job_requests import JobOptions, split_options
-from ketgate._jobs_aio import DurableJob, Jobs
+from ketgate._jobs_aio import DurableJob, Jobs, Solving
 from ketgate._options import Prepared, Progress, check_names
+from ketgate._quantum_aio import Algorithms, Learning, Quantum
 from ketgate._result import Result
 from ketgate._retry import Retry
 from ketgate._server import (
@@ -42,7 +43,17 @@ from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
 
-__all__ = ["Artifacts", "Client", "DurableJob", "Jobs", "Optimize", "connect"]
+__all__ = [
+    "Algorithms",
+    "Artifacts",
+    "Client",
+    "DurableJob",
+    "Jobs",
+    "Learning",
+    "Optimize",
+    "Quantum",
+    "connect",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,6 +98,9 @@ class Client(Caller):
         self.optimize = Optimize(self)
         self.jobs = Jobs(self)
         self.artifacts = Artifacts(self)
+        self.quantum = Quantum(self)
+        self.algorithms = Algorithms(self)
+        self.learning = Learning(self)
 
     async def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""
@@ -149,21 +163,6 @@ class Client(Caller):
             except KetgateError as error:
                 delay_s = attempts.after(error)
             await asyncio.sleep(delay_s)
-
-
-class Solving(Protocol[P, R]):
-    """A method of `Optimize`: the result, or with durable=True the job that makes it."""
-
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
-    @overload
-    def __call__(
-        self, *args: Any, durable: Literal[True], **kwargs: Any
-    ) -> Awaitable[DurableJob[R]]: ...
-    @overload
-    def __call__(
-        self, *args: Any, durable: bool, **kwargs: Any
-    ) -> Awaitable[R | DurableJob[R]]: ...
 
 
 def _solving(build: Callable[P, Prepared[R]]) -> Solving[P, R]:

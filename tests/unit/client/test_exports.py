@@ -8,6 +8,49 @@ import ketgate
 import pytest
 
 EXPORTS = [
+    "AlgorithmResources",
+    "AmplitudeEstimationResult",
+    "Baseline",
+    "ConvergencePoint",
+    "FactoringResult",
+    "FourierTransformResult",
+    "GroverResult",
+    "PhaseEstimationResult",
+    "QaoaResult",
+    "Sample",
+    "VqeResult",
+    "Algorithms",
+    "Learning",
+    "BackendDescription",
+    "Calibration",
+    "GateCalibration",
+    "Price",
+    "QubitCalibration",
+    "Program",
+    "Evidence",
+    "Money",
+    "Resources",
+    "RunEstimate",
+    "RunTimes",
+    "Classification",
+    "ClassifierModel",
+    "ClassifierResult",
+    "KernelResult",
+    "Score",
+    "Quantum",
+    "Noise",
+    "RunOptions",
+    "CircuitResult",
+    "EstimateResult",
+    "Expectation",
+    "RunResult",
+    "QuantumRun",
+    "TranspiledCircuit",
+    "BackendUnavailable",
+    "BackendUnsuitable",
+    "CapExceeded",
+    "ProgramInvalid",
+    "ProviderError",
     "Artifact",
     "Artifacts",
     "JobAttempt",
@@ -138,6 +181,9 @@ def test_both_clients_have_the_same_methods() -> None:
         (ketgate.Optimize, ketgate.aio.Optimize),
         (ketgate.Jobs, ketgate.aio.Jobs),
         (ketgate.DurableJob, ketgate.aio.DurableJob),
+        (ketgate.Quantum, ketgate.aio.Quantum),
+        (ketgate.Algorithms, ketgate.aio.Algorithms),
+        (ketgate.Learning, ketgate.aio.Learning),
     ):
         public = {name for name in vars(ours) if not name.startswith("_")}
         assert public == {name for name in vars(theirs) if not name.startswith("_")}
@@ -158,3 +204,7 @@ def test_signature_and_description_show_every_option() -> None:
     assert "min_position:" in (ketgate.Optimize.portfolio.__doc__ or "")
     assert "time_limit:" in (ketgate.Optimize.qubo.__doc__ or "")
     assert "self" not in inspect.signature(ketgate.specs.qubo).parameters
+    for described in (ketgate.Quantum.run, ketgate.aio.Algorithms.vqe, ketgate.Learning.train):
+        assert {"backend", "seed", "caps", "durable"} <= set(inspect.signature(described).parameters)
+        assert "policy:" in (described.__doc__ or "")
+        assert "work_limit" not in (described.__doc__ or "")
