@@ -20,6 +20,12 @@ CALIBRATION_BYTES_MAX = 4 << 20
 GATE_NOISES_MAX = 10_000
 READOUTS_MAX = 10_000
 KRAUS_QUBITS_MAX = 3
+"""Of a gate whose qubits err together: an operator for each of 4^k Pauli strings has 4^k numbers."""
+KRAUS_ENTRIES_MAX = 1 << 22
+"""Numbers of all operators of a request: 64 MiB."""
+CONTROLS_MAX = 64
+TOGETHER = ("depolarizing", "pauli", "kraus")
+"""Channels that act on all qubits of the gate together."""
 QUBIT_MAX = 1 << 16
 TRAJECTORIES_MAX = 10_000_000
 
@@ -84,12 +90,22 @@ def _read_model(given: pb.NoiseModel, path: str) -> NoiseModel:
         if count > most:
             raise FieldError(f"{path}.{name}", expected=f"at most {most} of them", given=count)
     gates: dict[tuple[str, tuple[int, ...] | None], tuple[Channel, ...]] = {}
+    entries = 0
     for index, one in enumerate(given.gates):
         where = f"{path}.gates[{index}]"
         size = _gate_size(one.gate, where)
         key = (one.gate, _read_qubits(one, size, where))
+        read = _read_channel(one, size, where)
+        # Those of one qubit are shared between its qubits.
+        entries += read[0].kraus.size
+        if entries > KRAUS_ENTRIES_MAX:
+            raise FieldError(
+                where,
+                expected=f"at most {KRAUS_ENTRIES_MAX} numbers in the Kraus operators together",
+                given=f"{entries} up to here",
+            )
         # What is given twice happens one after the other.
-        gates[key] = gates.get(key, ()) + _read_channel(one, size, where)
+        gates[key] = gates.get(key, ()) + read
     readout: dict[int | None, tuple[float, float]] = {}
     for index, error in enumerate(given.readout):
         where = f"{path}.readout[{index}]"
@@ -115,10 +131,14 @@ def _gate_size(name: str, path: str) -> int:
         return 1
     if name == "*2":
         return 2
-    bare, controls = name, 0
-    while bare not in GATES and bare.startswith("c"):
-        bare, controls = bare[1:], controls + 1
-    size = GATES[bare].num_qubits + controls if bare in GATES else 0
+    size = 0
+    for controls in range(CONTROLS_MAX + 1):
+        bare = name[controls:]
+        if bare in GATES:
+            size = GATES[bare].num_qubits + controls
+            break
+        if not bare.startswith("c"):
+            break
     if not size:
         raise FieldError(
             f"{path}.gate", expected='a gate of the library, "*1", "*2" or "reset"', given=name
@@ -145,6 +165,12 @@ def _read_qubits(given: pb.GateNoise, size: int, path: str) -> tuple[int, ...] |
 def _read_channel(given: pb.GateNoise, size: int, path: str) -> tuple[Channel, ...]:
     kind = given.WhichOneof("channel")
     where = f"{path}.{kind}"
+    if kind in TOGETHER and size > KRAUS_QUBITS_MAX:
+        raise FieldError(
+            where,
+            expected=f"gates of at most {KRAUS_QUBITS_MAX} qubits, which err together",
+            given=f"{given.gate}, of {size}",
+        )
     try:
         match kind:
             case "depolarizing":
@@ -194,12 +220,6 @@ def _read_paulis(given: pb.PauliErrors, size: int, path: str) -> tuple[Channel, 
 
 
 def _read_kraus(given: pb.GateNoise, size: int, path: str) -> tuple[Channel, ...]:
-    if size > KRAUS_QUBITS_MAX:
-        raise FieldError(
-            path,
-            expected=f"operators for gates of at most {KRAUS_QUBITS_MAX} qubits",
-            given=f"for {size}",
-        )
     shape = ("m", 2**size, 2**size)
     operators = read_tensor(given.kraus, path, shape=shape, dtypes={COMPLEX128})
     if not 1 <= len(operators) <= 4**size:

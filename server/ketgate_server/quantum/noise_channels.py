@@ -4,6 +4,7 @@ Each function gives what follows one gate: a tuple of channels whose `qubits` ar
 list of qubits. Probabilities are checked here once more: a ValueError names the argument.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def pauli(paulis: Sequence[str], probabilities: Sequence[float]) -> tuple[Channe
         raise ValueError(f"probabilities: expected at most 1 together, given {total}")
     shares["I" * size] += max(0.0, 1.0 - total)
     kept = [(word, share) for word, share in shares.items() if share > 0.0]
-    operators = [math.sqrt(share) * pauli_matrix(word) for word, share in kept]
+    operators = [math.sqrt(share) * _pauli_matrix(word) for word, share in kept]
     return (Channel(_stack(operators), tuple(range(size)), tuple(kept)),)
 
 
@@ -144,6 +145,10 @@ def pauli_matrix(word: str) -> NDArray[np.complex128]:
     for letter in word:
         out = np.asarray(np.kron(PAULIS[letter], out), dtype=np.complex128)
     return out
+
+
+_pauli_matrix = functools.lru_cache(maxsize=128)(pauli_matrix)
+"""Few strings stand in many channels."""
 
 
 def _flip(letter: str, probability: float) -> Channel:
