@@ -25,7 +25,9 @@ _CIRQ_DIGITS = 17
 
 
 def from_qiskit(circuit: Any, parameters: Parameters) -> Program:
-    """A QuantumCircuit. Its parameters stay, as `input`, under names that OpenQASM allows."""
+    """A QuantumCircuit. Its parameters stay, as `input`, under names that OpenQASM allows. A phase
+    of the whole that depends on them, which nothing can measure, is left out.
+    """
     from qiskit import qasm3
     from qiskit.circuit import Parameter, QuantumCircuit
 
@@ -50,6 +52,9 @@ def from_qiskit(circuit: Any, parameters: Parameters) -> Program:
     declared = re.findall(r"^input float\[64\] (\w+);", text, re.MULTILINE)
     exported = dict(zip((p.name for p in circuit.parameters), declared, strict=True))
     names = {own: exported[safe] for own, safe in names.items()}
+    phase = circuit.global_phase
+    if isinstance(phase, (int, float)) and phase:  # the exporter leaves it out
+        text += f"gphase({float(phase)!r});\n"
     return Program(text, label, qubits=tuple(circuit.qubits), names=names).bind(parameters)
 
 
@@ -128,7 +133,10 @@ def from_pennylane(circuit: Any, parameters: Parameters) -> Program:
         )
     except Exception as error:  # its own kinds, and what decompositions raise
         raise _unwritable("PennyLane", error) from error
-    text = re.sub(r"^creg c\[\d+\];\n", "", text, flags=re.MULTILINE)
+    # It measures every wire that the tape does, in the wires' own order and into bits of theirs.
+    text = re.sub(
+        r"^(creg c\[\d+\];|measure q\[\d+\] -> c\[\d+\];)\n", "", text, flags=re.MULTILINE
+    )
     if measured:
         lines = [f"measure q[{wires.index(wire)}] -> c[{i}];" for i, wire in enumerate(measured)]
         text += f"creg c[{len(measured)}];\n" + "\n".join(lines) + "\n"
