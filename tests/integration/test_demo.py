@@ -21,7 +21,7 @@ def demo(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     }
     return subprocess.run(
         [sys.executable, "-m", "ketgate", "demo", *arguments],
-        cwd=folder, env=environment | {"TMPDIR": str(folder)}, capture_output=True, text=True, timeout=100, check=False,
+        cwd=folder, env=environment | {"TMPDIR": str(folder)}, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def test_the_demo_tells_its_story_and_draws_it(tmp_path: Path) -> None:
         "share of risk", "greatest Sharpe", "What to try next", "ketgate optimize",
         "A job that outlives its server", "kill -9", "running, attempt 1", "running, attempt 2",
         "the same as that of a call that nobody disturbed", "every one verified",
+        "classical and quantum side by side", "exhaustive, proven", "QAOA, 8 layers", "on native (simulator)",
     ):  # fmt: skip
         assert part in run.stdout
     assert "NOT the same" not in run.stdout
@@ -53,6 +54,17 @@ def test_the_demo_on_a_given_server_in_json(server: Any, tmp_path: Path) -> None
     assert (tmp_path / told["picture"]).exists()
     assert told["ten"]["status"] == "optimal"
     assert told["survived"] is None, "a server that is not the demo's own is not killed"
+    classical, depths = told["quantum"]["classical"], told["quantum"]["depths"]
+    assert classical["status"] == "optimal"
+    assert [depth["evidence"]["backend"] for depth in depths] == ["native"] * len(depths)
+    for depth in depths:
+        assert depth["baseline"]["value"] == pytest.approx(classical["objective"])
+        assert depth["baseline"]["proven"]
+    ratios = [depth["approximation_ratio"] for depth in depths]
+    assert ratios == sorted(ratios), "more layers are no worse"
+    ran = [run["evidence"]["backend"] for run in told["quantum"]["backends"]]
+    assert ran[0] == "native"
+    assert len(ran) + len(told["quantum"]["absent"]) == 3
     assert told["lambda_objective"] == pytest.approx(-0.001440672, abs=5e-10)
     assert (
         told["five"]["figures"]["sharpe_ratio"] <= told["sharpe"]["figures"]["sharpe_ratio"] + 1e-9

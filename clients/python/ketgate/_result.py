@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ketgate._errors import NoSolution
 from ketgate._events import Incumbent, Outcome, ProgressEvent, seconds
 from ketgate._labels import Labels
+from ketgate._quantum_run import QuantumRun, read_quantum_run
 from ketgate._tensor import from_tensor
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import program_pb2, result_pb2
@@ -77,6 +78,8 @@ class SolverRun:
     work_unit: str
     time_s: float
     failure: str
+    quantum: QuantumRun | None = None
+    """What a quantum solver did; None for classical ones."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,7 @@ class Result:
                 work_unit=run.work_unit,
                 time_s=seconds(run.time),
                 failure=run.failure,
+                quantum=read_quantum_run(run.quantum) if run.HasField("quantum") else None,
             )
             for run in self.message.runs
         ]
@@ -280,6 +284,12 @@ class Result:
                 for i in self.incumbents
             ],
         }
+        quantum = {run.solver: run.quantum for run in self.runs if run.quantum is not None}
+        if quantum:
+            document["quantum"] = {
+                solver: {name: value for name, value in vars(run).items() if name != "message"}
+                for solver, run in quantum.items()
+            }
         if self.solved:
             document[self.values_name + "s"] = {
                 str(key): value for key, value in self.by_name.items()
@@ -298,6 +308,7 @@ class Result:
             f"{self.solver or 'no solver'} in {self.time.total_s:.3g} s ({self.stop_reason.value})"
         )
         lines = [", ".join(parts), *self._lines()]
+        lines += [f"  {run.solver} {run.quantum}" for run in self.runs if run.quantum is not None]
         lines += [f"  in conflict: {c.description or c.field}" for c in self.conflict]
         lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)

@@ -23,7 +23,7 @@ from ketgate._errors import PartNotInstalled
 from ketgate._events import ProgressEvent
 from ketgate._portfolio_result import PortfolioResult
 from ketgate._result import Result
-from ketgate.demo import sp500_prices, story
+from ketgate.demo import quantum, sp500_prices, story
 
 PICTURE = "ketgate-demo.png"
 EXIT_NO_SOLUTION = 3
@@ -58,6 +58,12 @@ def demo(
         "lambda_objective": told.lambda_objective,
         "survived": None if survived is None else asdict(survived),
         **{name: getattr(told, name).to_dict() for name in ("ten", "frontier", "sharpe", "five")},
+        "quantum": {
+            "classical": told.quantum.classical.to_dict(),
+            "depths": [result.to_dict() for result in told.quantum.depths],
+            "backends": [result.to_dict() for result in told.quantum.backends],
+            "absent": told.quantum.absent,
+        },
     }
     if as_json:
         typer.echo(json.dumps(document, indent=2))
@@ -96,7 +102,16 @@ def _tell(client: Client, say: "_Aloud | _Silent") -> story.Story:
     )
     frontier, sharpe = story.solve_frontier(client, prices), story.solve_sharpe(client, prices)
     say.line(f"   {frontier.time.total_s:8.3f} s and {sharpe.time.total_s:.3f} s\n")
-    return story.Story(ten=ten, frontier=frontier, sharpe=sharpe, five=five, prices=prices)
+    say.line(
+        f"[bold]4. {quantum.CHOSEN} of {quantum.NAMES} of them in equal parts, classical and "
+        "quantum side by side[/bold]\n"
+        "   One qubit a name. The back ends are simulators; minus the utility, so that small is good."
+    )
+    compared = quantum.compare(client, prices, say.line)
+    say.line("")
+    return story.Story(
+        ten=ten, frontier=frontier, sharpe=sharpe, five=five, prices=prices, quantum=compared
+    )
 
 
 def _search(
@@ -218,6 +233,7 @@ def _say_what_next(say: "_Aloud | _Silent") -> None:
         "   ketgate serve                                       a server that stays\n"
         "   ketgate optimize prices.csv --k 10 --plot out.png   your own prices: a CSV, dates first\n"
         "   ketgate optimize prices.csv --k 10 --durable        as a job; `ketgate jobs watch` follows it\n"
+        "   ketgate backends                                    simulators, emulators and QPUs it reaches\n"
         "   ketgate audit verify                                proves that no record was changed\n"
         "   ketgate solvers --parameters                        what solves what, and can prove it\n"
         "   python -c 'import ketgate; print(ketgate.connect().optimize.qubo([[-1, 2], [0, -1]]))'"

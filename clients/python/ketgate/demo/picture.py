@@ -10,6 +10,7 @@ import numpy as np
 from ketgate._plot import BLUE, GREEN, INK, MUTED, ORANGE, PALETTE, new_figure, style
 from ketgate._portfolio_result import FrontierResult, PortfolioResult
 from ketgate.demo import story
+from ketgate.demo.picture_quantum import draw_backends, draw_depths, draw_words
 from ketgate.demo.story import Story
 
 _COMPOSITION_NAMES_MAX = 9
@@ -19,9 +20,9 @@ _NEAREST = 1e-10
 
 def draw_story(told: Story) -> Any:
     """A matplotlib Figure. What has no solution is left blank."""
-    figure = new_figure(16, 9.8)
+    figure = new_figure(16, 13.6)
     figure.suptitle(
-        "Ketgate: portfolios on real market data, solved over gRPC",
+        "Ketgate: portfolios on real market data, classical and quantum, over gRPC",
         x=0.012,
         ha="left",
         fontsize=17,
@@ -30,13 +31,16 @@ def draw_story(told: Story) -> Any:
     )
     layout: Any = figure.get_layout_engine()
     layout.set(w_pad=0.12, h_pad=0.12, wspace=0.03, hspace=0.05)
-    grid = figure.add_gridspec(2, 6, height_ratios=(1.25, 1))
+    grid = figure.add_gridspec(3, 6, height_ratios=(1.25, 1, 0.9))
     panels: list[tuple[Any, Callable[[Any], None], bool]] = [
         (grid[0, :4], lambda axes: _frontier(axes, told), told.frontier.solved),
         (grid[0, 4:], lambda axes: _ten(axes, told.ten), told.ten.solved),
         (grid[1, :2], lambda axes: _composition(axes, told.frontier), told.frontier.solved),
         (grid[1, 2:4], lambda axes: _chosen(axes, told), told.sharpe.solved and told.five.solved),
         (grid[1, 4:], lambda axes: _search(axes, told), told.ten.solved),
+        (grid[2, :2], lambda axes: draw_depths(axes, told.quantum), True),
+        (grid[2, 2:4], lambda axes: draw_backends(axes, told.quantum), True),
+        (grid[2, 4:], lambda axes: draw_words(axes, told.quantum), True),
     ]
     for place, draw, solved in panels:
         axes = figure.add_subplot(place)

@@ -9,6 +9,7 @@ from ketgate._client import Client
 from ketgate._options import Progress
 from ketgate._portfolio_result import FrontierResult, PortfolioResult
 from ketgate.demo.market import nikkei
+from ketgate.demo.quantum import Comparison
 
 NIKKEI_NAMES = 10
 NIKKEI_POSITION_MIN = 0.01
@@ -38,6 +39,8 @@ class Story:
     """The greatest Sharpe ratio with at most 5 names, each 0 or at least 5 %."""
     prices: Any
     """The price history, a DataFrame."""
+    quantum: Comparison
+    """A small choice, classically and by QAOA."""
 
     @property
     def lambda_objective(self) -> float | None:
