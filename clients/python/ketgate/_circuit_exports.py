@@ -75,7 +75,6 @@ def _in_one_register(circuit: Any) -> Any:
     loose = [bit for bit in circuit.clbits if bit not in set(bits)]
     registers = [*circuit.cregs, *([ClassicalRegister(bits=loose, name="loose")] if loose else [])]
     flat = QuantumCircuit(QuantumRegister(len(circuit.qubits), "q"), *registers)
-    flat.global_phase = circuit.global_phase
     return flat.compose(circuit, qubits=flat.qubits, clbits=circuit.clbits)
 
 
