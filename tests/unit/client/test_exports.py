@@ -205,6 +205,8 @@ def test_signature_and_description_show_every_option() -> None:
     assert "time_limit:" in (ketgate.Optimize.qubo.__doc__ or "")
     assert "self" not in inspect.signature(ketgate.specs.qubo).parameters
     for described in (ketgate.Quantum.run, ketgate.aio.Algorithms.vqe, ketgate.Learning.train):
-        assert {"backend", "seed", "caps", "durable"} <= set(inspect.signature(described).parameters)
+        assert {"backend", "seed", "caps", "durable"} <= set(
+            inspect.signature(described).parameters
+        )
         assert "policy:" in (described.__doc__ or "")
         assert "work_limit" not in (described.__doc__ or "")

@@ -4,8 +4,8 @@ import threading
 import time
 
 import pytest
-from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.admission import QUICK_LANES, Admission
+from ketgate_server.errors import KetgateError, Reason
 
 FAR = time.monotonic() + 1e6
 
