@@ -1,6 +1,6 @@
 """Compiled circuits."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ class TranspiledCircuit:
         target = Path(path)
         target.write_text(self.openqasm, encoding="utf-8")
         return target
+
+    def to_dict(self) -> dict[str, Any]:
+        """In plain types, as `ketgate circuit transpile --json` prints it."""
+        return asdict(self)
 
     def __repr__(self) -> str:
         return (

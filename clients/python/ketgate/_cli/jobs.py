@@ -12,11 +12,13 @@ import typer
 from ketgate._cli import job_view
 from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.durations import read_seconds
+from ketgate._cli.quantum_view import print_quantum
 from ketgate._cli.show import console, print_result
 from ketgate._client import Client
 from ketgate._errors import KetgateError
 from ketgate._job import JobEvent, JobRecord, JobState
 from ketgate._jobs import DurableJob
+from ketgate._result import Result
 
 EXIT_FAILED = 1
 EXIT_ENDED_EARLY = 4
@@ -85,9 +87,13 @@ def show(
         typer.echo(json.dumps(told, indent=2))
     else:
         job_view.print_job(job)
-        if result is not None:
+        if isinstance(result, Result):
             print_result(result)
-    if plot is not None and result is not None and result.solved:
+        elif result is not None:
+            print_quantum(result)
+    if plot is not None and result is not None and getattr(result, "solved", True):
+        if not hasattr(result, "plot"):
+            raise typer.BadParameter(f"--plot: there is no picture of {type(result).__name__}")
         result.plot(plot)
 
 
