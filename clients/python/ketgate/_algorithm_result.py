@@ -70,6 +70,23 @@ class Sample:
     """How often it was drawn."""
 
 
+def read_baseline(told: Any) -> Baseline:
+    """Of a quantum.v1.ClassicalBaseline."""
+    return Baseline(told.method, told.value, told.proven, seconds(told.time))
+
+
+def read_resources(told: Any) -> AlgorithmResources:
+    """Of a quantum.v1.AlgorithmResources."""
+    return AlgorithmResources(
+        told.num_qubits,
+        told.depth,
+        told.num_multi_qubit_gates,
+        told.circuits,
+        told.shots,
+        told.openqasm,
+    )
+
+
 class AlgorithmResult:
     """What all results of algorithms have. message: as the server sent it. spec: what was asked."""
 
@@ -82,15 +99,7 @@ class AlgorithmResult:
 
     @cached_property
     def resources(self) -> AlgorithmResources:
-        told = self.message.resources
-        return AlgorithmResources(
-            told.num_qubits,
-            told.depth,
-            told.num_multi_qubit_gates,
-            told.circuits,
-            told.shots,
-            told.openqasm,
-        )
+        return read_resources(self.message.resources)
 
     @cached_property
     def baseline(self) -> Baseline | None:
@@ -99,8 +108,7 @@ class AlgorithmResult:
             return None
         if not self.message.HasField("baseline"):
             return None
-        told = self.message.baseline
-        return Baseline(told.method, told.value, told.proven, seconds(told.time))
+        return read_baseline(self.message.baseline)
 
     @cached_property
     def convergence(self) -> list[ConvergencePoint]:

@@ -286,10 +286,7 @@ class Result:
         }
         quantum = {run.solver: run.quantum for run in self.runs if run.quantum is not None}
         if quantum:
-            document["quantum"] = {
-                solver: {name: value for name, value in vars(run).items() if name != "message"}
-                for solver, run in quantum.items()
-            }
+            document["quantum"] = {solver: run.to_dict() for solver, run in quantum.items()}
         if self.solved:
             document[self.values_name + "s"] = {
                 str(key): value for key, value in self.by_name.items()
