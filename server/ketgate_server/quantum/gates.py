@@ -182,10 +182,20 @@ def matrix(gate: Gate) -> Matrix:
     angles = [float(angle) for angle in gate.parameters]  # type: ignore[arg-type]
     out = spec.matrix(*angles)
     if gate.power != 1.0:
-        out = _raised(out, gate.power)
+        out = _raised(out, gate.power if angles else _shortened(gate.power))
     for value in reversed(gate.controls):
         out = controlled(out, value)
     return out
+
+
+ORDER = 8
+"""Every gate of the library without parameters is the identity to this power."""
+
+
+def _shortened(power: float) -> float:
+    """An equal integer power of such a gate that is small: eigenphases times large powers would
+    lose all their digits."""
+    return power % ORDER if abs(power) > 64 and power == int(power) else power
 
 
 def _raised(unitary: Matrix, power: float) -> Matrix:

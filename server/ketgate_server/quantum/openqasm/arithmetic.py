@@ -95,7 +95,10 @@ def _arithmetic(sign: str, a: Number, b: Number, real_division: bool) -> Number:
             quotient = abs(a) // abs(b)
             return quotient if (a < 0) == (b < 0) else -quotient
         case "%":
-            return math.fmod(a, b) if isinstance(a, float) or isinstance(b, float) else a % b
+            if isinstance(a, float) or isinstance(b, float):
+                return math.fmod(a, b)
+            rest = abs(a) % abs(b)  # of the quotient above: it has the sign of a
+            return rest if a >= 0 else -rest
         case "**":
             return _power(a, b)
     raise Fault(f"`{sign}` is not understood here")

@@ -6,6 +6,7 @@ all controls; so equal programs give equal circuits.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from ketgate_server.quantum.circuit import Gate
@@ -93,14 +94,20 @@ def inverse(gate: Gate) -> Gate:
 
 
 def raised(gate: Gate, exponent: float) -> Gate:
-    """The gate to a power. Raises Fault for a root of a power, which is not unique."""
+    """The gate to a power. Raises Fault for a root of a power, which is not unique, and for what
+    is no finite number any more."""
     if exponent == 1.0:
         return gate
     if exponent == -1.0:
         return inverse(gate)
     if exponent == int(exponent):
         if gate.power == 1.0 and GATES[gate.name].negated:
-            return replace(gate, parameters=tuple(times(a, exponent) for a in gate.parameters))
+            angles = tuple(times(a, exponent) for a in gate.parameters)
+            if not all(isinstance(a, Expression) or math.isfinite(a) for a in angles):
+                raise Fault(f"an angle of {gate.name}, times the exponent, is too large")
+            return replace(gate, parameters=angles)
+        if not math.isfinite(gate.power * exponent):
+            raise Fault("the product of the exponents is too large")
         return folded(replace(unfolded(gate), power=gate.power * exponent))
     if gate.power != 1.0:
         raise Fault(

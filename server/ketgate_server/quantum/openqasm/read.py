@@ -43,16 +43,23 @@ def read(
             given=len(encoded),
             field=field or None,
         )
-    sha = hashlib.sha256(encoded)
-    key = (sha.digest(), label, limits)
+    found = known(text, label, limits)
+    if found is not None:
+        return found
+    circuit = _read(text, label, limits, field, hashlib.sha256(encoded).hexdigest())
+    keep(text, label, limits, circuit)
+    return circuit
+
+
+def known(text: str, label: str, limits: ReadLimits) -> Circuit | None:
+    """What was read of the same text before, if it is still at hand."""
+    key = _key(text, label, limits)
     with _lock:
         found = _cache.get(key)
-        if found is not None:
-            _cache.move_to_end(key)
-            return found[0]
-    circuit = _read(text, label, limits, field, sha.hexdigest())
-    _keep(key, circuit)
-    return circuit
+        if found is None:
+            return None
+        _cache.move_to_end(key)
+        return found[0]
 
 
 def _read(text: str, label: str, limits: ReadLimits, field: str, digest: str) -> Circuit:
@@ -65,8 +72,14 @@ def _read(text: str, label: str, limits: ReadLimits, field: str, digest: str) ->
         raise source.fault(0, "the program is nested too deeply", "make it simpler") from None
 
 
-def _keep(key: _Key, circuit: Circuit) -> None:
+def _key(text: str, label: str, limits: ReadLimits) -> _Key:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), label, limits
+
+
+def keep(text: str, label: str, limits: ReadLimits, circuit: Circuit) -> None:
+    """Have it at hand for the next time, if it is not large."""
     global _cached_weight
+    key = _key(text, label, limits)
     weight = 1 + sum(1 for _ in circuit.walk())
     if weight > CACHE_OPERATIONS_MAX // 4:
         return

@@ -254,7 +254,10 @@ class StorageReader(GateReader):
         if operator == "=" and isinstance(value, Call):
             found = self.scopes.find(value.name)
             if isinstance(found, DefineSubroutine):
-                result = self.call_subroutine(found, value, memory)
+                try:
+                    result = self.call_subroutine(found, value, memory)
+                except Fault as fault:
+                    raise self.fault(value.at, fault.problem, fault.remedy) from None
                 if result == memory:
                     return
                 self._constant_bits(memory, result, at)

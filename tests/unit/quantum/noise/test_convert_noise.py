@@ -32,7 +32,7 @@ def test_many_qubits_may_err_each_by_itself():
     assert [one.qubits for one in channels] == [(k,) for k in range(13)]
 
 
-@pytest.mark.parametrize("name", ["c" * 66 + "x", "c" * 1_000_000, "cc", "", "gphase", "q"])
+@pytest.mark.parametrize("name", ["c" * 65 + "q", "c" * 1_000_000, "cc", "", "gphase", "q"])
 def test_names_that_are_no_gates_are_refused(name):
     with pytest.raises(FieldError, match=r"gates\[0\].gate: expected a gate of the library"):
         read(pb.GateNoise(gate=name, bit_flip=0.1))

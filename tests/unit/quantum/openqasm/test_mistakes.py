@@ -93,6 +93,17 @@ MISTAKES = [
     ("qubit pi;", 3, 7, "`pi` is a name of the language"),
     ("qubit q; bit b = 1;", 3, 10, "bits are written by measurements only"),
     ("3 + 4;", 3, 1, "expected a statement, found `3`"),
+    ("qubit q; pow(1e300) @ rz(1e300) q;", 3, 10, "an angle of rz, times the exponent, is too"),
+    ("qubit q; pow(1e300) @ pow(1e300) @ x q;", 3, 10, "the product of the exponents is too"),
+    (
+        "def f(bit a, qubit q) -> bit { bit b; b = measure q; if (a) x q; return b; } "
+        "qubit q; bit c; c = measure q; c = f(c, q);",
+        3, 113, "the result is written into bits that are also an argument",
+    ),
+    (
+        "def f(qubit q) -> bit { x q; } qubit q; bit c; c = f(q);",
+        3, 52, "`f` ends without returning a value",
+    ),
 ]  # fmt: skip
 
 MISTAKES_2 = [
