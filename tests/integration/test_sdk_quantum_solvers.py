@@ -1,10 +1,18 @@
 """Quantum solvers through the SDK: the result tells what they did, and what classical search found."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import ketgate
 import numpy as np
 import pytest
+
+
+@pytest.fixture(scope="module")
+def client(server: Any) -> Iterator[ketgate.Client]:
+    with ketgate.connect(ready_file=server.ready_file) as made:
+        yield made
 
 
 @pytest.mark.parametrize("solver", ["qaoa", "vqe", "grover"])
