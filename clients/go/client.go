@@ -7,6 +7,7 @@ import (
 
 	jobsv1 "ketgate.dev/clients/go/gen/ketgate/jobs/v1"
 	optimizationv1 "ketgate.dev/clients/go/gen/ketgate/optimization/v1"
+	quantumv1 "ketgate.dev/clients/go/gen/ketgate/quantum/v1"
 	serverv1 "ketgate.dev/clients/go/gen/ketgate/server/v1"
 )
 
@@ -17,6 +18,12 @@ const receiveBytesMax = 64 << 20
 type Client struct {
 	// Optimization has every method of ketgate.optimization.v1.OptimizationService.
 	Optimization optimizationv1.OptimizationServiceClient
+	// Quantum has every method of ketgate.quantum.v1.QuantumService.
+	Quantum quantumv1.QuantumServiceClient
+	// Algorithms has every method of ketgate.quantum.v1.AlgorithmService.
+	Algorithms quantumv1.AlgorithmServiceClient
+	// Learning has every method of ketgate.quantum.v1.LearningService.
+	Learning quantumv1.LearningServiceClient
 	// Jobs has every method of ketgate.jobs.v1.JobService.
 	Jobs jobsv1.JobServiceClient
 	// Server has every method of ketgate.server.v1.ServerService.
@@ -73,6 +80,9 @@ func open(s *settings) (*Client, error) {
 	}
 	return &Client{
 		Optimization: optimizationv1.NewOptimizationServiceClient(conn),
+		Quantum:      quantumv1.NewQuantumServiceClient(conn),
+		Algorithms:   quantumv1.NewAlgorithmServiceClient(conn),
+		Learning:     quantumv1.NewLearningServiceClient(conn),
 		Jobs:         jobsv1.NewJobServiceClient(conn),
 		Server:       serverv1.NewServerServiceClient(conn),
 		address:      s.address,

@@ -55,6 +55,7 @@ def test_the_clients_own_tests_pass(server: Any) -> None:
     passed = set(re.findall(r"^--- PASS: (\w+)", tested.stdout, re.MULTILINE))
     assert "TestServerAgreesOnAPostQuantumKeyExchange" in passed
     assert "TestServerStreamsAPortfolio" in passed
+    assert "TestServerRunsCircuits" in passed
     assert "--- SKIP" not in tested.stdout
 
 
@@ -103,3 +104,16 @@ def test_the_jobs_example_watches_a_job_to_its_end(server: Any) -> None:
     assert again.stdout.splitlines()[-1] == ran.stdout.splitlines()[-1]
     with ketgate.connect(ready_file=server.ready_file) as client:
         client.jobs.delete(name[0])
+
+
+def test_the_quantum_example_entangles_five_qubits(server: Any) -> None:
+    ran = go("run", "./examples/quantum", str(server.ready_file))
+    assert ran.returncode == 0, ran.stderr
+    counts = {key: int(n) for key, n in re.findall(r"^([01]{5}) +(\d+)", ran.stdout, re.M)}
+    assert counts.keys() == {"00000", "11111"}
+    assert sum(counts.values()) == 2000
+    assert re.search(r"^XXXXX +\+1\.000000 ", ran.stdout, re.M)
+    assert "by native (BACKEND_KIND_SIMULATOR)" in ran.stdout
+    nowhere = go("run", "./examples/quantum", "-backend", "nowhere", str(server.ready_file))
+    assert nowhere.returncode != 0
+    assert "nowhere" in nowhere.stderr
