@@ -188,7 +188,7 @@ def _weighed(
 ) -> tuple[ExpectationOutcome, NDArray[np.float64]]:
     groups = qubit_wise_groups(observables)
     raw = Estimate(observables)
-    values = np.array([_constant(observable) for observable in observables])
+    values = np.array([_constant(observable) for observable in observables], dtype=np.float64)
     variances = np.zeros(len(observables))
     whole = ExpectationOutcome(np.zeros(0), np.zeros(0), groups=len(groups))
     for at, group in enumerate(groups):

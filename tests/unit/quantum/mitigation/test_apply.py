@@ -124,3 +124,13 @@ def test_what_cannot_be_mitigated_is_told():
         apply.expectations(
             Mitigation(False, (1.0, 1.5), "linear"), Native(), one, [], RunOptions(0, 1), None
         )
+
+
+def test_observables_without_a_constant_are_no_integers():
+    """Their values once began as the integer 0, which cut off every fraction added to it."""
+    options = RunOptions(40_000, 3, noise=NOISE)
+    readout = apply.readout_of(options, None)
+    alone = [PauliSum((PauliTerm(1.0, 0, 0b0011),))]
+    found = apply.expectations(Mitigation(True), Native(), CIRCUIT, alone, options, readout)
+    assert found.outcome.values[0] == pytest.approx(1.0, abs=0.1)
+    assert found.outcome.values[0] != round(found.outcome.values[0])
