@@ -22,6 +22,9 @@ class Place:
     line: int = 0
     column: int = 0
 
+    def __reduce__(self) -> tuple[type[Place], tuple[int, int]]:
+        return Place, (self.line, self.column)  # half of the time, as for Gate
+
 
 NOWHERE = Place()
 
@@ -49,6 +52,17 @@ class Gate:
     controls: tuple[int, ...] = ()
     power: float = 1.0
     place: Place = NOWHERE
+
+    def __reduce__(self) -> tuple[type[Gate], tuple[object, ...]]:
+        # Circuits of many gates go to workers and back: this takes half of dataclass's own time.
+        return Gate, (
+            self.name,
+            self.qubits,
+            self.parameters,
+            self.controls,
+            self.power,
+            self.place,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from ketgate.quantum.v1 import circuit_pb2
 from ketgate_server.errors import FieldError, LimitError
 from ketgate_server.limits import Limit
 from ketgate_server.quantum.circuit import Circuit
-from ketgate_server.quantum.openqasm.read import ReadLimits, read
+from ketgate_server.quantum.openqasm.read import ReadLimits
+from ketgate_server.quantum.reading import read_program
 
 LABEL_CHARACTERS_MAX = 128
 BOUND_KEPT_MAX = 256
@@ -56,7 +57,7 @@ def read_circuit(
         )
     if not given.openqasm:
         raise FieldError(f"{path}.openqasm", expected="a program in OpenQASM", given="nothing")
-    circuit = read(
+    circuit = read_program(
         given.openqasm,
         label=given.label,
         limits=read_limits(limits),

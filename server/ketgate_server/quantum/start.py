@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ketgate_server.domain import Domain
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.limits import Limit
-from ketgate_server.quantum import service, shared
+from ketgate_server.quantum import reading, service, shared
 from ketgate_server.quantum.charges import Charges
 from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.gateway import Gateway
@@ -48,6 +48,7 @@ def create_domain(settings: Settings) -> Domain:
         calibrated=calibrated(compiler),
     )
     shared.use(gateway, workers)
+    reading.use(workers)
     remote = RemoteWork(gateway)
 
     def start(store: Store) -> None:
@@ -57,6 +58,7 @@ def create_domain(settings: Settings) -> Domain:
 
     def close() -> None:
         shared.use(None, None)
+        reading.use(None)
         gateway.close()
         workers.close()
 

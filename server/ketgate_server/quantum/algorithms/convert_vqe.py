@@ -29,7 +29,7 @@ from ketgate_server.quantum.circuit import Circuit, Gate
 from ketgate_server.quantum.convert_circuits import read_limits
 from ketgate_server.quantum.convert_observables import read_pauli_sum
 from ketgate_server.quantum.observable import PauliSum
-from ketgate_server.quantum.openqasm.read import read
+from ketgate_server.quantum.reading import read_program
 from ketgate_server.type.tensors import read_float64, write_tensor
 
 QUBITS_MAX = 40
@@ -156,7 +156,7 @@ def _circuit(spec: pb.VqeSpec, n: int, limits: Limits) -> Circuit:
             expected="none: they are looked for",
             given=len(spec.circuit.parameters),
         )
-    circuit = read(
+    circuit = read_program(
         spec.circuit.openqasm,
         label=spec.circuit.label,
         limits=read_limits(limits),
