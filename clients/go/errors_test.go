@@ -23,6 +23,8 @@ var sentinels = []*Error{
 	ErrMethodUnknown, ErrInternal, ErrSolverUnsuitable, ErrServiceUnknown,
 	ErrRequestIDReused, ErrReplyExpired, ErrResourceNotFound, ErrRevisionCompacted, ErrWatchTooSlow, ErrJobUnfinished, ErrETagMismatch, ErrStoreUnavailable,
 	ErrWorkerLost, ErrJobCancelled, ErrJobExpired, ErrOffsetMismatch, ErrDigestMismatch, ErrArtifactInUse, ErrQuotaExceeded,
+	ErrProgramInvalid, ErrBackendUnsuitable, ErrBackendUnavailable, ErrCapExceeded, ErrProviderFailed, ErrProviderCredentials,
+	ErrSubmissionUndecided, ErrProviderJobFailed,
 }
 
 func TestEveryReasonOfTheContractHasAnErrorAndARemedy(t *testing.T) {

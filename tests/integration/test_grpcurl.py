@@ -106,6 +106,18 @@ def test_a_job_is_created_waited_for_and_watched(server: Any, tmp_path: Path) ->
         client.jobs.delete(created["job"]["name"])
 
 
+def test_circuits_are_run_and_back_ends_listed(server: Any, tmp_path: Path) -> None:
+    told = run(server, "Circuits", tmp_path)
+    assert told.returncode == 0, told.stderr
+    decoder = json.JSONDecoder()
+    ran, end = decoder.raw_decode(told.stdout)
+    listed, _ = decoder.raw_decode(told.stdout[end:].lstrip())
+    counts = {key: int(n) for key, n in ran["result"]["circuits"][0]["counts"].items()}
+    assert counts.keys() == {"00", "11"}
+    assert sum(counts.values()) == 1000
+    assert "native" in {backend["name"] for backend in listed["backends"]}
+
+
 def test_an_error_names_the_field(server: Any, tmp_path: Path) -> None:
     told = run(server, "Errors", tmp_path)
     assert told.returncode != 0
