@@ -1,0 +1,71 @@
+"""Observables in every form that a caller may hold them in."""
+
+import ketgate
+import pytest
+from ketgate._circuits import Program
+from ketgate._observables import read_observable, read_observables
+from ketgate.type.v1 import pauli_pb2
+
+NO_PROGRAM = Program("")
+Z0Z3 = pauli_pb2.PauliSum(
+    terms=[
+        pauli_pb2.PauliTerm(coefficient=0.5, paulis="ZZ", qubits=[0, 3]),
+        pauli_pb2.PauliTerm(coefficient=2.0),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Z0 Z3": 0.5, "": 2.0},
+        {"Z0*Z3": 0.5, "I": 2},
+        [("Z0@Z3", 0.5), ("I1", 2.0)],
+        (("Z0 I1 Z3", 0.5 + 0j), ("", 2.0)),
+        Z0Z3,
+    ],
+)
+def test_texts_mappings_and_pairs_are_one(given: object) -> None:
+    assert read_observable(given) == Z0Z3
+
+
+def test_a_list_holds_several_and_pairs_hold_one() -> None:
+    assert len(read_observables(["Z0", {"X0": 1.0}, [("Z0", 1.0), ("X1", 2.0)]], NO_PROGRAM)) == 3
+    assert len(read_observables([("Z0", 1.0), ("X1", 2.0)], NO_PROGRAM)) == 1
+    assert len(read_observables("Z0", NO_PROGRAM)) == 1
+
+
+def test_zero_is_an_observable() -> None:
+    assert read_observable({}).terms[0].coefficient == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("ZZ", "which qubit each letter is on"),
+        ("Q0", "given 'Q0'"),
+        ("Z0 X0", "each qubit once"),
+        ({"Z0": 1j}, "real coefficients"),
+        ({"Z0": "a"}, "numbers as coefficients"),
+        ({"Z0": float("nan") + 0j}, None),
+        (object(), "builtins.object"),
+        ({3: 1.0}, "builtins.int"),
+        ([], "at least one observable"),
+    ],
+)
+def test_what_is_none_is_refused(given: object, told: str | None) -> None:
+    if told is None:  # not finite: the server names the term
+        assert read_observables(given, NO_PROGRAM)
+        return
+    with pytest.raises(ketgate.InvalidArgument, match=told) as refused:
+        read_observables(given, NO_PROGRAM)
+    assert refused.value.field == "observables"
+
+
+def test_qiskit_counts_its_letters_from_the_right() -> None:
+    info = pytest.importorskip("qiskit.quantum_info")
+    made = read_observable(info.SparsePauliOp.from_list([("XIIY", 0.5), ("IIII", 2.0)]))
+    first = {(letter, qubit) for t in made.terms[:1] for letter, qubit in zip(t.paulis, t.qubits, strict=True)}  # fmt: skip
+    assert first == {("Y", 0), ("X", 3)}
+    assert [term.coefficient for term in made.terms] == [0.5, 2.0]
+    assert read_observable(info.Pauli("ZI")).terms[0].qubits == [1]
