@@ -150,7 +150,7 @@ def minimize(
     convergence.note(calls, best_value)
     patience = PATIENCE * math.sqrt(1 << n)
     while calls < oracle_calls_max and idle < patience:
-        k = min(int(rng.integers(0, math.ceil(bound))), oracle_calls_max - calls)
+        k = min(int(rng.integers(0, math.ceil(bound))), oracle_calls_max - calls - 1)
         threshold = _whole(encoding, best)
         try:
             outcome = runner.run([circuit(encoding, threshold, n, k)], shots=1)[0]

@@ -105,8 +105,10 @@ def _counted(
     baseline: Baseline,
     oracle_calls_max: int,
 ) -> Search:
-    shots = runner.options.shots or COUNTED_SHOTS
     iterations = min(iterations, oracle_calls_max)
+    # Every shot is a run of its own, and calls the oracle in each of its iterations.
+    shots = runner.options.shots or COUNTED_SHOTS
+    shots = min(shots, oracle_calls_max // max(1, iterations))
     outcome = runner.run([circuit(oracle, iterations)], shots=shots)[0]
     state = most_frequent(outcome.counts, oracle)
     probability = success_probability(states, count, iterations) if count is not None else None
@@ -136,7 +138,7 @@ def _growing(
     bound, calls = 1.0, 0
     state, k = 0, 0
     while calls < oracle_calls_max:
-        k = min(int(rng.integers(0, math.ceil(bound))), oracle_calls_max - calls)
+        k = min(int(rng.integers(0, math.ceil(bound))), oracle_calls_max - calls - 1)
         try:
             outcome = runner.run([circuit(oracle, k)], shots=EXACT_RUN_SHOTS)[0]
         except Stopped:

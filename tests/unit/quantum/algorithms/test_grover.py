@@ -118,7 +118,31 @@ def test_what_cannot_be_satisfied_is_not_found(executor) -> None:
     )
     assert not found.found
     assert found.solutions == 0
-    assert found.oracle_calls >= 40
+    assert found.oracle_calls == 40
+
+
+@pytest.mark.parametrize("calls_max", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("shots", [0, 50])
+@pytest.mark.parametrize("iterations", [0, 2])
+def test_no_more_oracle_calls_than_allowed(executor, calls_max, shots, iterations) -> None:
+    for known in (True, False):
+        found = grover.search(
+            MarkedOracle(6, [5]),
+            Runner(executor(shots=shots)),
+            iterations=iterations,
+            count_known=known,
+            oracle_calls_max=calls_max,
+        )
+        assert 0 < found.oracle_calls <= calls_max
+
+
+def test_an_adaptive_search_makes_no_more_oracle_calls_than_allowed(executor) -> None:
+    function = quadratic(4, 0, whole=True)
+    for calls_max in range(1, 12):
+        found = adaptive_search.minimize(
+            function, Runner(executor()), baseline=NOTHING, oracle_calls_max=calls_max
+        )
+        assert found.oracle_calls <= calls_max
 
 
 def test_a_stop_before_anything_is_told(executor) -> None:
