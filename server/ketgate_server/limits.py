@@ -71,6 +71,11 @@ LIMITS: dict[str, Limit] = {
     "quantum.memory_bytes_max": Limit(
         4096 * MIB, "bytes", "Memory that one quantum run may be estimated to need."
     ),
+    "quantum.runs_memory_bytes_max": Limit(
+        8192 * MIB,
+        "bytes",
+        "Memory that all quantum runs at once may be estimated to need; one more waits.",
+    ),
     "quantum.program_bytes_max": Limit(4 * MIB, "bytes", "Text of one circuit."),
     "quantum.programs_bytes_max": Limit(
         32 * MIB, "bytes", "Text of a request's circuits together."

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ketgate_server.admission import Admission
+from ketgate_server.admission import Admission, Slot
 from ketgate_server.errors import FieldError, KetgateError, LimitError, Reason
 from ketgate_server.limits import Limit
 from ketgate_server.quantum.base import (
@@ -28,6 +28,7 @@ from ketgate_server.quantum.catalogue import Catalogue, Entry
 from ketgate_server.quantum.estimate import Estimate, estimate
 from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.grouped import measured
+from ketgate_server.quantum.memory import Memory, Share
 from ketgate_server.quantum.observable import qubit_wise_groups
 from ketgate_server.quantum.routing import STANDS_IN, Assess, Candidate, Route, candidates
 from ketgate_server.quantum.session import LowPriority, Session
@@ -70,7 +71,9 @@ class Gateway:
         self.spent: Callable[[str], Money | None] = lambda _: None
         """What a tenant's runs cost of late; set by who keeps the account."""
         self._calibrated = calibrated
-        self._memory_bytes_max = limits["quantum.memory_bytes_max"].value
+        memory_bytes_max = limits["quantum.runs_memory_bytes_max"].value
+        self.memory = Memory(memory_bytes_max)
+        self._memory_bytes_max = min(limits["quantum.memory_bytes_max"].value, memory_bytes_max)
         self._pool = LowPriority(running_max)
 
     def start(self) -> None:
@@ -205,15 +208,23 @@ class Gateway:
             raise KetgateError(
                 Reason.BACKEND_UNAVAILABLE, f"the back end {entry.name!r} is being tried again"
             )
+        share = None
         try:
+            # Memory first: who has a slot waits for nothing more.
+            share = self.memory.take(
+                found.memory_bytes, patience_s, caller.is_cancelled, caller.on_cancel
+            )
             if not quick:
                 caller.on_cancel(self.admission.wake)
             slot = self.admission.enter(
                 patience_s, caller.is_cancelled, quick=quick, patient=caller.patient
             )
         except BaseException:
+            if share is not None:
+                share.release()
             entry.breaker.abandoned()
             raise
+        slot = Slot(_both(slot, share), slot.queued_s + share.queued_s)
         if caller.patient:
             by_limit_s = time.monotonic() + work.time_limit_s
         task = RunTask(min(by_deadline_s, by_limit_s), caller.is_cancelled, caller.on_cancel)
@@ -246,7 +257,23 @@ def _need(work: Work, entry: Entry, description: Description) -> Need:
         need = entry.backend.need(circuit, options)
         memory = max(memory, need.memory_bytes)
         run_s += need.run_s
-    return Need(memory, run_s * work.executions / len(work.bound))
+    return Need(memory * _states(work), run_s * work.executions / len(work.bound))
+
+
+def _states(work: Work) -> int:
+    """How many states there are at once where a run has one: the adjoint method has three, and
+    expectations of shots a copy that is turned into a group's basis."""
+    if work.gradients:
+        return 3
+    return 2 if work.groups and work.options.noise is None else 1
+
+
+def _both(slot: Slot, share: Share) -> Callable[[], None]:
+    def release() -> None:
+        slot.release()
+        share.release()
+
+    return release
 
 
 def _stopped(caller: Caller, work: Work) -> KetgateError:

@@ -19,8 +19,9 @@ from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.quantum.workers.isolated import Isolated
 from ketgate_server.quantum.workers.pool import Workers
 
+NATIVE = "ketgate_server.quantum.native.backend:NativeBackend"
 ADAPTERS = (
-    "ketgate_server.quantum.native.backend:NativeBackend",
+    NATIVE,
     "ketgate_server.quantum.backends.aer:AerBackend",
     "ketgate_server.quantum.backends.cirq:CirqBackend",
     "ketgate_server.quantum.backends.braket:BraketBackend",
@@ -44,21 +45,25 @@ def local_backends(
 ) -> Iterator[Backend]:
     """What runs on this machine; in a worker process where it computes in Python."""
     memory_bytes_max = limits["quantum.memory_bytes_max"].value
+    density_qubits_max = limits["quantum.density_qubits_max"].value
     for name in ADAPTERS:
         adapter = _imported(name)
         if adapter is not None:
-            backend: Backend = adapter(memory_bytes_max)
+            more = (density_qubits_max,) if name == NATIVE else ()
+            backend: Backend = adapter(memory_bytes_max, *more)
             yield Isolated(backend, workers) if backend.isolated else backend
-    yield from emulators(compiler)
+    yield from emulators(compiler, density_qubits_max)
 
 
-def calibrated(compiler: Compiler) -> Callable[[bytes, str], Backend]:
+def calibrated(compiler: Compiler, limits: Mapping[str, Limit]) -> Callable[[bytes, str], Backend]:
     """Makes emulators of calibration files; those of the last few are kept, with what was compiled
     for them."""
 
+    density_qubits_max = limits["quantum.density_qubits_max"].value
+
     @lru_cache(maxsize=CALIBRATED_KEPT_MAX)
     def make(content: bytes, field: str) -> Backend:
-        return emulator_of(content, field, compiler)
+        return emulator_of(content, field, compiler, density_qubits_max)
 
     return make
 

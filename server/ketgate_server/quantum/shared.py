@@ -45,5 +45,5 @@ def gateway(limits: Mapping[str, Limit], threads: int) -> Gateway:
             threads = max(1, threads or os.cpu_count() or 1)
             compiler = Compiler(pool)
             local = local_backends(limits, pool, compiler)
-            _gateway = Gateway(limits, threads, local, calibrated=calibrated(compiler))
+            _gateway = Gateway(limits, threads, local, calibrated=calibrated(compiler, limits))
         return _gateway

@@ -31,13 +31,16 @@ BUILT_ON_IT = (
 Create = Callable[[Gateway, Mapping[str, Limit]], tuple[Service, Sequence[JobKind]]]
 
 WORKERS_MIN = 4
+FRAMEWORK_BYTES = 2 << 30
+"""What a framework maps for itself, at most, beside a run; and twice what was estimated for that is
+refused by the system, before the machine is out of memory."""
 
 log = logging.getLogger("ketgate.quantum")
 
 
 def create_domain(settings: Settings) -> Domain:
     limits, own = settings.limit_table, settings.quantum
-    workers = Workers(_worker_settings(own, settings.processors))
+    workers = Workers(_worker_settings(own, settings.processors, limits))
     compiler = Compiler(workers)
     gateway = Gateway(
         limits,
@@ -45,7 +48,7 @@ def create_domain(settings: Settings) -> Domain:
         local_backends(limits, workers, compiler),
         providers(own, workers),
         own,
-        calibrated=calibrated(compiler),
+        calibrated=calibrated(compiler, limits),
     )
     shared.use(gateway, workers)
     reading.use(workers)
@@ -80,6 +83,12 @@ def _built_on_it() -> Iterator[Create]:
             log.error("%s is not served: %s", name, error)
 
 
-def _worker_settings(own: QuantumSettings, processors: int) -> WorkerSettings:
+def _worker_settings(
+    own: QuantumSettings, processors: int, limits: Mapping[str, Limit]
+) -> WorkerSettings:
     pythons = {name: str(path) for name, path in own.interpreters.items()}
-    return WorkerSettings(workers_max=own.workers or max(WORKERS_MIN, processors), pythons=pythons)
+    return WorkerSettings(
+        workers_max=own.workers or max(WORKERS_MIN, processors),
+        memory_bytes_max=2 * limits["quantum.memory_bytes_max"].value + FRAMEWORK_BYTES,
+        pythons=pythons,
+    )

@@ -68,9 +68,15 @@ class NativeBackend:
     name = "native"
     isolated = False
 
-    def __init__(self, memory_bytes_max: int = 4 << 30) -> None:
-        """memory_bytes_max: of one run; tells how many qubits fit."""
+    def __init__(
+        self,
+        memory_bytes_max: int = 4 << 30,
+        density_qubits_max: int = noisy.DENSITY_QUBITS_MAX,
+    ) -> None:
+        """memory_bytes_max: of one run; tells how many qubits fit. density_qubits_max: active
+        qubits of an exact density matrix; with more, noise is simulated by trajectories."""
         self._memory_bytes_max = memory_bytes_max
+        self._density_qubits_max = density_qubits_max
         self._kept = Kept()
 
     def describe(self) -> Description:
@@ -96,7 +102,7 @@ class NativeBackend:
     def need(self, circuit: Circuit, options: RunOptions) -> Need:
         qubits = circuit.num_qubits if options.state_vector else len(circuit.active_qubits)
         if options.noise is not None:
-            return _noisy_need(circuit, qubits, options)
+            return _noisy_need(circuit, qubits, options, self._density_qubits_max)
         gates = readings = 0
         for one in circuit.walk():
             gates += isinstance(one, Gate)
@@ -120,7 +126,9 @@ class NativeBackend:
         for circuit in circuits:
             self.check(circuit, options)
         if options.noise is not None:
-            return _told(noisy.run_noisy(circuits, options, task), options.noise)
+            most = self._density_qubits_max
+            done = noisy.run_noisy(circuits, options, task, density_qubits_max=most)
+            return _told(done, options.noise)
         outcomes = []
         with _monitored(task) as monitor:
             for index, circuit in enumerate(circuits):
@@ -175,7 +183,10 @@ class NativeBackend:
             if gradients:
                 raise Unsuitable(self.name, "gradients under noise", "leave one of them out")
             bound = circuit.bind(values)
-            outcome = noisy.expectations_noisy(bound, observables, options, task)
+            most = self._density_qubits_max
+            outcome = noisy.expectations_noisy(
+                bound, observables, options, task, density_qubits_max=most
+            )
             return _told([outcome], options.noise)[0]
         if gradients and options.shots:
             raise Unsuitable(self.name, "gradients of shots", "they are exact; ask for shots = 0")
@@ -223,11 +234,13 @@ def _told(outcomes: Sequence[Outcome], noise: NoiseModel) -> Sequence[Outcome]:
     return outcomes
 
 
-def _noisy_need(circuit: Circuit, qubits: int, options: RunOptions) -> Need:
+def _noisy_need(
+    circuit: Circuit, qubits: int, options: RunOptions, density_qubits_max: int
+) -> Need:
     """The density matrix where it fits, else trajectories."""
     gates = sum(isinstance(one, Gate) for one in circuit.walk())
     forced = options.noise_method is NoiseMethod.TRAJECTORIES
-    if qubits <= noisy.DENSITY_QUBITS_MAX and not forced:
+    if qubits <= density_qubits_max and not forced:
         entries = 1 << (2 * qubits)
         memory_bytes, work = 4 * 8 * entries, gates * entries * DENSITY_GATE_S
     else:
