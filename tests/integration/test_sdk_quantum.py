@@ -176,6 +176,7 @@ def test_algorithms_find_what_classical_methods_find(
     assert (found.found, found.number) == (True, 0b10110)
     assert algorithms.grover(formula=[[1, 2], [-1]], seed=1).values.tolist() == [0, 1]
     waves = algorithms.fourier_transform(num_qubits=3, state=1).amplitudes
+    assert waves is not None
     np.testing.assert_allclose(
         waves, np.exp(2j * np.pi * np.arange(8) / 8) / math.sqrt(8), atol=1e-12
     )

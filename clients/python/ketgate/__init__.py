@@ -16,13 +16,8 @@ if TYPE_CHECKING:
     from ketgate import aio as aio
     from ketgate import specs as specs
     from ketgate._algorithm_result import AlgorithmResources as AlgorithmResources
-    from ketgate._algorithm_result import AmplitudeEstimationResult as AmplitudeEstimationResult
     from ketgate._algorithm_result import Baseline as Baseline
     from ketgate._algorithm_result import ConvergencePoint as ConvergencePoint
-    from ketgate._algorithm_result import FactoringResult as FactoringResult
-    from ketgate._algorithm_result import FourierTransformResult as FourierTransformResult
-    from ketgate._algorithm_result import GroverResult as GroverResult
-    from ketgate._algorithm_result import PhaseEstimationResult as PhaseEstimationResult
     from ketgate._algorithm_result import QaoaResult as QaoaResult
     from ketgate._algorithm_result import Sample as Sample
     from ketgate._algorithm_result import VqeResult as VqeResult
@@ -69,6 +64,8 @@ if TYPE_CHECKING:
     from ketgate._errors import SolverUnsuitable as SolverUnsuitable
     from ketgate._errors import Unauthenticated as Unauthenticated
     from ketgate._errors import Unavailable as Unavailable
+    from ketgate._estimate_result import EstimateResult as EstimateResult
+    from ketgate._estimate_result import Expectation as Expectation
     from ketgate._events import Incumbent as Incumbent
     from ketgate._events import ProgressEvent as ProgressEvent
     from ketgate._evidence import Evidence as Evidence
@@ -101,8 +98,6 @@ if TYPE_CHECKING:
     from ketgate._quantum_options import Noise as Noise
     from ketgate._quantum_options import RunOptions as RunOptions
     from ketgate._quantum_result import CircuitResult as CircuitResult
-    from ketgate._quantum_result import EstimateResult as EstimateResult
-    from ketgate._quantum_result import Expectation as Expectation
     from ketgate._quantum_result import RunResult as RunResult
     from ketgate._quantum_run import QuantumRun as QuantumRun
     from ketgate._result import BinaryResult as BinaryResult
@@ -117,6 +112,11 @@ if TYPE_CHECKING:
     from ketgate._result import StopReason as StopReason
     from ketgate._result import TimeSplit as TimeSplit
     from ketgate._retry import Retry as Retry
+    from ketgate._search_result import AmplitudeEstimationResult as AmplitudeEstimationResult
+    from ketgate._search_result import FactoringResult as FactoringResult
+    from ketgate._search_result import FourierTransformResult as FourierTransformResult
+    from ketgate._search_result import GroverResult as GroverResult
+    from ketgate._search_result import PhaseEstimationResult as PhaseEstimationResult
     from ketgate._server import Estimate as Estimate
     from ketgate._server import Limit as Limit
     from ketgate._server import Parameter as Parameter
@@ -189,13 +189,8 @@ _MODULES = {
     "_server": ("Estimate", "Limit", "Parameter", "Part", "ServerInfo", "SolverDescription"),
     "_algorithm_result": (
         "AlgorithmResources",
-        "AmplitudeEstimationResult",
         "Baseline",
         "ConvergencePoint",
-        "FactoringResult",
-        "FourierTransformResult",
-        "GroverResult",
-        "PhaseEstimationResult",
         "QaoaResult",
         "Sample",
         "VqeResult",
@@ -219,7 +214,15 @@ _MODULES = {
     ),
     "_quantum": ("Quantum",),
     "_quantum_options": ("Noise", "RunOptions"),
-    "_quantum_result": ("CircuitResult", "EstimateResult", "Expectation", "RunResult"),
+    "_quantum_result": ("CircuitResult", "RunResult"),
+    "_estimate_result": ("EstimateResult", "Expectation"),
+    "_search_result": (
+        "AmplitudeEstimationResult",
+        "FactoringResult",
+        "FourierTransformResult",
+        "GroverResult",
+        "PhaseEstimationResult",
+    ),
     "_transpiled": ("TranspiledCircuit",),
     "_tree_head": ("AuditTampered",),
 }

@@ -6,19 +6,19 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ketgate._algorithm_result import (
-    AmplitudeEstimationResult,
-    FactoringResult,
-    FourierTransformResult,
-    GroverResult,
-    PhaseEstimationResult,
-)
 from ketgate._circuits import Program
 from ketgate._errors import InvalidArgument
 from ketgate._labels import Labels
 from ketgate._options import check_names, number
 from ketgate._programs import fill_ising, fill_qubo
 from ketgate._quantum_options import RunOptions, fill_execution
+from ketgate._search_result import (
+    AmplitudeEstimationResult,
+    FactoringResult,
+    FourierTransformResult,
+    GroverResult,
+    PhaseEstimationResult,
+)
 from ketgate._tensor import float_array, to_tensor
 from ketgate._work import Work, work
 from ketgate.quantum.v1 import algorithm_service_pb2 as pb

@@ -6,11 +6,12 @@ from typing import Any, Literal, TypedDict, Unpack
 from ketgate._backends import BackendDescription, read_backend
 from ketgate._circuits import Circuits, Parameters, Program, read_circuits
 from ketgate._errors import InvalidArgument
+from ketgate._estimate_result import EstimateResult
 from ketgate._evidence import RunEstimate, read_run_estimate
 from ketgate._observables import read_observables
 from ketgate._options import check_names, number, one_of
 from ketgate._quantum_options import RunOptions, fill_execution, mitigation
-from ketgate._quantum_result import EstimateResult, RunResult
+from ketgate._quantum_result import RunResult
 from ketgate._transpiled import TranspiledCircuit, read_transpiled
 from ketgate._work import Work, method, work
 from ketgate.quantum.v1 import quantum_service_pb2 as pb

@@ -47,14 +47,14 @@ _MESSAGES: dict[str, Any] = {
 }
 _RESULTS = {
     "run_circuits": ("_quantum_result", "RunResult"),
-    "estimate_observables": ("_quantum_result", "EstimateResult"),
+    "estimate_observables": ("_estimate_result", "EstimateResult"),
     "qaoa": ("_algorithm_result", "QaoaResult"),
     "vqe": ("_algorithm_result", "VqeResult"),
-    "grover": ("_algorithm_result", "GroverResult"),
-    "fourier_transform": ("_algorithm_result", "FourierTransformResult"),
-    "phase_estimation": ("_algorithm_result", "PhaseEstimationResult"),
-    "amplitude_estimation": ("_algorithm_result", "AmplitudeEstimationResult"),
-    "factoring": ("_algorithm_result", "FactoringResult"),
+    "grover": ("_search_result", "GroverResult"),
+    "fourier_transform": ("_search_result", "FourierTransformResult"),
+    "phase_estimation": ("_search_result", "PhaseEstimationResult"),
+    "amplitude_estimation": ("_search_result", "AmplitudeEstimationResult"),
+    "factoring": ("_search_result", "FactoringResult"),
     "kernel": ("_learning_result", "KernelResult"),
     "classifier": ("_learning_result", "ClassifierResult"),
 }

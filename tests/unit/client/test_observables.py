@@ -65,7 +65,7 @@ def test_what_is_none_is_refused(given: object, told: str | None) -> None:
 def test_qiskit_counts_its_letters_from_the_right() -> None:
     info = pytest.importorskip("qiskit.quantum_info")
     made = read_observable(info.SparsePauliOp.from_list([("XIIY", 0.5), ("IIII", 2.0)]))
-    first = {(letter, qubit) for t in made.terms[:1] for letter, qubit in zip(t.paulis, t.qubits, strict=True)}  # fmt: skip
-    assert first == {("Y", 0), ("X", 3)}
+    first = made.terms[0]
+    assert dict(zip(first.qubits, first.paulis, strict=True)) == {0: "Y", 3: "X"}
     assert [term.coefficient for term in made.terms] == [0.5, 2.0]
     assert read_observable(info.Pauli("ZI")).terms[0].qubits == [1]

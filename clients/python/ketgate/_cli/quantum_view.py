@@ -9,8 +9,9 @@ from ketgate._algorithm_result import AlgorithmResult
 from ketgate._backends import BackendDescription
 from ketgate._cli.durations import local
 from ketgate._cli.show import console, figure, print_table
+from ketgate._estimate_result import EstimateResult
 from ketgate._evidence import Evidence, RunEstimate
-from ketgate._quantum_result import CircuitResult, EstimateResult, RunResult
+from ketgate._quantum_result import CircuitResult, RunResult
 from ketgate._transpiled import TranspiledCircuit
 
 OUTCOMES_MAX = 32
