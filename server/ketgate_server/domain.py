@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.rpc.call import Service
 from ketgate_server.store.base import Store
@@ -23,3 +25,5 @@ class Domain:
     kinds: Sequence[JobKind]
     start: Callable[[Store], object] = _nothing
     close: Callable[[], object] = _nothing
+    show: Callable[[CollectorRegistry], object] = _nothing
+    """Called once, with where the domain's metrics are to be shown."""

@@ -149,6 +149,8 @@ def _serve(
     tokens = TokenStore(lasting.store, actor="server")
     metrics = Metrics()
     DurableMetrics(lasting, metrics.registry)
+    for domain in domains:
+        domain.show(metrics.registry)
     edge = Edge(
         settings.limit_values,
         Authenticator(tokens),

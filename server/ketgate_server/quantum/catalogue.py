@@ -45,6 +45,8 @@ class Entry:
     told: Description | None = None
     """What the provider told last."""
     speed: Speed = field(default_factory=Speed)
+    is_visitor: bool = False
+    """Whether one request brought it."""
     _described: Description | None = None
 
     @property
@@ -144,7 +146,9 @@ class Catalogue:
 
     def visitor(self, backend: Backend) -> Entry:
         """A back end of one request, which is not kept."""
-        return self._entry(backend.name, backend=backend)
+        entry = self._entry(backend.name, backend=backend)
+        entry.is_visitor = True
+        return entry
 
     def refresh(self, provider: Provider) -> bool:
         """Ask a provider now; whether it answered. Raises nothing: what is wrong stands in the

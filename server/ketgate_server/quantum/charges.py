@@ -60,11 +60,12 @@ class Charges:
         self._sums[tenant] = (time.monotonic(), total)
         return total
 
-    def submitted(self, charge: Charge) -> None:
-        """A provider has the work. Said again, it changes nothing. Durable when this returns."""
+    def submitted(self, charge: Charge) -> bool:
+        """A provider has the work; whether that is new. Said again, it changes nothing. Durable
+        when this returns."""
         with self._store.read() as reader:
             if reader.row(_KNOWN, (charge.tenant, charge.job)) is not None:
-                return
+                return False
         salt = new_salt()
         cost = charge.cost or Money("", 0)
 
@@ -75,6 +76,7 @@ class Charges:
 
         self._store.run(operation)
         self._sums.pop(charge.tenant, None)
+        return True
 
     def done(self, charge: Charge) -> None:
         """The work is over, and its cost is known. Durable when this returns."""

@@ -29,6 +29,7 @@ from ketgate_server.quantum.estimate import Estimate, estimate
 from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.grouped import measured
 from ketgate_server.quantum.memory import Memory, Share
+from ketgate_server.quantum.metrics import QuantumMetrics
 from ketgate_server.quantum.observable import qubit_wise_groups
 from ketgate_server.quantum.routing import STANDS_IN, Assess, Candidate, Route, candidates
 from ketgate_server.quantum.session import LowPriority, Session
@@ -70,11 +71,17 @@ class Gateway:
         self.admission = Admission(running_max, queued_max, "quantum runs")
         self.spent: Callable[[str], Money | None] = lambda _: None
         """What a tenant's runs cost of late; set by who keeps the account."""
+        self.metrics = QuantumMetrics(self.catalogue.entries, self._gauges)
         self._calibrated = calibrated
         memory_bytes_max = limits["quantum.runs_memory_bytes_max"].value
         self.memory = Memory(memory_bytes_max)
         self._memory_bytes_max = min(limits["quantum.memory_bytes_max"].value, memory_bytes_max)
         self._pool = LowPriority(running_max)
+
+    def _gauges(self) -> Iterator[tuple[str, str, float]]:
+        running, memory = self.admission.running, self.memory.taken
+        yield "ketgate_quantum_runs_in_progress", "Runs that have a slot.", running
+        yield "ketgate_quantum_memory_bytes", "Memory that runs were estimated to need.", memory
 
     def start(self) -> None:
         """Begin to ask the providers."""
@@ -135,6 +142,7 @@ class Gateway:
             except Stopped:
                 raise _stopped(caller, work) from None
             except KetgateError as error:
+                self.metrics.failed(candidate.entry, error)
                 if told or not work.choice.fail_over or error.reason not in STANDS_IN:
                     raise
                 route.passed(candidate.entry.name, error)
@@ -237,8 +245,9 @@ class Gateway:
             uncorrected_s=found.run_s / entry.speed.correction,
             cost=found.cost,
         )
-        in_thread = quick or entry.is_isolated
-        return Session(candidate, evidence, task, slot, None if in_thread else self._pool)
+        self.metrics.began(slot.queued_s)
+        pool = None if quick or entry.is_isolated else self._pool
+        return Session(candidate, evidence, task, slot, pool, self.metrics)
 
 
 def _need(work: Work, entry: Entry, description: Description) -> Need:

@@ -93,8 +93,9 @@ class RemoteWork:
             return Charge(turn.tenant, turn.job_id, description.name, provider_job, cost, device_s)
 
         def there(handle: Handle) -> None:
-            if self.charges is not None:
-                self.charges.submitted(charge(handle.job, estimate.cost, estimate.device_s))
+            told = charge(handle.job, estimate.cost, estimate.device_s)
+            if self.charges is not None and self.charges.submitted(told):
+                self._gateway.metrics.submitted(description.name)
 
         turn.on_there = there
         turn.tell()
@@ -111,6 +112,7 @@ class RemoteWork:
             warnings.append(NOT_SETTLED)
         if self.charges is not None:
             self.charges.done(charge(finished.provider_job, cost, result.device_s))
+        self._gateway.metrics.done(description.name, cost)
         evidence = Evidence(
             description,
             work.options,

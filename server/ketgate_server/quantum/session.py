@@ -28,6 +28,7 @@ from ketgate_server.quantum.base import (
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.estimate import expected_fidelity
 from ketgate_server.quantum.evidence import Evidence
+from ketgate_server.quantum.metrics import QuantumMetrics
 from ketgate_server.quantum.observable import PauliSum
 from ketgate_server.quantum.routing import Candidate
 from ketgate_server.quantum.task import RunTask
@@ -83,6 +84,7 @@ class Session:
         task: RunTask,
         slot: Slot,
         pool: LowPriority | None,
+        metrics: QuantumMetrics,
     ) -> None:
         """pool: where runs take place; None: in the calling thread."""
         assert candidate.entry.backend is not None
@@ -93,6 +95,7 @@ class Session:
         self._task = task
         self._slot = slot
         self._pool = pool
+        self._metrics = metrics
         self._slot_kept = False
         self._ran_s = 0.0
 
@@ -197,6 +200,7 @@ class Session:
         """The work is done: its back end is well, and as fast as it was."""
         self._entry.breaker.succeeded()
         self._entry.speed.note(self.evidence.uncorrected_s, self._ran_s)
+        self._metrics.succeeded(self._entry, self._ran_s)
 
     def _options(self, index: int) -> RunOptions:
         return (

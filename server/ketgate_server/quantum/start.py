@@ -72,7 +72,7 @@ def create_domain(settings: Settings) -> Domain:
         built, of_it = create(gateway, limits)
         services.append(built)
         kinds += of_it
-    return Domain(services, kinds, start, close)
+    return Domain(services, kinds, start, close, gateway.metrics.show)
 
 
 def _built_on_it() -> Iterator[Create]:
