@@ -103,6 +103,11 @@ def spin_updates(one: Runs) -> list[float]:
     return [float(cost) for cost in runs * swept] if one.annealed else []
 
 
+def sweeps(one: Runs) -> list[float]:
+    """What a layer is to QAOA: every spin once."""
+    return [updates / one.spins for updates in spin_updates(one)]
+
+
 def annealing_s(runs: Sequence[Runs]) -> Callable[[Runs], list[float]]:
     """At the rate of long runs: what a call costs beside its sweeps, some microseconds a run, would hide the growth."""
     rates = {n: _update_s([one for one in runs if one.spins == n]) for n in {o.spins for o in runs}}
@@ -166,9 +171,11 @@ def curves(all_runs: Sequence[Runs], family: str) -> dict[str, Curve]:
     for device in (SUPERCONDUCTING, IONS):
         out[f"QAOA at its best, {device.name}, s"] = curve(runs, device_s(device))
     out["QAOA simulated, s"] = curve(runs, simulation_s)
+    out["annealing, sweeps x runs"] = curve(runs, sweeps)
     out["annealing, spin updates"] = curve(runs, spin_updates)
     out["annealing, s"] = curve(runs, annealing_s(runs))
     if beyond:
+        out["annealing, larger n, sweeps x runs"] = curve(beyond, sweeps)
         out["annealing, larger n, spin updates"] = curve(beyond, spin_updates)
         out["annealing, larger n, s"] = curve(beyond, annealing_s(beyond))
     out["every assignment, visits"] = curve(runs, lambda one: [float(one.visits)])

@@ -89,12 +89,15 @@ def meetings(known: Mapping[str, Curve]) -> list[str]:
 
 
 def _where(found: Meeting, smallest: int) -> str:
-    if math.isinf(found.spins.value):
-        return f"nowhere: it grows faster, in {100 * found.never:.0f} % of resamples"
+    """Begins with the number of spins where there is one."""
+    low, high, faster = found.spins.low, found.spins.high, f"{100 * found.never:.0f} % of resamples"
+    if math.isinf(low):
+        return f"nowhere: QAOA grows faster, in {faster}"
     if found.spins.value < smallest:
         return f"is below from n = {smallest}"
-    high = "never" if math.isinf(found.spins.high) else f"{found.spins.high:.0f}"
-    return f"{found.spins.value:.0f} ({found.spins.low:.0f} to {high})"
+    if math.isinf(high):
+        return f"cannot be told: {low:.0f} to never; QAOA grows faster in {faster}"
+    return f"{found.spins.value:.0f} ({low:.0f} to {high:.0f})"
 
 
 def _time_there(line: Line, spins: float) -> str:
