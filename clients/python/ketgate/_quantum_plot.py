@@ -1,9 +1,10 @@
 """Pictures of quantum results: histograms of outcomes, and how optimisers went."""
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ketgate._errors import NoSolution
-from ketgate._plot import BLUE, ORANGE, finish, new_figure, style
+from ketgate._plot import BLUE, MUTED, ORANGE, finish, new_figure, style
 
 if TYPE_CHECKING:
     from ketgate._quantum_result import CircuitResult
@@ -36,26 +37,26 @@ def histogram(result: "CircuitResult", path: Any) -> Any:
     corrected = "quasi-probability" if result.message.mitigated else "probability"
     style(axes, title, "outcome", corrected if result.counts else f"exact {corrected}")
     axes.grid(False, axis="x")
+    if min(p for _, p in shown) >= 0:  # quasi-probabilities may be below
+        axes.set_ylim(bottom=0)
     return finish(figure, path)
 
 
 def convergence(
     steps: Any, *, title: str, ylabel: str, level: float | None, level_name: str, path: Any
 ) -> Any:
-    """Expectation by evaluations, with the classical value as a level. steps: ConvergencePoints."""
+    """The value by evaluations, the best so far, and the classical value as a level. steps:
+    ConvergencePoints, of something that is minimised.
+    """
     if not steps:
         raise NoSolution("there is nothing to draw: the optimiser took no step")
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
-    axes.plot(
-        [step.evaluations for step in steps],
-        [step.value for step in steps],
-        "o-",
-        color=BLUE,
-        linewidth=2,
-        markersize=3,
-        label="expectation",
-    )
+    at = [step.evaluations for step in steps]
+    values = [step.value for step in steps]
+    axes.plot(at, values, ".-", color=MUTED, linewidth=0.8, markersize=3, label=ylabel)
+    best = list(accumulate(values, min))
+    axes.step(at, best, where="post", color=BLUE, linewidth=2, label="best so far")
     if level is not None:
         axes.axhline(level, color=ORANGE, linewidth=2, linestyle="--", label=level_name)
     axes.legend(frameon=False, fontsize=8.5)
