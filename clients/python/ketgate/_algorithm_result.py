@@ -91,8 +91,6 @@ class AlgorithmResult:
     """What all results of algorithms have. message: as the server sent it. spec: what was asked."""
 
     quantity = "value"
-    comparable = True
-    """Whether the baseline's value is one of the same quantity."""
 
     def __init__(self, message: Any, spec: Any) -> None:
         self.message = message
@@ -126,7 +124,7 @@ class AlgorithmResult:
         """
         from ketgate import _quantum_plot
 
-        baseline = self.baseline if self.comparable else None
+        baseline = self.baseline
         return _quantum_plot.convergence(
             self.convergence,
             title=f"{type(self).__name__.removesuffix('Result')} on {self.evidence.backend}",

@@ -15,7 +15,6 @@ class GroverResult(AlgorithmResult):
     """What came of a search."""
 
     quantity = "best objective"
-    comparable = False
 
     def __init__(self, message: Any, spec: Any, labels: Labels | None = None) -> None:
         super().__init__(message, spec)
