@@ -117,8 +117,9 @@ def _check_factors(circuit: Circuit, factors: Sequence[float], extrapolation: st
     if len(reached) < needed:
         raise KetgateError(
             Reason.FIELD_INVALID,
-            f"noise_factors: expected at least {needed} that differ for {extrapolation!r}; the "
-            f"circuit has too few gates to fold: these come to {sorted(reached)}",
+            f"spec.mitigation.noise_factors: expected at least {needed} that differ for "
+            f"{extrapolation!r}; the circuit has too few gates to fold: these come to "
+            f"{sorted(reached)}",
             field="spec.mitigation.noise_factors",
         )
 
@@ -169,8 +170,8 @@ def _without_readout(
     if options.noise is None:
         raise KetgateError(
             Reason.FIELD_INVALID,
-            "mitigation.readout: expected shots with it on this back end, given exact expectations "
-            "(shots = 0); give shots, or leave readout mitigation out",
+            "spec.mitigation.readout: expected shots with it on this back end, given exact "
+            "expectations (shots = 0); give shots, or leave readout mitigation out",
             field="spec.mitigation.readout",
         )
     before = runs.expectations(circuit, observables, options)
