@@ -167,11 +167,12 @@ def run(name: str, python: str, instances: str | None, short: bool, at_start: st
         return 1
     machine = f"{processor()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
     measured = ", ".join(f"`benchmarks/{program[0]}`" for program in programs)
-    cases = ", short cases" if programs is not PROGRAMS[name] else ""
+    whole = programs is PROGRAMS[name]
+    called = "`make bench`" if whole else f"`benchmarks/run.py {name} --short`, the smaller cases"
     page = [
         f"# {name}",
         "",
-        f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by `make bench`{cases}: {measured}.",
+        f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by {called}: {measured}.",
         "",
         f"- Machine: {machine}. It is shared: compare figures within one table only.",
         f"- {at_start}",
