@@ -17,6 +17,11 @@ class Policy:
     attempts_max: int = 5
     """Attempts that may end by the fault of a provider or a server; the last makes the job FAILED."""
 
+    outage_faults_max: int = 1_440
+    """As attempts_max, for a job whose work is at a provider that did not answer but may again: its
+    error says when to ask. About 18 hours, as the wait grows: an outage must not lose a result that
+    is paid for."""
+
     losses_max: int = 3
     """Attempts in a row whose worker may die; the last makes the job FAILED. A job that kills its
     workers would otherwise go round for ever."""

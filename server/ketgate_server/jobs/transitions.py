@@ -205,7 +205,7 @@ def _faulty(
     faults = job.faults + 1
     job_after = job._replace(faults=faults, losses=0)
     whose = "a provider" if ending.fault is Fault.PROVIDER else "the server"
-    if faults >= policy.attempts_max:
+    if faults >= (policy.outage_faults_max if _is_outage(job, ending) else policy.attempts_max):
         reason = f"{faults} attempts failed by the fault of {whose}"
         return _failed(job_after, job, now_us, reason, error)
     wait_us = policy.wait_us(faults + job.losses, jitter)
@@ -213,6 +213,14 @@ def _faulty(
         wait_us = max(wait_us, round(ending.error.retry_after_s * 1e6))
     reason = f"an attempt failed by the fault of {whose}; it is tried again"
     return _again(job, reason, now_us + wait_us, now_us, after=job_after)
+
+
+def _is_outage(job: JobRow, ending: Ending) -> bool:
+    """Whether a provider that has the work could not be asked, and is to be asked again."""
+    if job.state not in (SUBMITTED, CANCELLING) or not outside.is_outside(job):
+        return False
+    retry = ending.error is not None and ending.error.retry_after_s is not None
+    return retry and ending.fault is Fault.PROVIDER
 
 
 def _failed(after: JobRow, job: JobRow, now_us: int, reason: str, status: Status | None) -> Change:

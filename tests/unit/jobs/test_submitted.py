@@ -26,7 +26,13 @@ from ketgate_server.store.database import open_store
 from .conftest import ACTOR, LEASE_US, Bench, FakeTime
 
 MINUTE_S = 60.0
-POLICY = Policy(attempts_max=3, losses_max=2, backoff_us=1_000_000, backoff_us_max=4_000_000)
+POLICY = Policy(
+    attempts_max=3,
+    outage_faults_max=20,
+    losses_max=2,
+    backoff_us=1_000_000,
+    backoff_us_max=4_000_000,
+)
 DONE = Ending(Outcome.SUCCEEDED, b"")
 STOPPED = Ending(Outcome.STOPPED)
 LOST = Ending(Outcome.LOST)
@@ -237,6 +243,30 @@ def test_a_provider_that_says_when_is_asked_then(bench: Turns) -> None:
     assert bench.nothing_to_claim()
     bench.pass_s(1.0)
     bench.turn(DONE)
+
+
+def test_an_outage_of_the_provider_does_not_lose_its_work(bench: Turns) -> None:
+    bench.submit()
+    for _ in range(19):
+        bench.pass_s(30.0)
+        bench.turn(fault(retry_after_s=10.0))
+        assert bench.state == SUBMITTED
+    bench.pass_s(30.0)
+    bench.turn(at_provider(b"h2"))  # it is back, and the count begins anew
+    for _ in range(20):
+        assert bench.state == SUBMITTED
+        bench.pass_s(30.0)
+        bench.turn(fault(retry_after_s=10.0))
+    assert bench.state == FAILED
+    assert bench.job.error.message.endswith(WARNING)
+
+
+def test_an_outage_before_anything_is_at_the_provider_ends_as_other_faults(bench: Turns) -> None:
+    bench.create()
+    for _ in range(3):
+        bench.pass_s(30.0)
+        bench.turn(fault(retry_after_s=10.0))
+    assert bench.state == FAILED
 
 
 def test_a_callers_fault_in_a_poll_ends_it(bench: Turns) -> None:
