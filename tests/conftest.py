@@ -103,7 +103,8 @@ def launch(
     ready_file, log_file = folder / "ready.json", folder / "log.jsonl"
     ready_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "ketgate_server", "--data-dir", str(data_dir)]
-    command += ["--listen", "127.0.0.1:0", "--ready-file", str(ready_file), *arguments]
+    command += ["--listen", "127.0.0.1:0", "--ready-file", str(ready_file)]
+    command += ["--set", "quantum.warm=never", *arguments]  # frameworks start where a test has them
     with log_file.open("wb") as log:
         output = log if stderr is None else stderr
         process = subprocess.Popen(command, stderr=output, env=server_environment(), cwd=ROOT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.parts import require_part
 from ketgate_server.quantum.base import Stopped, Task
-from ketgate_server.quantum.circuit import Circuit
+from ketgate_server.quantum.circuit import Circuit, Gate
 from ketgate_server.quantum.transpile.target import Target, Transpiled
 from ketgate_server.quantum.workers.pool import Workers
 
@@ -39,6 +39,11 @@ class Compiler:
         self._workers = workers
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], Transpiled] = OrderedDict()
+
+    def warm(self, task: Task) -> None:
+        """Start a worker that compiles."""
+        nothing = Circuit(1, 0, (Gate("x", (0,)),))
+        self._workers.call(FUNCTION, (nothing, Target(("x",)), 0, 0), task, group=GROUP)
 
     def compile(
         self, circuits: Sequence[Circuit], target: Target, level: int, seed: int, task: Task

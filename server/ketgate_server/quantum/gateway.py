@@ -69,6 +69,8 @@ class Gateway:
         running_max = limits["quantum.runs_max"].value
         queued_max = limits["quantum.runs_queued_max"].value
         self.admission = Admission(running_max, queued_max, "quantum runs")
+        self.used: Callable[[], object] = lambda: None
+        """Called when somebody asks for anything; set by who prepares what comes next."""
         self.spent: Callable[[str], Money | None] = lambda _: None
         """What a tenant's runs cost of late; set by who keeps the account."""
         self.metrics = QuantumMetrics(self.catalogue.entries, self._gauges)
@@ -156,6 +158,7 @@ class Gateway:
     ) -> tuple[Route, Iterator[Candidate]]:
         """The back ends that can do it, best first. durable: QPUs may be among them. The iterator
         raises when there is none."""
+        self.used()
         check_shots(work)
         own = self._own_emulator(work)
         route = Route(self._with_threads(work), durable, own)

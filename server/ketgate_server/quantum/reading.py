@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 from ketgate_server.errors import KetgateError, LimitError, Reason
-from ketgate_server.quantum.base import Stopped
+from ketgate_server.quantum.base import Stopped, Task
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.openqasm.read import ReadLimits, keep, known, read
 from ketgate_server.quantum.task import RunTask
@@ -55,6 +55,11 @@ def read_program(text: str, *, label: str, limits: ReadLimits, field: str) -> Ci
     circuit = _read_there(workers, text, label, limits, field)
     keep(text, label, limits, circuit)
     return circuit
+
+
+def warm(workers: Workers, task: Task) -> None:
+    """Start a worker that reads."""
+    workers.call(FUNCTION, ("OPENQASM 3; qubit q;",), task, group=GROUP)
 
 
 def _read_there(workers: Workers, text: str, label: str, limits: ReadLimits, field: str) -> Circuit:

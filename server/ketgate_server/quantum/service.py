@@ -61,6 +61,7 @@ class QuantumServicer:
         call: Call,  # noqa: ARG002
         request: pb.ListBackendsRequest,
     ) -> pb.ListBackendsResponse:
+        self._gateway.used()
         terms = filters.parse(request.filter)
         after, size = _read_page(request)
         found = []

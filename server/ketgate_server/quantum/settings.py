@@ -2,6 +2,7 @@
 rest."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -18,7 +19,12 @@ class QuantumSettings(BaseModel):
     )
 
     workers: int = Field(default=0, ge=0, le=WORKERS_MAX)
-    """Worker processes for frameworks in Python at most; 0: one for each processor, at least four."""
+    """Worker processes for frameworks in Python at most; 0: one for each processor, and for each
+    framework and provider one."""
+
+    warm: Literal["first-use", "start", "never"] = "first-use"
+    """When a worker of each installed framework is started in the background, so that the first run
+    on it need not wait: after the first quantum call, at the start, or never before its first run."""
 
     disabled: tuple[str, ...] = ()
     """Back ends that are not offered: names, or prefixes that end with "*"."""

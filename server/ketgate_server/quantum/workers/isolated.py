@@ -63,6 +63,11 @@ class Isolated:
         self._group = group or backend.name
 
     @property
+    def group(self) -> str:
+        """Of its workers."""
+        return self._group
+
+    @property
     def is_warm(self) -> bool:
         """Whether a worker waits that has imported what runs need."""
         return self._workers.idle(self._group) > 0
@@ -76,9 +81,9 @@ class Isolated:
     def need(self, circuit: Circuit, options: RunOptions) -> Need:
         return self._backend.need(circuit, options)
 
-    def warm(self) -> None:
+    def warm(self, task: Task | None = None) -> None:
         """Start a worker, if none is there, and let it import what runs need."""
-        self._remote.call("prepare")
+        self._remote.call("prepare", (), task)
 
     def run(
         self, circuits: Sequence[Circuit], options: RunOptions, task: Task

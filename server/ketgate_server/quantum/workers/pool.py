@@ -102,6 +102,25 @@ class Workers:
         with self._changed:
             return sum(worker.group == group for worker in self._idle)
 
+    def count(self, group: str) -> int:
+        """Workers of a group, whatever they do."""
+        with self._changed:
+            return sum(worker.group == group for worker in self._all)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker could be started without the end of another."""
+        with self._changed:
+            return len(self._all) < self._settings.workers_max and not self._closed
+
+    def wait_until_quiet(self, timeout_s: float) -> bool:
+        """Wait until every worker is idle; whether that came."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._closed or len(self._idle) + len(self._ending) >= len(self._all),
+                timeout_s,
+            )
+
     def pids(self) -> list[int]:
         """Of the processes."""
         with self._changed:
