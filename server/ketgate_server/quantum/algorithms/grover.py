@@ -86,7 +86,8 @@ def search(
     count = None if solutions is None else len(solutions)
     baseline = Baseline(
         "random search without repetition: expected evaluations",
-        (states + 1) / (count + 1) if count is not None else float(states),
+        # Where there is nothing to find, the last one is looked at, too, and no more.
+        (states + 1) / (count + 1) if count else float(states),
         count is not None,
         time.monotonic() - started_s,
     )

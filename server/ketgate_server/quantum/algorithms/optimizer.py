@@ -25,6 +25,8 @@ SPSA_SHIFT = 0.1
 SPSA_FIRST_STEP = 0.15
 """How far the first steps go, in radians: the gain is calibrated to it."""
 SPSA_CALIBRATIONS = 5
+FINALISTS = 3
+"""Angles that are looked at once more at the end of a walk."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,11 @@ class Minimizer:
 
     def _spsa(self, start: Angles, rng: np.random.Generator, before: int) -> None:
         """Walk until the evaluations are used up."""
-        budget = max(2, self._options.evaluations_max - (self.evaluations - before))
+        budget = max(FINALISTS + 2, self._options.evaluations_max - (self.evaluations - before))
         angles = start.astype(np.float64)
         gain, steps = self._calibrated(angles, rng, budget)
         stability = 0.1 * steps
+        tail, total = max(1, steps // 4), np.zeros_like(angles)
         for step in range(steps):
             shift = SPSA_SHIFT / (step + 1) ** SPSA_GAMMA
             direction = rng.choice((-1.0, 1.0), size=len(angles))
@@ -140,8 +143,13 @@ class Minimizer:
             behind = self._evaluate(angles - shift * direction)
             slope = (ahead - behind) / (2.0 * shift)
             rate = gain / (step + 1 + stability) ** SPSA_ALPHA
-            angles = angles - rate * slope * direction
-        self._final(angles)
+            # Where the first slopes were small, as at a good start, the gain is large: no step is
+            # longer than the first was meant to be.
+            move = np.clip(rate * slope, -SPSA_FIRST_STEP, SPSA_FIRST_STEP)
+            angles = angles - move * direction
+            if step >= steps - tail:
+                total += angles
+        self._final([start.astype(np.float64), angles, total / tail])
 
     def _calibrated(
         self, angles: Angles, rng: np.random.Generator, budget: int
@@ -154,16 +162,21 @@ class Minimizer:
             ahead = self._evaluate(angles + SPSA_SHIFT * direction)
             behind = self._evaluate(angles - SPSA_SHIFT * direction)
             slopes.append(abs(ahead - behind) / (2.0 * SPSA_SHIFT))
-        steps = max(1, (budget - 2 * tries - 1) // 2)
+        steps = max(1, (budget - 2 * tries - FINALISTS) // 2)
         typical = float(np.mean(slopes)) or 1.0
         return SPSA_FIRST_STEP / typical * (1.0 + 0.1 * steps) ** SPSA_ALPHA, steps
 
-    def _final(self, angles: Angles) -> None:
-        """With noise the lowest value met is the luckiest, not the best: the end of the walk is
-        the answer."""
-        value = self._value(angles)
-        self.evaluations += 1
-        self._convergence.note(self.evaluations, value)
+    def _final(self, candidates: list[Angles]) -> None:
+        """With noise the lowest value met is the luckiest, not the best: the start, the end of the
+        walk and the mean of its last quarter are looked at once more, and the lowest is the answer.
+        """
+        found = []
+        for angles in candidates:
+            value = self._value(angles)
+            self.evaluations += 1
+            self._convergence.note(self.evaluations, value)
+            found.append((value, angles))
+        value, angles = min(found, key=lambda one: one[0])
         self.best, self.best_value = angles.copy(), value
 
 

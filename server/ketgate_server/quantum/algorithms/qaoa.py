@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,9 +20,11 @@ from ketgate_server.quantum.algorithms.optimizer import (
     OptimizerOptions,
     minimize,
 )
+from ketgate_server.quantum.algorithms.qaoa_circuit import spin_terms, warm_angles
 from ketgate_server.quantum.algorithms.runner import Runner
 from ketgate_server.quantum.base import Stopped
-from ketgate_server.quantum.qaoa.problem import Mixer
+from ketgate_server.quantum.qaoa.angles import coefficient_scale
+from ketgate_server.quantum.qaoa.problem import Mixer, QaoaProblem
 from ketgate_server.type.quadratic import Alphabet, QuadraticFunction
 
 SHOTS_DEFAULT = 1024
@@ -159,6 +161,27 @@ def to_values(function: QuadraticFunction, state: int) -> NDArray[Any]:
     return found
 
 
+def gamma_scale(instance: Instance) -> float:
+    """Size of the coefficients, by which gammas are measured."""
+    return coefficient_scale(problem_of(instance))
+
+
+def problem_of(instance: Instance) -> QaoaProblem:
+    """As the kernels take it."""
+    constant, fields, couplings = spin_terms(instance.function)
+    pairs = np.array(list(couplings), dtype=np.int64).reshape(-1, 2)
+    return QaoaProblem(
+        fields,
+        pairs[:, 0].copy(),
+        pairs[:, 1].copy(),
+        np.array(list(couplings.values())),
+        constant,
+        mixer=instance.mixer,
+        hamming_weight=instance.hamming_weight,
+        tilts=None if instance.warm_start is None else warm_angles(instance.warm_start),
+    )
+
+
 def starts_about(first: Angles, count: int, seed: int) -> list[Angles]:
     rng = np.random.default_rng(seed)
     spread = START_SPREAD * (np.abs(first) + 0.1)
@@ -230,15 +253,24 @@ class CircuitEvaluator:
     def minimize(
         self, start: Angles, options: OptimizerOptions, convergence: Convergence, seed: int
     ) -> Minimum:
+        # Gammas are searched in units of the coefficients, so that all angles move alike.
+        scale = np.ones_like(start)
+        scale[: self._instance.layers] = gamma_scale(self._instance)
+
+        def gradient(scaled: Angles) -> tuple[float, Angles]:
+            value, slopes = self.gradient(scaled / scale)
+            return value, slopes / scale
+
         gradients = self._has_gradients and options.method in ("", "lbfgs")
-        return minimize(
-            self.value,
-            self.gradient if gradients else None,
-            starts_about(start, options.starts, seed),
+        found = minimize(
+            lambda scaled: self.value(scaled / scale),
+            gradient if gradients else None,
+            [one * scale for one in starts_about(start, options.starts, seed)],
             options,
             convergence,
             seed,
         )
+        return replace(found, angles=found.angles / scale)
 
     def standard_error(self, angles: Angles) -> float:
         return self._errors.get(angles.tobytes(), 0.0)

@@ -17,14 +17,14 @@ from ketgate_server.quantum.algorithms.qaoa import (
     Evaluator,
     Instance,
     described,
+    problem_of,
     starts_about,
 )
-from ketgate_server.quantum.algorithms.qaoa_circuit import spin_terms, warm_angles
 from ketgate_server.quantum.algorithms.runner import Runner
 from ketgate_server.quantum.base import Stopped
 from ketgate_server.quantum.qaoa import evaluate, optimize, sample
 from ketgate_server.quantum.qaoa.angles import transferred
-from ketgate_server.quantum.qaoa.problem import Mixer, QaoaProblem
+from ketgate_server.quantum.qaoa.problem import Mixer
 
 
 def evaluator_of(instance: Instance, runner: Runner, memory_bytes_max: int = 4 << 30) -> Evaluator:
@@ -44,21 +44,6 @@ def needs_no_state(instance: Instance, memory_bytes_max: int) -> bool:
     if instance.mixer is not Mixer.X or instance.warm_start is not None:
         return instance.mixer is not Mixer.X
     return not evaluate.has_state(problem_of(instance), memory_bytes_max)
-
-
-def problem_of(instance: Instance) -> QaoaProblem:
-    constant, fields, couplings = spin_terms(instance.function)
-    pairs = np.array(list(couplings), dtype=np.int64).reshape(-1, 2)
-    return QaoaProblem(
-        fields,
-        pairs[:, 0].copy(),
-        pairs[:, 1].copy(),
-        np.array(list(couplings.values())),
-        constant,
-        mixer=instance.mixer,
-        hamming_weight=instance.hamming_weight,
-        tilts=None if instance.warm_start is None else warm_angles(instance.warm_start),
-    )
 
 
 class KernelEvaluator:

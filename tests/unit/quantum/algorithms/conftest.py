@@ -15,11 +15,14 @@ from ketgate_server.quantum.observable import PauliSum, qubit_wise_groups
 class PlainExecutor:
     is_native = True
 
-    def __init__(self, *, shots: int = 0, seed: int = 7, time_s: float = 1e9) -> None:
+    def __init__(
+        self, *, shots: int = 0, seed: int = 7, time_s: float = 1e9, noise: float = 1.0
+    ) -> None:
         self.options = RunOptions(shots=shots, seed=seed)
         self.stopped_after = -1
         self.calls = 0
         self._time_s = time_s
+        self._noise = noise
 
     @property
     def stopped(self) -> bool:
@@ -95,7 +98,7 @@ class PlainExecutor:
         if options.shots:
             rng = np.random.default_rng(options.seed)
             groups = len(qubit_wise_groups(observables))
-            errors[:] = 1.0 / np.sqrt(options.shots)
+            errors[:] = self._noise / np.sqrt(options.shots)
             values = values + errors * rng.normal(size=len(values))
         return ExpectationOutcome(values, errors, groups, slopes)
 

@@ -118,6 +118,7 @@ def test_what_cannot_be_satisfied_is_not_found(executor) -> None:
     )
     assert not found.found
     assert found.solutions == 0
+    assert found.baseline.value == 1 << 3, "nothing is looked at twice"
     assert found.oracle_calls == 40
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ketgate_server.quantum.algorithms import baseline, qaoa
+from ketgate_server.quantum.algorithms.answer import Convergence
 from ketgate_server.quantum.algorithms.optimizer import OptimizerOptions
 from ketgate_server.quantum.algorithms.qaoa import CircuitEvaluator, Instance
 from ketgate_server.quantum.algorithms.qaoa_fast import evaluator_of, first_angles
@@ -129,3 +130,20 @@ def test_kernels_say_what_circuits_say(
     spread = np.ptp(every(function))
     assert abs(drawn - value) < 5 * spread / np.sqrt(shots)
     assert fast.extremes() == pytest.approx(slow.extremes())
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("size", [1.0, 0.01])
+def test_a_walk_with_shots_does_not_leave_a_good_start(executor, layers: int, size: float) -> None:
+    """At transferred angles slopes are small; a gain that was made for them once led far away."""
+    row, column = np.arange(6), (np.arange(6) + 1) % 6
+    ring = QuadraticFunction(Alphabet.SPIN, np.zeros(6), Sparse(row, column, np.full(6, size)), 0.0)
+    instance = Instance(ring, layers=layers)
+    exact = CircuitEvaluator(instance, Runner(executor()))
+    start = first_angles(instance)
+    for seed in range(3):
+        runner = Runner(executor(shots=400, seed=seed, noise=size))
+        found = CircuitEvaluator(instance, runner).minimize(
+            start, OptimizerOptions(evaluations_max=60), Convergence(), seed
+        )
+        assert exact.value(found.angles) <= exact.value(start) + 0.15 * size
