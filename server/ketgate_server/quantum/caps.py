@@ -41,11 +41,24 @@ def check_shots(work: Work) -> None:
 
 
 def check_estimate(
-    caps: Caps, estimate: Estimate, limits: Mapping[str, Limit], spent: Money | None = None
+    caps: Caps,
+    estimate: Estimate,
+    limits: Mapping[str, Limit],
+    spent: Mapping[str, int] | None = None,
+    *,
+    price_unknown: bool = False,
 ) -> None:
-    """spent: what the tenant's runs of the last 30 days cost. Raises CapExceeded; FieldError for a
-    cap in another currency than the price."""
-    _check_cost(caps, estimate, limits, spent)
+    """spent: what the tenant's runs of the last 30 days cost, in minor units by asset.
+    price_unknown: what it costs cannot be told, so that no cap of the caller's can be kept. Raises
+    CapExceeded; FieldError for a cap in another currency than the price."""
+    if price_unknown and caps.cost_max is not None:
+        raise CapExceeded(
+            "spec.caps.cost_max",
+            allowed=told(caps.cost_max),
+            estimated=f"not known: {estimate.backend} tells no price",
+            hint="leave the cap out, or ask the operator to set the price",
+        )
+    _check_cost(caps, estimate, limits, spent or {})
     seconds = estimate.device_s
     if caps.device_seconds_max and seconds > caps.device_seconds_max:
         raise CapExceeded(
@@ -59,7 +72,7 @@ def check_estimate(
 
 
 def _check_cost(
-    caps: Caps, estimate: Estimate, limits: Mapping[str, Limit], spent: Money | None
+    caps: Caps, estimate: Estimate, limits: Mapping[str, Limit], spent: Mapping[str, int]
 ) -> None:
     cost = estimate.cost
     if cost is None or cost.minor_units <= 0:
@@ -78,7 +91,7 @@ def _check_cost(
     if cost.minor_units > each.minor_units:
         raise CapExceeded(COST_LIMIT, allowed=told(each), estimated=told(cost))
     together = Money(cost.asset, limits[TENANT_COST_LIMIT].value)
-    before = spent.minor_units if spent is not None and spent.asset == cost.asset else 0
+    before = spent.get(cost.asset, 0)
     if before + cost.minor_units > together.minor_units:
         raise CapExceeded(
             TENANT_COST_LIMIT,

@@ -7,6 +7,7 @@ A charge is the estimate until the provider tells what it took.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ketgate_server.audit.log import new_salt
@@ -21,7 +22,7 @@ SUBMITTED, DONE = "quantum.submitted", "quantum.done"
 """Actions in the audit."""
 
 _SUM = """SELECT asset, SUM(minor_units) FROM quantum_charges WHERE tenant = ? AND time_us > ?
-    GROUP BY asset ORDER BY 2 DESC"""
+    GROUP BY asset"""
 _KNOWN = "SELECT 1 FROM quantum_charges WHERE tenant = ? AND job = ?"
 _CHARGE = """INSERT INTO quantum_charges (tenant, job, time_us, asset, minor_units)
     VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant, job) DO NOTHING"""
@@ -46,17 +47,17 @@ class Charges:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sums: dict[str, tuple[float, Money | None]] = {}
+        self._sums: dict[str, tuple[float, Mapping[str, int]]] = {}
 
-    def spent(self, tenant: str) -> Money | None:
-        """What the tenant's work of the last 30 days cost; of several currencies the greatest."""
+    def spent(self, tenant: str) -> Mapping[str, int]:
+        """What the tenant's work of the last 30 days cost, in minor units by asset."""
         known = self._sums.get(tenant)
         if known is not None and time.monotonic() < known[0] + REMEMBERED_S:
             return known[1]
         since_us = self._store.now_us() - PERIOD_US
         with self._store.read() as reader:
             rows = reader.rows(_SUM, (tenant, since_us))
-        total = Money(str(rows[0][0]), int(rows[0][1])) if rows else None
+        total = {str(asset): int(minor_units) for asset, minor_units in rows if asset}
         self._sums[tenant] = (time.monotonic(), total)
         return total
 

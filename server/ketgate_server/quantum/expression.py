@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ketgate_server.errors import FieldError
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -48,6 +50,22 @@ def evaluate(angle: Angle, values: Mapping[str, float]) -> float:
 def derivative(angle: Angle, values: Mapping[str, float], name: str) -> float:
     """d angle / d parameter at values."""
     return _dual(angle, values, name)[1]
+
+
+def slope(angle: Angle, values: Mapping[str, float], name: str) -> float:
+    """As derivative, for a caller's values: raises FieldError where there is none."""
+    try:
+        found = derivative(angle, values, name)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        found = math.inf
+    if not math.isfinite(found):
+        raise FieldError(
+            f"parameters[{name}]",
+            expected="values at which every angle has a derivative",
+            given=values[name],
+            hint="move it a little, or leave gradients out",
+        )
+    return found
 
 
 def _dual(

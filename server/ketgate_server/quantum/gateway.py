@@ -31,12 +31,19 @@ from ketgate_server.quantum.grouped import measured
 from ketgate_server.quantum.memory import Memory, Share
 from ketgate_server.quantum.metrics import QuantumMetrics
 from ketgate_server.quantum.observable import qubit_wise_groups
-from ketgate_server.quantum.routing import STANDS_IN, Assess, Candidate, Route, candidates
+from ketgate_server.quantum.routing import (
+    STANDS_IN,
+    Assess,
+    Candidate,
+    Route,
+    candidates,
+    price_unknown,
+)
 from ketgate_server.quantum.session import LowPriority, Session
 from ketgate_server.quantum.settings import QuantumSettings
 from ketgate_server.quantum.suitability import check_features
 from ketgate_server.quantum.task import RunTask
-from ketgate_server.quantum.work import Caller, Money, Work, threads_for
+from ketgate_server.quantum.work import Caller, Work, threads_for
 
 QUICK_S = 0.005
 """Work estimated to take less runs at once, beside what is heavy."""
@@ -71,7 +78,7 @@ class Gateway:
         self.admission = Admission(running_max, queued_max, "quantum runs")
         self.used: Callable[[], object] = lambda: None
         """Called when somebody asks for anything; set by who prepares what comes next."""
-        self.spent: Callable[[str], Money | None] = lambda _: None
+        self.spent: Callable[[str], Mapping[str, int]] = lambda _: {}
         """What a tenant's runs cost of late; set by who keeps the account."""
         self.metrics = QuantumMetrics(self.catalogue.entries, self._gauges)
         self._calibrated = calibrated
@@ -179,7 +186,7 @@ class Gateway:
         """Of work that is at a provider already: no cap is asked any more."""
         return estimate(work, entry.describe(), Need(0, 0.0), is_device=True)
 
-    def _assess(self, spent: Money | None) -> Assess:
+    def _assess(self, spent: Mapping[str, int]) -> Assess:
         def assess(work: Work, entry: Entry, description: Description) -> Estimate:
             check_features(work, description, at_provider=entry.provider is not None)
             need = _need(work, entry, description)
@@ -196,7 +203,8 @@ class Gateway:
                 entry.speed.correction,
                 is_device=entry.provider is not None,
             )
-            check_estimate(work.caps, found, self.limits, spent)
+            unknown = entry.provider is not None and price_unknown(description)
+            check_estimate(work.caps, found, self.limits, spent, price_unknown=unknown)
             return found
 
         return assess
@@ -239,9 +247,12 @@ class Gateway:
         if caller.patient:
             by_limit_s = time.monotonic() + work.time_limit_s
         task = RunTask(min(by_deadline_s, by_limit_s), caller.is_cancelled, caller.on_cancel)
+        options = work.options
+        if entry.threads_max is not None and options.threads > entry.threads_max:
+            options = replace(options, threads=entry.threads_max)
         evidence = Evidence(
             candidate.description,
-            work.options,
+            options,
             tuple(route.steps),
             queued_s=slot.queued_s,
             estimated_fidelity=found.expected_fidelity,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ketgate_server.quantum.base import Unsuitable
 from ketgate_server.quantum.circuit import Circuit, Gate
-from ketgate_server.quantum.expression import Angle, Expression, derivative, evaluate
+from ketgate_server.quantum.expression import Angle, Expression, evaluate, slope
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
 
 TRAINABLE = {"rx", "ry", "rz", "p", "crx", "cry", "crz", "cp", "rxx", "ryy", "rzz"}
@@ -58,7 +58,7 @@ def gradients(
     slopes = np.asarray(device.compute_derivatives(tape, config), dtype=np.float64)
     slopes = slopes.reshape(len(observables), len(trainable))
     chain = np.array(
-        [[derivative(angle, values, name) for name in circuit.parameters] for angle in angles]
+        [[slope(angle, values, name) for name in circuit.parameters] for angle in angles]
     )
     return np.asarray(slopes @ chain)
 

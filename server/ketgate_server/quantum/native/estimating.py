@@ -9,7 +9,7 @@ from ketgate_native.statevector import KernelGate, Program, StateVector
 from numpy.typing import NDArray
 
 from ketgate_server.quantum.circuit import Circuit, Gate
-from ketgate_server.quantum.expression import Expression, derivative
+from ketgate_server.quantum.expression import Expression, slope
 from ketgate_server.quantum.native.compiled import numbers_of
 from ketgate_server.quantum.native.lowering import lowered, lowered_with_slopes
 from ketgate_server.quantum.native.shots import How
@@ -143,7 +143,7 @@ def _chain(
     chain = np.zeros((len(angles), len(names)))
     for row, angle in enumerate(angles):
         for name in _named(angle):
-            chain[row, place[name]] = derivative(angle, values, name)
+            chain[row, place[name]] = slope(angle, values, name)
     return chain
 
 

@@ -80,7 +80,7 @@ def test_limits_of_the_server_name_themselves():
 def test_what_a_tenant_spent_counts():
     of = at_cloud(limits={"quantum.tenant_cost_minor_units_max": 100})
     assert estimate(of, shots=1000)
-    of.spent = lambda tenant: Money("USD", 36 if tenant == "t" else 0)
+    of.spent = lambda tenant: {"USD": 36 if tenant == "t" else 0, "EUR": 10**9}
     refused = refusal(of, shots=1000)
     assert refused.limit == "quantum.tenant_cost_minor_units_max"
     assert "36 minor units" in refused.message
@@ -138,3 +138,10 @@ def test_speed_is_a_mean_of_ratios_within_bounds():
     speed = Speed()
     speed.note(1.0, 1e-6)
     assert speed.correction == 1.0
+
+
+def test_a_device_without_a_price_is_not_free():
+    of = gateway(providers=[FakeProvider("cloud", qpu("cloud/q"))])
+    told = refusal(of, caps=Caps(cost_max=Money("USD", 10_000))).message
+    assert "the estimate is not known: cloud/q tells no price" in told
+    assert estimate(of).cost is None
