@@ -218,7 +218,14 @@ def _score(policy: Policy, candidate: Candidate) -> tuple[float, ...]:
             depth = float("inf") if description.queue_depth is None else description.queue_depth
             return (depth if is_device else 0.0, latency_s)
         case Policy.PRICE:
+            if price_unknown(description):
+                return (float("inf"), latency_s)
             return (estimate.cost.minor_units if estimate.cost else 0.0, latency_s)
+
+
+def price_unknown(description: Description) -> bool:
+    """Whether what a device costs cannot be told: it is not free then."""
+    return description.kind is BackendKind.QPU and description.price is None
 
 
 def _goes_on(fail_over: bool, error: KetgateError) -> bool:
@@ -239,10 +246,17 @@ STANDS_IN = frozenset(
 )
 
 
+HARDWARE = ("ibm", "braket", "google")
+"""First parts of the names of QPUs, which are listed only where they are configured."""
+
+
 def _unknown(field_name: str, name: str, catalogue: Catalogue) -> FieldError:
     names = [entry.name for entry in catalogue.entries()]
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     known = f"did you mean {' or '.join(near)}?" if near else "ListBackends tells them"
+    family = next((one for one in HARDWARE if name.startswith(f"{one}/")), None)
+    if family and not any(one.startswith(f"{family}/") for one in names):
+        known = f"the operator configures hardware in [quantum.{family}], and none is there now; {known}"
     return FieldError(field_name, expected="a back end of this server", given=name, hint=known)
 
 
