@@ -34,7 +34,7 @@ class AlgorithmOptions(RunOptions, total=False):
 
 
 def grover(
-    marked: Iterable[int | str] | None = None,
+    marked: Iterable[int | str] | str | None = None,
     *,
     num_bits: int = 0,
     formula: Iterable[Iterable[int]] | None = None,
@@ -49,7 +49,8 @@ def grover(
 ) -> Work[GroverResult]:
     """Grover's search; with Q or h and J, adaptive search for the least value.
 
-    marked: numbers to find among 2^num_bits, or their bits as texts, the highest bit first. formula:
+    marked: numbers to find among 2^num_bits, or their bits as texts of one length, the highest bit
+    first; one text is itself. formula:
     clauses of +k and -k, as DIMACS has them, over num_bits variables (default: the greatest named).
     iterations: default: the best number. oracle_calls_max: default 10,000.
 
@@ -61,7 +62,7 @@ def grover(
     )
     labels = Labels(None)
     if marked is not None:
-        _fill_marked(spec, list(marked), num_bits)
+        _fill_marked(spec, [marked] if isinstance(marked, str) else list(marked), num_bits)
     if formula is not None:
         clauses = [[number(k, "formula", int) for k in clause] for clause in formula]
         greatest = max((abs(k) for clause in clauses for k in clause), default=0)
@@ -224,7 +225,10 @@ def _fill_marked(spec: pb.GroverSpec, marked: list[Any], num_bits: int) -> None:
                 raise InvalidArgument(
                     f"marked: expected bits 0 and 1, given {one[:100]!r}", field="marked"
                 )
-            bits = max(bits, len(one))
+            if len(one) != (bits := bits or len(one)):
+                raise InvalidArgument(
+                    f"marked: expected texts of {bits} bits, given {one[:100]!r}", field="marked"
+                )
             spec.marked.states.append(int(one, 2))
         else:
             spec.marked.states.append(number(one, "state", int))
