@@ -4,6 +4,7 @@ What an exporter leaves out or cannot say is refused here by name: nothing is lo
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -211,8 +212,18 @@ EXPORTS: dict[str, Callable[[Any, Parameters], Program]] = {
 """By the package whose object it is."""
 
 
+def _latin(letter: str) -> str:
+    _, _, greek = unicodedata.name(letter, "").partition("GREEK ")
+    case, _, word = greek.partition(" LETTER ")
+    if case not in ("SMALL", "CAPITAL") or not word.isalpha():
+        return letter
+    word = word.lower().replace("lamda", "lambda")
+    return word if case == "SMALL" else word.capitalize()
+
+
 def _safe(name: str) -> str:
-    made = _NAME.sub("_", name).strip("_") or "parameter"
+    """Greek letters by their names: with none, `β[0]` and `γ[0]` of one circuit would be the same."""
+    made = _NAME.sub("_", "".join(map(_latin, name))).strip("_") or "parameter"
     return f"p_{made}" if made[0].isdigit() or made in _RESERVED else made
 
 

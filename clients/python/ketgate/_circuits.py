@@ -56,6 +56,8 @@ class Program:
         values = parameters or {}
         if isinstance(circuit, cls):
             made = circuit.bind(values)
+        elif isinstance(circuit, str) and not circuit.strip():
+            raise InvalidArgument("circuits: expected a program, given no text", field="circuits")
         elif isinstance(circuit, str) and ";" in circuit:
             made = cls(circuit).bind(values)
         elif isinstance(circuit, (str, os.PathLike)):
@@ -110,6 +112,13 @@ def read_circuits(
         values: list[Parameters | None] = [parameters] * len(given)
     else:
         values = list(parameters)
+        for one in values:
+            if not (one is None or isinstance(one, Mapping)):
+                raise InvalidArgument(
+                    'parameters: expected values by name, {"theta": 0.3}, or a sequence of such '
+                    f"mappings, given {type(one).__name__} in the sequence",
+                    field="parameters",
+                )
         given = given * len(values) if len(given) == 1 else given
     if len(values) != len(given):
         raise InvalidArgument(

@@ -173,8 +173,13 @@ def mitigation(given: Any) -> pb.Mitigation | None:
 
 def _choice(options: RunOptions) -> circuit_pb2.BackendChoice:
     policy = options.get("policy")
+    backend = options.get("backend")
+    if not (backend is None or isinstance(backend, str)):
+        raise InvalidArgument(
+            f"backend: expected the name of a back end, given {backend!r}", field="backend"
+        )
     return circuit_pb2.BackendChoice(
-        backend=options.get("backend") or "",
+        backend=backend or "",
         policy=None if policy is None else one_of(policy, _POLICIES, "policy"),
         fail_over=bool(options.get("fail_over", False)),
         allowed=_texts(options.get("allowed"), "allowed"),

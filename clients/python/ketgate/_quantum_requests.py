@@ -131,10 +131,15 @@ def transpile(
 ) -> tuple[pb.TranspileCircuitRequest, bool]:
     """The request, and whether it is of a single circuit."""
     check_names(options, TranspileOptions)
+    gates = options.get("basis_gates", ())
+    if isinstance(gates, str):
+        raise InvalidArgument(
+            f"basis_gates: expected a list of names, given {gates!r}", field="basis_gates"
+        )
     request = pb.TranspileCircuitRequest(
         circuits=[p.message() for p in read_circuits(circuits, options.get("parameters"))],
         backend=options.get("backend") or "",
-        basis_gates=options.get("basis_gates", ()),
+        basis_gates=gates,
     )
     for pair in options.get("coupling", ()):
         if len(pair) != 2:

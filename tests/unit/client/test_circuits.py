@@ -44,6 +44,7 @@ class TestPrograms:
             ("nowhere.qasm", "no OpenQASM .*cannot be read: No such file"),
             (object(), "builtins.object"),
             ([], "at least one circuit"),
+            (" ", "expected a program, given no text"),
         ],
     )
     def test_what_is_no_circuit_is_refused(self, given: object, told: str) -> None:
@@ -51,6 +52,15 @@ class TestPrograms:
             read_circuits(given)
         with pytest.raises(ketgate.InvalidArgument, match=r"parameters\['a'\]"):
             ketgate.Program.of(TEXT, {"a": "half"})  # type: ignore[dict-item]
+        for strange in ([0.1, 0.2], np.array([[0.1], [0.2]])):
+            with pytest.raises(ketgate.InvalidArgument, match=r'by name, {"theta": 0.3}'):
+                read_circuits(TEXT, strange)  # type: ignore[arg-type]
+
+    def test_names_are_told_from_lists_of_them(self) -> None:
+        with pytest.raises(ketgate.InvalidArgument, match=r"backend: expected the name .*given 3"):
+            requests.run(TEXT, 100, backend=3)  # type: ignore[arg-type]
+        with pytest.raises(ketgate.InvalidArgument, match=r"basis_gates: expected a list .*'cx'"):
+            requests.transpile(TEXT, {"basis_gates": "cx"})
 
 
 class TestOptions:
@@ -175,3 +185,12 @@ def test_a_long_line_is_shown_around_its_place() -> None:
     shown, caret = str(error).splitlines()[-2:]
     assert len(shown) < 120
     assert shown[caret.index("^")] == "!"
+
+
+def test_greek_parameters_of_qiskit_keep_names_that_differ() -> None:
+    """Two Greek letters were both called `parameter`, and a circuit with both was refused."""
+    from ketgate._circuit_exports import _safe
+
+    given = ["β[0]", "γ[0]", "θ", "φ", "λ", "Δ", "π", "t"]
+    made = ["beta_0", "gamma_0", "theta", "phi", "lambda", "Delta", "p_pi", "p_t"]
+    assert [_safe(name) for name in given] == made
