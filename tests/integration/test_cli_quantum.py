@@ -105,3 +105,25 @@ def test_algorithms_are_shown_beside_the_classical_result(server: Any, tmp_path:
     assert json.loads(told(run))["energy"] == pytest.approx(-(2**0.5), abs=1e-6)
     shown = told(ketgate(server, "algorithm", "factor", 15, "--base", 7, "--seed", 1))
     assert "[3, 5]" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "match"),
+    [
+        (("algorithm", "qaoa", "-"), '{"Q": 3}', "Q: expected a list of [i, j, value], given 3"),
+        (("algorithm", "qaoa", "-"), '{"J": [[0, 1, "x"]]}', "J: expected [i, j, value], given"),
+        (("circuit", "run", "-", "-p", "theta"), TURN, "expected NAME=VALUE, given 'theta'"),
+        (("algorithm", "grover", "10", "101"), None, "expected texts of 2 bits, given '101'"),
+    ],
+)
+def test_wrong_input_is_told_in_a_line(
+    server: Any, arguments: tuple[str, ...], text: str | None, match: str
+) -> None:
+    run = ketgate(server, *arguments, text=text)
+    assert run.returncode
+    assert match in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_help_keeps_its_brackets(server: Any) -> None:
+    assert '{"Q": [[i, j, value], ...]}' in told(ketgate(server, "algorithm", "qaoa", "--help"))

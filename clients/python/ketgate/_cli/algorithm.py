@@ -25,8 +25,9 @@ def qaoa(
     file: Annotated[
         str,
         typer.Argument(
-            help='JSON: {"Q": [[i, j, value], ...]} of a QUBO, or {"h": [...], "J": [[i, j, value], '
-            "...]} of an Ising energy; - reads the standard input."
+            # A bracket before a letter begins Rich's markup, which would leave it out.
+            help='JSON: {"Q": [\\[i, j, value], ...]} of a QUBO, or {"h": [...], "J": '
+            "[\\[i, j, value], ...]} of an Ising energy; - reads the standard input."
         ),
     ],
     layers: Layers = 1,
@@ -152,8 +153,16 @@ def _problem(file: str) -> dict[str, Any]:
 
 def _entries(given: Any, name: str) -> dict[tuple[int, int], float]:
     entries: dict[tuple[int, int], float] = {}
+    if not isinstance(given, list):
+        raise InvalidArgument(
+            f"{name}: expected a list of [i, j, value], given {given!r}", field=name
+        )
     for entry in given:
-        if not (isinstance(entry, list) and len(entry) == 3):
+        if not (
+            isinstance(entry, list)
+            and len(entry) == 3
+            and all(isinstance(one, (int, float)) for one in entry)
+        ):
             raise InvalidArgument(f"{name}: expected [i, j, value], given {entry!r}", field=name)
         i, j, value = entry
         entries[i, j] = entries.get((i, j), 0.0) + value

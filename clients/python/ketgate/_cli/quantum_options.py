@@ -75,8 +75,10 @@ def parameters(given: list[str] | None) -> dict[str, float] | None:
         return None
     values = {}
     for pair in given:
-        name, _, text = pair.partition("=")
+        name, equals, text = pair.partition("=")
         try:
+            if not equals or not text.strip():
+                raise ValueError
             turned = text.strip().endswith("pi")
             figure = text.strip().removesuffix("pi").removesuffix("*") or "1"
             values[name.strip()] = float(figure) * (3.141592653589793 if turned else 1.0)
