@@ -58,6 +58,12 @@ class Entry:
         """Whether a worker would have to start first."""
         return not getattr(self.backend, "is_warm", True)
 
+    @property
+    def threads_max(self) -> int | None:
+        """That a run uses; None: as many as it is given."""
+        most: int | None = getattr(self.backend, "threads_max", None)
+        return most
+
     def describe(self) -> Description:
         """With its status as it is now."""
         description = self.told or self._own()

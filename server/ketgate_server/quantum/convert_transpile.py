@@ -15,9 +15,11 @@ from ketgate_server.quantum.compiler import Compiled
 from ketgate_server.quantum.convert_circuits import read_circuits
 from ketgate_server.quantum.convert_options import read_level
 from ketgate_server.quantum.convert_result import duration, write_resources
-from ketgate_server.quantum.gates import GATES
+from ketgate_server.quantum.gates import GATES, is_symmetric
 from ketgate_server.quantum.openqasm.write import write2, write3
 from ketgate_server.quantum.transpile.target import Target
+
+Pairs = tuple[tuple[int, int], ...]
 
 QUBITS_MAX = 4_096
 COUPLING_MAX = 1_000_000
@@ -68,9 +70,10 @@ def _read_target(request: pb.TranspileCircuitRequest, catalogue: Catalogue, larg
                 given=f"{largest}",
             )
         is_device = bool(description.coupling)
+        basis = description.basis_gates or tuple(GATES)
         return Target(
-            description.basis_gates or tuple(GATES),
-            description.coupling,
+            basis,
+            _in_both_orders(description.coupling, basis),
             description.num_qubits if is_device else largest,
         )
     for index, gate in enumerate(request.basis_gates):
@@ -86,6 +89,15 @@ def _read_target(request: pb.TranspileCircuitRequest, catalogue: Catalogue, larg
             "coupling", expected=f"pairs of all {largest} qubits", given=f"of {num_qubits}"
         )
     return Target(tuple(request.basis_gates), pairs, num_qubits)
+
+
+def _in_both_orders(pairs: Pairs, basis: Sequence[str]) -> Pairs:
+    """A device tells each pair once. Where it has a gate for which the order of the qubits does not
+    matter, a compiler that takes that order for a rule would turn gates round for nothing."""
+    if not any(is_symmetric(name) for name in basis if name in GATES):
+        return pairs
+    known = set(pairs)
+    return pairs + tuple((b, a) for a, b in pairs if (b, a) not in known)
 
 
 def _read_coupling(given: Sequence[int]) -> tuple[tuple[int, int], ...]:

@@ -9,6 +9,7 @@ import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +175,18 @@ def _table() -> dict[str, GateSpec]:
 GATES: dict[str, GateSpec] = _table()
 """By name. What OpenQASM's files call otherwise (phase, cphase, u1, u2, u3, U, CX) is read as one of
 these."""
+
+
+@cache
+def is_symmetric(name: str) -> bool:
+    """Whether it is a gate of two qubits that may be given in either order, whatever its angles."""
+    spec = GATES[name]
+    if spec.num_qubits != 2:
+        return False
+    angles = tuple(0.7 + 0.4 * k for k in range(spec.num_parameters))
+    plain = matrix(Gate(name, (0, 1), angles))
+    order = [0, 2, 1, 3]
+    return bool(np.allclose(plain, plain[np.ix_(order, order)], atol=1e-12))
 
 
 def matrix(gate: Gate) -> Matrix:

@@ -29,6 +29,8 @@ from ketgate_server.quantum.noise import NoiseModel
 
 TRAJECTORIES = "trajectories"
 SEEDS = 1 << 31
+THREADS_MAX = 64
+"""Its own threads, of which each run tells the number."""
 
 
 class AerError(Exception):
@@ -50,6 +52,7 @@ class AerBackend(Simulated):
         cancel=True,
     )
     trajectories = True
+    threads_max = THREADS_MAX
     step_s = 20e-6
     amplitude_s = 1.5e-9
 

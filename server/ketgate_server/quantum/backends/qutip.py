@@ -15,7 +15,7 @@ import numpy as np
 from ketgate_server.quantum import gates
 from ketgate_server.quantum.backends.lindblad import Generator, generator
 from ketgate_server.quantum.backends.readings import State
-from ketgate_server.quantum.backends.simulated import Simulated
+from ketgate_server.quantum.backends.simulated import DENSITY, Simulated
 from ketgate_server.quantum.backends.steps import Noise, Step
 from ketgate_server.quantum.base import Capabilities, RunOptions
 
@@ -46,7 +46,14 @@ class QutipBackend(Simulated):
         qutip.qeye(2)
 
     def _method(self, options: RunOptions) -> str:
-        return "master-equation" if super()._method(options) else ""
+        """Channels that no Markovian process makes are applied as they are."""
+        if not self._is_density(options):
+            return ""
+        assert options.noise is not None
+        channels = [one for some in options.noise.gates.values() for one in some]
+        markovian = {generator(one.kraus) is not None for one in channels}
+        words = {True: "master-equation", False: DENSITY}
+        return " and ".join(words[one] for one in sorted(markovian, reverse=True))
 
     def _evolve(
         self, steps: Sequence[Step], start: State | None, num_qubits: int, options: RunOptions

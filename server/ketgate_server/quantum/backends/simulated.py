@@ -88,6 +88,9 @@ class Simulated(ABC):
         """memory_bytes_max: of one run; tells how many qubits fit."""
         self._memory_bytes_max = memory_bytes_max
 
+    threads_max: int = 1
+    """That a run uses, whatever it is given: workers tell all libraries to take one."""
+
     @abstractmethod
     def prepare(self) -> None:
         """Import the framework."""

@@ -63,6 +63,12 @@ class Isolated:
         self._group = group or backend.name
 
     @property
+    def threads_max(self) -> int | None:
+        """That a run uses, where it does not use as many as it is given."""
+        most: int | None = getattr(self._backend, "threads_max", None)
+        return most
+
+    @property
     def group(self) -> str:
         """Of its workers."""
         return self._group

@@ -6,6 +6,9 @@ import math
 import numpy as np
 import pytest
 from ketgate_server.quantum.backends.lindblad import Generator, generator
+from ketgate_server.quantum.backends.qutip import QutipBackend
+from ketgate_server.quantum.base import RunOptions
+from ketgate_server.quantum.noise import NoiseModel
 from scipy.linalg import expm
 
 from ..specimens import damping, depolarizing, flip
@@ -97,3 +100,19 @@ def test_the_rates_of_thermal_relaxation_are_one_over_t1_and_t2():
 @pytest.mark.parametrize("kraus", [flip(0.5).kraus, flip(0.8).kraus, damping(1.0).kraus])
 def test_what_no_such_process_makes_has_none(kraus):
     assert generator(kraus) is None
+
+
+def test_it_is_told_whether_the_master_equation_was_integrated():
+    """A flip that is more likely than not is no Markovian process."""
+    backend = QutipBackend()
+    told = {}
+    for name, chances in {"soft": (0.1,), "hard": (0.9,), "both": (0.1, 0.9)}.items():
+        channels = tuple(flip(chance) for chance in chances)
+        options = RunOptions(10, 1, noise=NoiseModel({("*1", None): channels}))
+        told[name] = backend._method(options)
+    assert told == {
+        "soft": "master-equation",
+        "hard": "density-matrix",
+        "both": "master-equation and density-matrix",
+    }
+    assert backend._method(RunOptions(10, 1, noise=NoiseModel({}, {None: (0.1, 0.1)}))) == ""
