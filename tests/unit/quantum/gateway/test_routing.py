@@ -89,6 +89,14 @@ def test_an_unknown_name_is_refused_with_the_nearest():
     assert refused.value.field == "spec.backend.backend"
 
 
+def test_a_qpu_that_nobody_configured_is_refused_with_where_to():
+    with pytest.raises(FieldError, match=r"configures hardware in \[quantum.ibm\], and none"):
+        chosen(gateway(FakeBackend("native")), choice=Choice("ibm/ibm_torino"))
+    there = gateway(FakeBackend("native"), providers=[FakeProvider("ibm", qpu("ibm/ibm_fez"))])
+    with pytest.raises(FieldError, match="given ibm/ibm_fex; did you mean ibm/ibm_fez"):
+        chosen(there, choice=Choice("ibm/ibm_fex"))
+
+
 def test_emulators_and_qpus_are_used_only_where_they_are_named():
     emulator = FakeBackend("emulator/x", kind=BackendKind.EMULATOR)
     cloud = FakeProvider("cloud", qpu("cloud/q"))
