@@ -14,8 +14,11 @@ def check_features(work: Work, description: Description, *, at_provider: bool) -
     def refuse(what: str, why: str) -> Unsuitable:
         return Unsuitable(name, what, why)
 
-    if work.num_qubits > description.num_qubits:
-        raise refuse(f"{work.num_qubits} qubits", f"it has {description.num_qubits}")
+    # A simulator has no use for qubits that nothing acts on.
+    simulates = description.kind is BackendKind.SIMULATOR and not at_provider
+    count = work.num_active_qubits if simulates else work.num_qubits
+    if count > description.num_qubits:
+        raise refuse(f"{count} qubits", f"it has {description.num_qubits}")
     if description.shots_max and options.shots > description.shots_max:
         raise refuse(f"{options.shots} shots", f"it takes {description.shots_max} of a circuit")
     if description.circuits_max and work.executions > description.circuits_max:

@@ -115,6 +115,11 @@ class Work:
         return self.options.shots * self.executions
 
     @property
+    def num_active_qubits(self) -> int:
+        """That something acts on, of the circuit with the most of them."""
+        return max(len(circuit.active_qubits) for circuit in self.circuits)
+
+    @property
     def num_qubits(self) -> int:
         """Of the largest circuit."""
         return max(circuit.num_qubits for circuit in self.circuits)

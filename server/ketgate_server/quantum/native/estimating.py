@@ -100,8 +100,10 @@ def sampled(
                 of_read += coefficients.get((term.x, term.z), 0.0) * sign
             mean = float(of_read @ counts) / shots
             values[place] += mean
-            spread = float((of_read - mean) ** 2 @ counts) / max(shots - 1, 1)
-            variances[place] += spread / shots
+            if shots > 1:
+                variances[place] += float((of_read - mean) ** 2 @ counts) / (shots - 1) / shots
+            elif of_read.any():
+                variances[place] = np.inf  # one shot tells no spread, which 0 would be
     return values, np.sqrt(variances), len(groups)
 
 

@@ -11,6 +11,7 @@ from ketgate_server.quantum.native import compiled, shots
 from ketgate_server.quantum.native.backend import NativeBackend
 from ketgate_server.quantum.native.compiled import Kept
 from ketgate_server.quantum.native.generators import generators
+from ketgate_server.quantum.noise import NoiseModel
 from ketgate_server.quantum.observable import PauliSum, PauliTerm
 from ketgate_server.quantum.workers.order import OrderTask
 
@@ -178,3 +179,40 @@ def test_how_many_qubits_fit_follows_the_limit():
     with pytest.raises(Unsuitable, match="25 qubits"):
         NativeBackend(16 << 24).check(many, options(1))
     NativeBackend(16 << 24).check(many, options(1, precision=Precision.SINGLE))
+
+
+def test_errors_of_readout_alone_need_one_pure_state(backend):
+    """Twenty qubits: a trajectory a shot would take minutes, and a density matrix terabytes."""
+    n, shots_taken = 20, 4000
+    case = Circuit(
+        n,
+        n + 1,
+        (
+            *(Gate("x", (k,)) for k in range(0, n, 2)),
+            *(Measure(k, n - 1 - k) for k in range(n)),
+        ),
+    )
+    noise = NoiseModel({}, {None: (0.03, 0.08), 4: (0.0, 1.0), 5: (0.5, 0.0)})
+    how = options(shots_taken, noise=noise, memory=True)
+    assert backend.need(case, how).memory_bytes == 16 << n
+    outcome = one(backend, case, shots_taken, noise=noise, memory=True)
+    assert sum(outcome.counts.values()) == shots_taken
+    assert outcome.method == ""
+    read = outcome.memory.mean(axis=0)[:n][::-1]  # by qubit
+    expected = np.where(np.arange(n) % 2, 0.03, 0.92)
+    expected[4], expected[5] = 0.0, 0.5
+    np.testing.assert_allclose(read, expected, atol=5 * np.sqrt(0.25 / shots_taken))
+    assert not outcome.memory[:, n].any()  # nothing is measured into it
+    again = one(backend, case, shots_taken, noise=noise)
+    assert again.counts == outcome.counts
+    assert again.memory is None
+
+
+def test_one_shot_tells_no_spread() -> None:
+    circuit = Circuit(1, 0, (Gate("h", (0,)),))
+    observable = PauliSum((PauliTerm(1.0, 0, 1),))
+    constant = PauliSum((PauliTerm(2.0, 0, 0),))
+    found = NativeBackend(1 << 30).expectations(
+        circuit, [observable, constant], RunOptions(shots=1, seed=1), OrderTask()
+    )
+    assert found.standard_errors.tolist() == [np.inf, 0.0]
