@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ketgate_server.quantum.workers import process
 from ketgate_server.quantum.workers.pool import Workers, WorkerSettings
 
 FOLDER = str(Path(__file__).parent)
@@ -32,6 +33,13 @@ def open_pool():
     yield open_one
     for pool in opened:
         pool.close()
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Workers that are told to stop may take their time, as they must on a busy machine: for tests
+    in which they live on. A test calls it when none is to be killed any more."""
+    return lambda: monkeypatch.setattr(process, "STOP_TIMEOUT_S", 100.0)
 
 
 @pytest.fixture

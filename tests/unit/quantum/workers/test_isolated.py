@@ -45,7 +45,8 @@ def test_it_can_be_warmed_before_it_is_needed(isolated, pool):
     assert pool.idle("fake") == 1
 
 
-def test_a_run_ends_with_its_deadline(isolated, pool):
+def test_a_run_ends_with_its_deadline(isolated, pool, patient):
+    patient()
     isolated.warm()
     pids = pool.pids()
     with pytest.raises(Stopped):

@@ -156,7 +156,8 @@ def test_a_worker_that_dies_before_the_call_begins_is_tried_once_more(pool, capl
     assert caught.value.reason is Reason.INTERNAL
 
 
-def test_a_call_that_hears_is_stopped_and_its_worker_stays(pool, tmp_path):
+def test_a_call_that_hears_is_stopped_and_its_worker_stays(pool, patient, tmp_path):
+    patient()
     task = OrderTask()
     wait = in_thread(pool.call, "worker_calls:touch_and_wait", (str(tmp_path / "on"), TASK), task)
     pid = written(tmp_path / "on")
@@ -166,7 +167,7 @@ def test_a_call_that_hears_is_stopped_and_its_worker_stays(pool, tmp_path):
     assert pool.call("worker_calls:pid") == pid
 
 
-def test_a_call_that_does_not_hear_is_killed_and_another_goes_on(pool, tmp_path):
+def test_a_call_that_does_not_hear_is_killed_and_another_goes_on(pool, patient, tmp_path):
     task, other = OrderTask(), OrderTask()
     deaf = in_thread(pool.call, "worker_calls:touch_and_ignore", (str(tmp_path / "deaf"),), task)
     heard = in_thread(
@@ -177,6 +178,7 @@ def test_a_call_that_does_not_hear_is_killed_and_another_goes_on(pool, tmp_path)
     with pytest.raises(Stopped):
         deaf()
     gone(victim)
+    patient()
     other.stop()
     with pytest.raises(Stopped):
         heard()
@@ -240,7 +242,8 @@ def test_groups_have_workers_of_their_own_and_idle_ones_make_room(pool):
     assert pool.idle("a") == 0
 
 
-def test_calls_wait_while_all_are_busy_and_stop_waiting_when_told(open_pool, tmp_path):
+def test_calls_wait_while_all_are_busy_and_stop_waiting_when_told(open_pool, patient, tmp_path):
+    patient()
     pool = open_pool(workers_max=1)
     task = OrderTask()
     first = in_thread(pool.call, "worker_calls:touch_and_wait", (str(tmp_path / "on"), TASK), task)
@@ -254,7 +257,8 @@ def test_calls_wait_while_all_are_busy_and_stop_waiting_when_told(open_pool, tmp
     assert second() == pid
 
 
-def test_idle_workers_end_the_spare_ones_soon(open_pool, tmp_path):
+def test_idle_workers_end_the_spare_ones_soon(open_pool, patient, tmp_path):
+    patient()
     pool = open_pool(workers_max=2, spare_idle_s=0.0, idle_s=600.0)
     tasks, waits = [OrderTask(), OrderTask()], []
     for i, task in enumerate(tasks):
