@@ -25,7 +25,7 @@ from ketgate_server.quantum.base import (
     Task,
     Unsuitable,
 )
-from ketgate_server.quantum.circuit import Circuit
+from ketgate_server.quantum.circuit import Circuit, Measure
 from ketgate_server.quantum.native import noisy_trajectories
 from ketgate_server.quantum.native.noisy_density import (
     QUBITS_MAX,
@@ -169,7 +169,7 @@ def _run(
             outcome.probabilities = {k: p / total for k, p in found.items() if p > 1e-12 * total}
     elif options.shots:
         bits = _trajectory_bits(planned, options, monitor)
-        outcome.counts = _counts(bits)
+        outcome.counts = counts(bits)
         outcome.memory = bits if options.memory else None
     else:
         raise Unsuitable(
@@ -223,14 +223,28 @@ def _trajectory_bits(planned: Plan, options: RunOptions, monitor: Monitor) -> Bi
     return bits
 
 
-def _counts(bits: Bits) -> dict[int, int]:
+def misread(bits: Bits, circuit: Circuit, noise: NoiseModel, seed: int) -> Bits:
+    """Shots of a circuit that measures at its end, (shots, num_bits), with errors of readout."""
+    measures = [one for one in circuit.operations if isinstance(one, Measure)]
+    # A stream of its own: the kernel draws from another generator.
+    rng = np.random.default_rng([seed, 1])
+    out = bits.copy()
+    for measure in measures:
+        chances = noise.readout_error(measure.qubit)
+        value = bits[:, measure.bit]
+        wrong = np.where(value, chances[1], chances[0])
+        out[:, measure.bit] = value ^ (rng.random(len(bits)) < wrong)
+    return out
+
+
+def counts(bits: Bits) -> dict[int, int]:
     if bits.shape[1] < 63:
         numbers = bits.astype(np.int64) @ (1 << np.arange(bits.shape[1], dtype=np.int64))
         values, times = np.unique(numbers, return_counts=True)
         return dict(zip(values.tolist(), times.tolist(), strict=True))
     packed = np.packbits(bits, axis=1, bitorder="little")
-    rows, counts = np.unique(packed, axis=0, return_counts=True)
+    rows, times = np.unique(packed, axis=0, return_counts=True)
     return {
-        int.from_bytes(row.tobytes(), "little"): int(count)
-        for row, count in zip(rows, counts, strict=True)
+        int.from_bytes(row.tobytes(), "little"): count
+        for row, count in zip(rows, times.tolist(), strict=True)
     }
