@@ -719,7 +719,7 @@ func (x *AlgorithmSample) GetCount() int64 {
 // What came of a QAOA.
 type QaoaResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Best sample's and further ones, best first.
+	// The best distinct samples, best first; none where no state of so many qubits fits and only the expectation is known.
 	Samples []*AlgorithmSample `protobuf:"bytes,1,rep,name=samples,proto3" json:"samples,omitempty"`
 	// Expectation at the angles.
 	Expectation float64 `protobuf:"fixed64,2,opt,name=expectation,proto3" json:"expectation,omitempty"`
@@ -739,7 +739,8 @@ type QaoaResult struct {
 	Resources *AlgorithmResources `protobuf:"bytes,9,opt,name=resources,proto3" json:"resources,omitempty"`
 	// Where and how.
 	Evidence *RunEvidence `protobuf:"bytes,10,opt,name=evidence,proto3" json:"evidence,omitempty"`
-	// How expectations were computed: "state-vector", "state-vector-z2", "closed-form", "light-cones", "circuits".
+	// How expectations were computed: "state-vector", "state-vector-z2", "closed-form", "light-cones",
+	// "subspace" (the states of an XY mixer), "circuits".
 	Method        string `protobuf:"bytes,11,opt,name=method,proto3" json:"method,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2206,7 +2207,7 @@ func (*AmplitudeEstimationSpec_ValueAtRisk) isAmplitudeEstimationSpec_Target() {
 // Value at risk: the least loss that is not exceeded with the given probability.
 type ValueAtRisk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Losses in rising order, FLOAT64, shape (m,), m a power of two up to 2^12 (others are padded with probability 0).
+	// Losses in rising order, FLOAT64, shape (m,), 2 <= m <= 4096; padded to a power of two with probability 0.
 	Losses *v1.Tensor `protobuf:"bytes,1,opt,name=losses,proto3" json:"losses,omitempty"`
 	// Their probabilities, shape (m,); not negative, sum 1 to 1e-9.
 	Probabilities *v1.Tensor `protobuf:"bytes,2,opt,name=probabilities,proto3" json:"probabilities,omitempty"`
