@@ -64,6 +64,7 @@ fuzz: $(VENV)/installed-dev ## hostile requests for a minute
 	@$(BIN)/python tests/fuzz/fuzz_requests.py --seconds 60
 	@$(BIN)/python tests/fuzz/fuzz_edge.py
 	@$(BIN)/python tests/fuzz/fuzz_openqasm.py
+	@$(BIN)/python tests/fuzz/fuzz_native.py
 
 wheels: $(VENV)/installed-dev ## both distributions, into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
