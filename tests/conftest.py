@@ -21,8 +21,8 @@ from ketgate_server.store.database import open_store
 from .postgres import PostgresServer, find_programs
 
 ROOT = Path(__file__).parent.parent
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 200.0
+STOP_TIMEOUT_S = 100.0
 
 # Same examples every time, and no deadline: the machine may be busy.
 settings.register_profile(

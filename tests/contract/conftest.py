@@ -19,7 +19,7 @@ from ketgate_server.rpc.metrics import Metrics
 from ketgate_server.rpc.server import GrpcServer
 from ketgate_server.tokens import TokenStore
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 DETAILS = {
     name: getattr(error_details_pb2, name)
     for name in ("ErrorInfo", "BadRequest", "RetryInfo", "QuotaFailure")

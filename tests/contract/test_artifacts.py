@@ -8,6 +8,7 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from ketgate.artifacts.v1 import artifact_service_pb2 as pb
 from ketgate.artifacts.v1 import artifact_service_pb2_grpc as services
 from ketgate.jobs.v1 import job_pb2
@@ -19,7 +20,7 @@ from ketgate.optimization.v1 import optimization_service_pb2_grpc as optimizatio
 from ..specs import ising, random_couplings
 
 CHUNK = 256 << 10
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 
 def content(size: int, seed: int = 0) -> bytes:
@@ -172,7 +173,7 @@ def test_a_role_is_needed(server, refused, run_command_token):
     with server.channel() as channel:
         stub = services.ArtifactServiceStub(channel)
         refusal = refused(
-            lambda: stub.ListArtifacts(pb.ListArtifactsRequest(), metadata=metadata, timeout=30)
+            lambda: stub.ListArtifacts(pb.ListArtifactsRequest(), metadata=metadata, timeout=200)
         )
     assert refusal.reason == "ROLE_MISSING"
 
@@ -284,7 +285,7 @@ def test_jobs_refer_to_artifacts_and_their_results_do(start_server, refused, tmp
         inline = call("Solve", optimization_pb.SolveRequest(spec=glass())).result
         spec, name = by_reference(call, glass())
         job = call("CreateJob", jobs_pb.CreateJobRequest(spec=job_pb2.JobSpec(solve=spec))).job
-        call("WaitJob", jobs_pb.WaitJobRequest(name=job.name))
+        call("WaitJob", jobs_pb.WaitJobRequest(name=job.name, timeout=Duration(seconds=150)))
         done = call("GetJob", jobs_pb.GetJobRequest(name=job.name, view=jobs_pb.JOB_VIEW_FULL)).job
         assert done.state == job_pb2.JOB_STATE_SUCCEEDED
         values = done.result.solve.solutions[0].values

@@ -11,7 +11,7 @@ from ketgate_server.tokens import TokenStore
 
 INFO = "/ketgate.server.v1.ServerService/GetServerInfo"
 LIST_SOLVERS = "/ketgate.optimization.v1.OptimizationService/ListSolvers"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 
 
 def bearer(secret):

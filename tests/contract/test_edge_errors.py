@@ -29,7 +29,7 @@ def test_bytes_that_are_no_message(puppet, refused):
 
 def test_no_message_at_all(puppet, refused):
     call = puppet.channel.stream_unary("/test.Puppet/Unary")
-    refusal = refused(lambda: call(iter(()), metadata=puppet.metadata, timeout=30))
+    refusal = refused(lambda: call(iter(()), metadata=puppet.metadata, timeout=200))
     assert refusal.reason == "MALFORMED_MESSAGE"
 
 
@@ -134,7 +134,7 @@ def test_an_error_in_the_middle_of_a_stream(puppet, refused):
 
 
 def test_unknown_method_needs_no_token_to_be_told(puppet, refused):
-    refusal = refused(lambda: puppet.channel.unary_unary("/test.Puppet/Nothing")(b"", timeout=30))
+    refusal = refused(lambda: puppet.channel.unary_unary("/test.Puppet/Nothing")(b"", timeout=200))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN")
     assert "/test.Puppet/Nothing" in refusal.message
 
@@ -165,7 +165,7 @@ def test_a_method_that_there_is_not_has_no_series_before_it_is_called(puppet, re
 
     assert not names_unknown()
     method = puppet.channel.unary_unary("/no.Such/Method")
-    assert refused(lambda: method(b"", timeout=30)).reason == "METHOD_UNKNOWN"
+    assert refused(lambda: method(b"", timeout=200)).reason == "METHOD_UNKNOWN"
     puppet.server.stop()
     puppet.log.close()  # what is counted comes by its thread
     assert names_unknown()

@@ -10,7 +10,7 @@ from ketgate_server import shutdown
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.rpc import health
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 
 
 def version(answer):

@@ -15,7 +15,7 @@ from ketgate_server.limits import LIMITS
 from ketgate_server.parts import PARTS
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 SERVER_SERVICE = "ketgate.server.v1.ServerService"
 OPTIMIZATION_SERVICE = "ketgate.optimization.v1.OptimizationService"
 

@@ -17,7 +17,7 @@ HELLO_RETRY_RANDOM = bytes.fromhex(
 )
 """The random of a ServerHello that is a HelloRetryRequest, RFC 8446 section 4.1.3."""
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 
 
 def vector(length_bytes: int, content: bytes) -> bytes:

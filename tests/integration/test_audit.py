@@ -16,7 +16,7 @@ from ketgate.audit.v1 import audit_service_pb2 as pb
 from ketgate_server.tokens import TokenStore
 from typer.testing import CliRunner
 
-TIMEOUT_S = 100.0
+TIMEOUT_S = 200.0
 BEGINNING = ["log.created", "server.started", "audit.key_changed", "token.created"]
 SERVICE = "/ketgate.audit.v1.AuditService"
 
@@ -119,7 +119,7 @@ def test_a_database_that_was_edited_is_noticed(start_server: Any) -> None:
     with connect(server) as client:
         before = client.audit.head()
         [database] = Path(server.data_dir).glob("*.db")
-        connection = sqlite3.connect(database, timeout=30.0)
+        connection = sqlite3.connect(database, timeout=200.0)
         with connection:
             connection.execute("UPDATE audit_entries SET commitment = zeroblob(32) WHERE idx = 1")
         connection.close()

@@ -16,7 +16,7 @@ from ketgate._cli.app import build
 from ketgate.demo import sp500_prices
 from typer.testing import CliRunner
 
-TIMEOUT_S = 100
+TIMEOUT_S = 200
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from ketgate.demo import sp500_prices
 
 from .test_cli import environment, hear_interrupts, ketgate_command, succeeded
 
-TIMEOUT_S = 60
+TIMEOUT_S = 200
 ABSENT = "jobs/00000000000000000000000000"
 
 

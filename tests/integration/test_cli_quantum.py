@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-TIMEOUT_S = 100
+TIMEOUT_S = 200
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 TURN = HEADER + "input float theta;\nqubit q;\nbit c;\nry(theta) q;\nc = measure q;\n"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "quantum.md"
-TIMEOUT_S = 120
+TIMEOUT_S = 200
 
 
 def blocks(language: str) -> list[str]:

@@ -61,7 +61,7 @@ def test_the_clients_own_tests_pass(server: Any) -> None:
 
 def test_the_code_is_formatted_and_vetted() -> None:
     gofmt = subprocess.run(
-        ["gofmt", "-l", "."], cwd=CLIENT, capture_output=True, text=True, timeout=60
+        ["gofmt", "-l", "."], cwd=CLIENT, capture_output=True, text=True, timeout=200
     )
     assert gofmt.stdout == ""
     vetted = go("vet", "./...")

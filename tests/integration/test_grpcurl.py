@@ -44,7 +44,7 @@ def run(server: Any, heading: str, folder: Path) -> "subprocess.CompletedProcess
         env={"PATH": ":".join(map(str, folders)), "READY": str(folder / "ready.json")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
 
 
@@ -128,7 +128,7 @@ def test_an_error_names_the_field(server: Any, tmp_path: Path) -> None:
 def test_reflection_needs_a_token(server: Any) -> None:
     refused = subprocess.run(
         [grpcurl(), "-cacert", server.ready["ca_file"], server.address, "list"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert refused.returncode != 0
     assert "token" in refused.stderr.lower()

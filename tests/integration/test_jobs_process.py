@@ -11,7 +11,7 @@ from ketgate.jobs.v1 import job_service_pb2_grpc as services
 
 from ..specs import ising, random_couplings
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 SUCCEEDED, RUNNING = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_RUNNING
 
 

@@ -23,7 +23,7 @@ def environment() -> dict[str, str]:
 
 def load(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=100, env=environment()
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=200, env=environment()
     )
 
 
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_the_run_with_what_there_is(server: Any) -> None:
         if line.startswith("measuring"):
             break
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=200)
     told = json.loads(printed)
     assert process.returncode == 0
     assert told["interrupted"] is True
@@ -157,7 +157,7 @@ def test_workers_do_not_outlive_the_command(server: Any) -> None:
             break
     (worker,) = children(process.pid)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=200)
     until_s = time.monotonic() + 30
     while running(worker) and time.monotonic() < until_s:
         time.sleep(0.02)  # another's child: there is nothing to wait on

@@ -20,9 +20,9 @@ from ketgate.quantum.v1 import quantum_service_pb2_grpc as quantum_services
 from ..quantum_emulators.braket_api import BraketApi
 from ..specs import ising, random_couplings
 
-pytestmark = pytest.mark.timeout(400)  # the SDKs take long to start where the machine is busy
+pytestmark = pytest.mark.timeout(900)  # the SDKs take long to start where the machine is busy
 
-TIMEOUT_S = 150.0
+TIMEOUT_S = 200.0
 FORTE = "braket/us-east-1/forte-1"
 FLIP = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; x q[1]; c = measure q;'
 BRAKET = """
@@ -75,7 +75,7 @@ class Session:
 
     def finished(self, name: str) -> job_pb2.Job:
         request = pb.WaitJobRequest(name=name, view=pb.JOB_VIEW_FULL)
-        request.timeout.seconds = 140
+        request.timeout.seconds = 180
         job: job_pb2.Job = self.call("WaitJob", request).job
         return job
 

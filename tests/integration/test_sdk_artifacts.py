@@ -122,7 +122,7 @@ def test_large_arrays_of_a_problem_travel_by_themselves(client, server):
     assert client.artifacts.get(tensors[0].artifact).size_bytes == problem["covariance"].nbytes
     job = client.optimize.portfolio(**problem, seed=1, durable=True, labels={"suite": "artifacts"})
     assert client.artifacts.get(tensors[0].artifact).reference_count == 1
-    np.testing.assert_allclose(job.result(60).values, direct.values)
+    np.testing.assert_allclose(job.result(200).values, direct.values)
     with pytest.raises(ketgate.FailedPrecondition):
         client.artifacts.delete(tensors[0].artifact)
     job.delete()
@@ -140,7 +140,7 @@ def test_large_arrays_of_a_result_are_fetched(start_server):
     with ketgate.connect(ready_file=server.ready_file) as client:
         direct = client.optimize.ising(None, matrix, seed=1)
         job = client.optimize.ising(None, matrix, seed=1, durable=True)
-        np.testing.assert_array_equal(job.result(60).values, direct.values)
+        np.testing.assert_array_equal(job.result(200).values, direct.values)
         [kept] = client.artifacts.list()
         assert (kept.size_bytes, kept.reference_count) == (40, 1)
 
@@ -174,7 +174,7 @@ def test_the_command(server, tmp_path):
             [*command, *map(str, arguments), "--ready-file", str(server.ready_file)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
         )
 
     (tmp_path / "in").write_bytes(b"some content")

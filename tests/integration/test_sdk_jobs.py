@@ -70,7 +70,7 @@ def test_another_process_gets_the_result(server: Any, client: ketgate.Client) ->
     code = (
         "import ketgate, sys\n"
         "job = ketgate.connect(ready_file=sys.argv[1]).jobs.get(sys.argv[2])\n"
-        "result = job.result(60)\n"
+        "result = job.result(200)\n"
         "print(type(result).__name__, result.objective, sorted(result.held))"
     )
     ran = subprocess.run(

@@ -148,9 +148,9 @@ def test_jobs_come_back_as_the_same_types(client: ketgate.Client) -> None:
     run = client.quantum.run(BELL, 100, seed=5, durable=True, labels={"who": "test"})
     vqe = client.algorithms.vqe({"Z0 Z1": -1.0, "X0": -0.5, "X1": -0.5}, seed=1, durable=True)
     assert run.kind == "run_circuits"
-    assert run.result(60).counts == client.quantum.run(BELL, 100, seed=5).counts
+    assert run.result(200).counts == client.quantum.run(BELL, 100, seed=5).counts
     for job, kind in ((run, ketgate.RunResult), (vqe, ketgate.VqeResult)):
-        job.wait(60)
+        job.wait(200)
         assert isinstance(client.jobs.get(job.name).result(), kind)
         job.delete()
 
@@ -227,7 +227,7 @@ def test_the_asynchronous_client_does_the_same(server: Any) -> None:
             with pytest.raises(ketgate.ProgramInvalid, match=r"\^$"):
                 await client.quantum.run(HEADER + "foo q;")
             job = await client.quantum.run(BELL, 10, seed=7, durable=True)
-            assert isinstance(await job.result(60), ketgate.RunResult)
+            assert isinstance(await job.result(200), ketgate.RunResult)
             await job.delete()
 
     asyncio.run(run())

@@ -26,7 +26,7 @@ from ketgate_server.rpc.metrics import Metrics
 from ketgate_server.rpc.server import GrpcServer
 from ketgate_server.tokens import TokenStore
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 OVER = {5, 6, 7, 8}
 
 SolveResult = result_pb2.SolveResult

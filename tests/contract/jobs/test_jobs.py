@@ -308,7 +308,7 @@ def test_a_wait_ends_with_its_time_and_with_its_caller(job_server, caller):
     assert caller.wait(name, timeout=Duration()).state == RUNNING
     assert caller.wait(name, timeout=Duration(nanos=50_000_000)).state == RUNNING
     # The call's deadline, less a margin: an answer, not DEADLINE_EXCEEDED.
-    job = caller.call("WaitJob", pb.WaitJobRequest(name=name), timeout=1.0).job
+    job = caller.call("WaitJob", pb.WaitJobRequest(name=name), timeout=3.0).job
     assert job.state == RUNNING
     waiting = job_server.stub.WaitJob.future(
         pb.WaitJobRequest(name=name), metadata=caller.metadata, timeout=TIMEOUT_S

@@ -7,7 +7,7 @@ from ketgate.quantum.v1 import quantum_service_pb2 as pb
 
 from .conftest import BELL, HEADER, refused
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ketgate_server.parts import part_version
 
 from .conftest import BELL, HEADER, refused
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 SIZE = 13
 FILE = {
     "format": "ketgate-calibration-1",

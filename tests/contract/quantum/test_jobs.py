@@ -11,7 +11,7 @@ from ketgate.quantum.v1 import quantum_service_pb2 as quantum
 
 from .conftest import BELL, HEADER, refused
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def finish(jobs, metadata):
         request = pb.CreateJobRequest(spec=spec, request_id=str(uuid.uuid4()))
         job = jobs.CreateJob(request, metadata=metadata, timeout=TIMEOUT_S).job
         request = pb.WaitJobRequest(name=job.name, view=pb.JOB_VIEW_FULL)
-        request.timeout.seconds = 50
+        request.timeout.seconds = 150
         return jobs.WaitJob(request, metadata=metadata, timeout=TIMEOUT_S).job
 
     return call

@@ -15,7 +15,7 @@ pytest.importorskip(
     "sklearn", reason="scikit-learn is not installed: pip install 'ketgate-server[learning]'"
 )
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 200.0
 
 
 def tensor(array: np.ndarray) -> tensor_pb2.Tensor:
@@ -111,7 +111,7 @@ BAD = [
 def test_bad_specs_are_refused_by_path(learning, metadata, spec, path: str) -> None:
     given = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in spec.items()}
     request = pb.TrainClassifierRequest(spec=given)
-    found = refused(learning.TrainClassifier, request, metadata=metadata, timeout=10)
+    found = refused(learning.TrainClassifier, request, metadata=metadata, timeout=200)
     assert found.code is grpc.StatusCode.INVALID_ARGUMENT
     assert found.fields == [path]
 
@@ -123,7 +123,7 @@ def test_hostile_models_are_refused(learning, metadata, content: bytes) -> None:
     request = pb.ClassifyRequest(
         model=pb.ClassifierModel(version=1, content=content), samples=tensor(np.zeros((1, 2)))
     )
-    found = refused(learning.Classify, request, metadata=metadata, timeout=10)
+    found = refused(learning.Classify, request, metadata=metadata, timeout=200)
     assert found.code is grpc.StatusCode.INVALID_ARGUMENT
     assert found.fields == ["model.content"]
 
@@ -131,5 +131,5 @@ def test_hostile_models_are_refused(learning, metadata, content: bytes) -> None:
 def test_a_model_with_another_digest_is_refused(learning, metadata) -> None:
     model = pb.ClassifierModel(version=1, content=b"KGC1", digest="0" * 64)
     request = pb.ClassifyRequest(model=model, samples=tensor(np.zeros((1, 2))))
-    found = refused(learning.Classify, request, metadata=metadata, timeout=10)
+    found = refused(learning.Classify, request, metadata=metadata, timeout=200)
     assert found.fields == ["model.digest"]

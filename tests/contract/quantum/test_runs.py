@@ -12,7 +12,7 @@ from ketgate.type.v1 import pauli_pb2, tensor_pb2
 
 from .conftest import BELL, HEADER, refused
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 CIRCUIT = circuit_pb2.Circuit
 
 

@@ -23,7 +23,7 @@ from ketgate_server.jobs.store import JobStore
 from ketgate_server.store.database import open_store
 
 FOLDER = str(Path(__file__).parent / "executors")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 MIB = 1 << 20
 OVER = {
     pb.JOB_STATE_SUCCEEDED,

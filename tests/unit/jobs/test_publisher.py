@@ -32,7 +32,7 @@ PROGRAM = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or 
     "nats-server"
 )
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="nats-server is not installed")
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 PREFIX = "test.jobs"
 
 

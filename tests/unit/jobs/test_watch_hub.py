@@ -11,7 +11,7 @@ from ketgate_server.jobs import hub as hub_module
 from ketgate_server.jobs.hub import BATCH_EVENTS, Hub
 from ketgate_server.jobs.watch import WRITE_LIMIT_S
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 PROGRESS = job_pb2.JOB_EVENT_TYPE_PROGRESS
 
 

@@ -19,7 +19,7 @@ from ketgate_server.optimization.service import OptimizationServicer
 
 from ...specs import LocalCall, ising, linear, qubo, random_couplings
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 
 def limits_with(**values):

@@ -7,7 +7,7 @@ import threading
 
 from ketgate_server.rpc.log import LogHandler, LogWriter
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 
 
 def written(path):

@@ -6,7 +6,7 @@ import threading
 import pytest
 from ketgate_server.rpc.pool import CallPool
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 200.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.parts import part_version
 
 FOLDER = str(Path(__file__).parent)
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 SURROUNDINGS = Surroundings(threads=2)
 FENCES = itertools.count(1)
 

@@ -18,7 +18,7 @@ from ketgate_server.jobs.base import Outcome
 from ketgate_server.jobs.executors.channel import Channel, Closed
 
 MIB = 1 << 20
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ketgate_server.quantum.base import Stopped, Unsuitable
 from ketgate_server.quantum.workers.isolated import Remote
 from ketgate_server.quantum.workers.order import TASK, OrderTask
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 MIB = 1 << 20
 
 
