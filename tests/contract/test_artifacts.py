@@ -214,7 +214,7 @@ def by_reference(call, spec):
 def glass(seed: int = 3):
     spec = ising(random_couplings(30, 0.5, seed))
     spec.seed = 5
-    spec.work_limit = 20
+    spec.work_limit = 1
     return spec
 
 
