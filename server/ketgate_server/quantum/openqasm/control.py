@@ -226,8 +226,12 @@ class ControlReader(StorageReader):
             if not self.loops:
                 raise self.fault(statement.at, f"`{kind}` stands outside of a loop")
             depends = self.branches > self.loops[-1]
+        elif kind == "end":
+            depends = self.branches > 0
+        elif self.call_branches is None:
+            raise self.fault(statement.at, "`return` stands outside of a subroutine")
         else:
-            depends = self.branches > 0 if kind == "end" else self.branches > self.call_branches
+            depends = self.branches > self.call_branches
         if depends:
             raise self.fault(
                 statement.at,
@@ -236,8 +240,9 @@ class ControlReader(StorageReader):
             )
         raise Leave(kind, self.returned(statement) if kind == "return" else None)
 
-    call_branches = 0
-    """In how many measurement-dependent blocks the running subroutine was called."""
+    call_branches: int | None = None
+    """In how many measurement-dependent blocks the running subroutine was called; None outside of
+    all."""
 
     def returned(self, statement: Jump) -> Value | None:
         raise NotImplementedError

@@ -92,6 +92,8 @@ MISTAKES = [
     ("qubit if;", 3, 7, "expected a name, found the keyword `if`"),
     ("qubit pi;", 3, 7, "`pi` is a name of the language"),
     ("qubit q; bit b = 1;", 3, 10, "bits are written by measurements only"),
+    ("bit a; return a;", 3, 8, "`return` stands outside of a subroutine"),
+    ("if (true) { return; }", 3, 13, "`return` stands outside of a subroutine"),
     ("3 + 4;", 3, 1, "expected a statement, found `3`"),
     ("qubit q; pow(1e300) @ rz(1e300) q;", 3, 10, "an angle of rz, times the exponent, is too"),
     ("qubit q; pow(1e300) @ pow(1e300) @ x q;", 3, 10, "the product of the exponents is too"),
