@@ -106,9 +106,12 @@ def raised(gate: Gate, exponent: float) -> Gate:
             if not all(isinstance(a, Expression) or math.isfinite(a) for a in angles):
                 raise Fault(f"an angle of {gate.name}, times the exponent, is too large")
             return replace(gate, parameters=angles)
-        if not math.isfinite(gate.power * exponent):
+        product = gate.power * exponent + 0.0  # not -0.0
+        if not math.isfinite(product):
             raise Fault("the product of the exponents is too large")
-        return folded(replace(unfolded(gate), power=gate.power * exponent))
+        if gate.power != 1.0 and product == int(product):  # as if it were written so
+            return raised(folded(replace(gate, power=1.0)), product)
+        return folded(replace(unfolded(gate), power=product))
     if gate.power != 1.0:
         raise Fault(
             f"pow({exponent}) of a gate that is raised to {gate.power} already has several meanings",
