@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ketgate_server.errors import echo
 from ketgate_server.quantum.openqasm.source import ProgramError, ReadLimits, Source
 from ketgate_server.quantum.openqasm.syntax import (
     Binary,
@@ -107,7 +108,7 @@ class ExpressionParser:
         text = self.texts[self.i]
         if self.kinds[self.i] == END:
             return "the end of the program"
-        return f"`{text if len(text) <= 24 else text[:24] + '…'}`"
+        return f"`{echo(text[:24])}{'…' if len(text) > 24 else ''}`"
 
     def expect(self, text: str, remedy: str = "") -> None:
         """Step over the token, which must be this one."""

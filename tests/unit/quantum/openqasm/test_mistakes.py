@@ -94,6 +94,7 @@ MISTAKES = [
     ("qubit q; bit b = 1;", 3, 10, "bits are written by measurements only"),
     ("bit a; return a;", 3, 8, "`return` stands outside of a subroutine"),
     ("if (true) { return; }", 3, 13, "`return` stands outside of a subroutine"),
+    ('x "a\x1fb";', 3, 3, 'found `"a\N{REPLACEMENT CHARACTER}b"`'),
     ("3 + 4;", 3, 1, "expected a statement, found `3`"),
     ("qubit q; pow(1e300) @ rz(1e300) q;", 3, 10, "an angle of rz, times the exponent, is too"),
     ("qubit q; pow(1e300) @ pow(1e300) @ x q;", 3, 10, "the product of the exponents is too"),
