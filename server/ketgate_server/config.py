@@ -23,6 +23,7 @@ from ketgate_server.settings import (
     flatten,
     nearest,
 )
+from ketgate_server.signing.settings import SigningSettings
 
 CLIENT_VARIABLES = {
     f"{ENVIRONMENT_PREFIX}{name}"
@@ -30,7 +31,7 @@ CLIENT_VARIABLES = {
 }
 """What the client reads and the server does not. The two share the rest by meaning."""
 
-TABLES = ("limits", "jobs", "quantum")
+TABLES = ("limits", "jobs", "quantum", "signing")
 """Settings that are tables, whose values come from several places one by one."""
 
 FILE_NAME = "ketgate.toml"
@@ -46,8 +47,8 @@ def load(
 ) -> tuple[Settings, list[str]]:
     """The settings, and warnings about the environment.
 
-    overrides: the flags that were given, by setting; "limits.NAME" for one limit, "jobs.NAME" or
-    "quantum.NAME" for a setting of theirs. Raises ConfigError.
+    overrides: the flags that were given, by setting; "limits.NAME" for one limit, "jobs.NAME",
+    "quantum.NAME" or "signing.NAME" for a setting of theirs. Raises ConfigError.
     """
     environment = _from_environment()
     flags = _nest(overrides)
@@ -60,7 +61,8 @@ def load(
         tables = {name: merged[name] | _table_of(source, name) for name in TABLES}
         merged |= source | tables
     _check_names(merged)
-    merged["quantum"] = _unflattened(merged["quantum"])
+    for name in ("quantum", "signing"):
+        merged[name] = _unflattened(merged[name])
     try:
         settings = Settings(**merged)
     except ValidationError as error:
@@ -106,7 +108,11 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_names(merged: Mapping[str, Any]) -> None:
-    of_tables: dict[str, type[BaseModel]] = {"jobs": JobSettings, "quantum": QuantumSettings}
+    of_tables: dict[str, type[BaseModel]] = {
+        "jobs": JobSettings,
+        "quantum": QuantumSettings,
+        "signing": SigningSettings,
+    }
     known: dict[str, object] = dict(Settings.model_fields)
     given = list(merged)
     for table, model in of_tables.items():

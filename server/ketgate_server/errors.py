@@ -52,6 +52,16 @@ class Reason(StrEnum):
     PROVIDER_CREDENTIALS = "PROVIDER_CREDENTIALS"
     SUBMISSION_UNDECIDED = "SUBMISSION_UNDECIDED"
     PROVIDER_JOB_FAILED = "PROVIDER_JOB_FAILED"
+    RESOURCE_EXISTS = "RESOURCE_EXISTS"
+    POLICY_DENIED = "POLICY_DENIED"
+    KEY_UNUSABLE = "KEY_UNUSABLE"
+    KEY_NOT_EXPORTABLE = "KEY_NOT_EXPORTABLE"
+    RATE_EXCEEDED = "RATE_EXCEEDED"
+    CIPHERTEXT_INVALID = "CIPHERTEXT_INVALID"
+    KEY_STORE_SEALED = "KEY_STORE_SEALED"
+    KEY_CORRUPT = "KEY_CORRUPT"
+    KEY_STORE_ROLLED_BACK = "KEY_STORE_ROLLED_BACK"
+    CHANGE_UNDECIDABLE = "CHANGE_UNDECIDABLE"
 
 
 @dataclass(frozen=True)
@@ -263,6 +273,57 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
         "ABORTED",
         "The provider took the work, and it failed there. It is not sent again by itself: that would be charged again.",
         "Read what the provider said in the message; create the job anew when that is put right.",
+    ),
+    Reason.RESOURCE_EXISTS: ReasonSpec(
+        "ALREADY_EXISTS",
+        "The tenant has a resource of this name already.",
+        "Use that one, or choose another name.",
+    ),
+    Reason.POLICY_DENIED: ReasonSpec(
+        "PERMISSION_DENIED",
+        "The key's policy does not allow this to the caller, or not in this way. The message says which rule.",
+        "Ask whoever manages the key to grant it, or use a key whose policy does.",
+    ),
+    Reason.KEY_UNUSABLE: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The version of the key is disabled, destroyed, to be destroyed, or below the key's minimum.",
+        "Use another version; enable it, or cancel its destruction while that is possible.",
+    ),
+    Reason.KEY_NOT_EXPORTABLE: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The key's private part does not leave the service: it was not made exportable, or lies in a token.",
+        "Make a key that is exportable, where that is allowed; an existing one cannot become so.",
+    ),
+    Reason.RATE_EXCEEDED: ReasonSpec(
+        "RESOURCE_EXHAUSTED",
+        "The key's policy allows fewer uses a second.",
+        "Try again after RetryInfo.retry_delay, or ask whoever manages the key for a higher rate.",
+        retryable=True,
+    ),
+    Reason.CIPHERTEXT_INVALID: ReasonSpec(
+        "INVALID_ARGUMENT",
+        "What is to be opened was not sealed to this key in this way, or was changed since. More is not said.",
+        "Check key, info and associated data; they must be those that it was sealed with.",
+    ),
+    Reason.KEY_STORE_SEALED: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The key store cannot be opened: the key-encryption key is missing, wrong, or another one.",
+        "Ask the operator: docs/signing.md tells where that key is looked for and how it is put back.",
+    ),
+    Reason.KEY_CORRUPT: ReasonSpec(
+        "DATA_LOSS",
+        "A stored key does not open, or is not the one that it says it is.",
+        "Ask the operator: the key is to be put back from a back-up. The server's log says which.",
+    ),
+    Reason.KEY_STORE_ROLLED_BACK: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The key store is older than the audit log says: it was put back, but not by `ketgate restore`.",
+        "Ask the operator: docs/signing.md tells how to go on without bringing back destroyed keys.",
+    ),
+    Reason.CHANGE_UNDECIDABLE: ReasonSpec(
+        "FAILED_PRECONDITION",
+        "The change is over, was decided by this caller before, or may not be decided by this caller.",
+        "Look at the change's state, approvals and requester; the key's policy names the approvers.",
     ),
 }
 

@@ -150,4 +150,21 @@ LIMITS: dict[str, Limit] = {
     "artifacts.referenced_bytes_max": Limit(
         4096 * MIB, "bytes", "Artifacts that one spec may refer to, together."
     ),
+    "signing.message_bytes_max": Limit(
+        16 * MIB, "bytes", "Largest message of one signature or code; larger ones come as a stream."
+    ),
+    "signing.stream_bytes_max": Limit(
+        1_048_576 * MIB, "bytes", "Largest message that is signed or verified as a stream."
+    ),
+    "signing.batch_items_max": Limit(10_000, "count", "Items of a batch."),
+    "signing.batches_max": Limit(
+        8, "count", "Batches computed at once; they share the processors."
+    ),
+    "signing.batches_queued_max": Limit(
+        64, "count", "Batches waiting for a slot; one more is refused at once."
+    ),
+    "signing.keys_max": Limit(100_000, "count", "Keys of one tenant."),
+    "signing.versions_max": Limit(1_000, "count", "Versions of one key."),
+    "signing.changes_max": Limit(1_000, "count", "Changes of one tenant that wait for approvals."),
+    "signing.wrapping_keys_max": Limit(100, "count", "Wrapping keys of one tenant at once."),
 }

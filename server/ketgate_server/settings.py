@@ -14,6 +14,7 @@ from ketgate_server.address import is_loopback, split_address
 from ketgate_server.job_settings import JobSettings
 from ketgate_server.limits import LIMITS, Limit
 from ketgate_server.quantum.settings import QuantumSettings
+from ketgate_server.signing.settings import SigningSettings
 
 ENVIRONMENT_PREFIX = "KETGATE_"
 
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
 
     quantum: QuantumSettings = QuantumSettings()
     """Quantum back ends and their providers."""
+
+    signing: SigningSettings = SigningSettings()
+    """Keys: what does the cryptography, and what they are encrypted under."""
 
     limits: dict[str, int] = {}
     """Values for limits by name, for example "rpc.calls_max"; GetServerInfo lists all of them."""

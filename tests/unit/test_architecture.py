@@ -35,6 +35,7 @@ ALLOWED = {
     "audit": BASE | {"rpc", "store"},
     "artifacts": BASE | {"rpc", "store", "audit"},
     "jobs": BASE | {"rpc", "store", "audit", "artifacts"},
+    "signing": BASE | {"rpc", "store", "audit"},
     "quantum": BASE | {"rpc", "store", "audit", "jobs", "artifacts"},
     "optimization": BASE | {"rpc", "jobs", "artifacts", "quantum"},
 }

@@ -288,3 +288,99 @@ quantum_charges = Table(
     PrimaryKeyConstraint("tenant", "job", name="quantum_charges_pk"),
 )
 Index("quantum_charges_by_time", quantum_charges.c.tenant, quantum_charges.c.time_us)
+
+# Keys, their versions, changes that wait for approvals, wrapping keys, and what they are encrypted under.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("id", String(63), nullable=False),
+    Column("uid", String(32), nullable=False),
+    Column("algorithm", String(40), nullable=False),
+    Column("etag", String(32), nullable=False),
+    Column("primary_version", Integer(), nullable=False),
+    Column("min_version", Integer(), nullable=False),
+    Column("next_rotation_us", BigInteger(), nullable=True),
+    # The rest of the record, as canonical JSON; read and written as a whole.
+    Column("body", LargeBinary(), nullable=False),
+    # Number of the change that wrote it, and a code over the row: what another hand wrote is seen.
+    Column("generation", BigInteger(), nullable=False),
+    Column("mac", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("tenant", "id", name="signing_keys_pk"),
+)
+Index(
+    "signing_keys_by_rotation",
+    signing_keys.c.next_rotation_us,
+    sqlite_where=signing_keys.c.next_rotation_us.isnot(None),
+    postgresql_where=signing_keys.c.next_rotation_us.isnot(None),
+)
+signing_versions = Table(
+    "signing_versions",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("key_id", String(63), nullable=False),
+    Column("version", Integer(), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("destroy_time_us", BigInteger(), nullable=True),
+    # The private key, encrypted; NULL: there is none, or it was destroyed.
+    Column("envelope", LargeBinary(), nullable=True),
+    Column("kek", String(32), nullable=True),
+    Column("public_key", LargeBinary(), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("body", LargeBinary(), nullable=False),
+    Column("generation", BigInteger(), nullable=False),
+    Column("mac", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("tenant", "key_id", "version", name="signing_versions_pk"),
+)
+Index(
+    "signing_versions_by_destruction",
+    signing_versions.c.destroy_time_us,
+    sqlite_where=signing_versions.c.destroy_time_us.isnot(None),
+    postgresql_where=signing_versions.c.destroy_time_us.isnot(None),
+)
+Index("signing_versions_by_fingerprint", signing_versions.c.tenant, signing_versions.c.fingerprint)
+Index("signing_versions_by_kek", signing_versions.c.kek)
+signing_changes = Table(
+    "signing_changes",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("id", String(32), nullable=False),
+    Column("key_id", String(63), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("create_time_us", BigInteger(), nullable=False),
+    Column("expire_time_us", BigInteger(), nullable=False),
+    Column("body", LargeBinary(), nullable=False),
+    Column("generation", BigInteger(), nullable=False),
+    Column("mac", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("tenant", "id", name="signing_changes_pk"),
+)
+Index(
+    "signing_changes_by_key",
+    signing_changes.c.tenant,
+    signing_changes.c.key_id,
+    signing_changes.c.id,
+)
+signing_wrapping_keys = Table(
+    "signing_wrapping_keys",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("id", String(32), nullable=False),
+    Column("creator", String(100), nullable=False),
+    Column("algorithm", String(40), nullable=False),
+    Column("public_key", LargeBinary(), nullable=False),
+    Column("envelope", LargeBinary(), nullable=False),
+    Column("kek", String(32), nullable=False),
+    Column("expire_time_us", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("tenant", "id", name="signing_wrapping_keys_pk"),
+)
+Index("signing_wrapping_keys_by_time", signing_wrapping_keys.c.expire_time_us)
+signing_keks = Table(
+    "signing_keks",
+    metadata,
+    Column("id", String(32), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("body", LargeBinary(), nullable=False),
+    Column("create_time_us", BigInteger(), nullable=False),
+    Column("retire_time_us", BigInteger(), nullable=True),
+    PrimaryKeyConstraint("id", name="signing_keks_pk"),
+)

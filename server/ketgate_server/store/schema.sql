@@ -168,5 +168,71 @@ CREATE TABLE quantum_charges (
 	CONSTRAINT quantum_charges_pk PRIMARY KEY (tenant, job)
 );
 CREATE INDEX quantum_charges_by_time ON quantum_charges (tenant, time_us);
-INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('fence', 0), ('clock', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0004');
+CREATE TABLE signing_keys (
+	tenant VARCHAR(63) NOT NULL,
+	id VARCHAR(63) NOT NULL,
+	uid VARCHAR(32) NOT NULL,
+	algorithm VARCHAR(40) NOT NULL,
+	etag VARCHAR(32) NOT NULL,
+	primary_version INTEGER NOT NULL,
+	min_version INTEGER NOT NULL,
+	next_rotation_us BIGINT,
+	body BLOB NOT NULL,
+	generation BIGINT NOT NULL,
+	mac BLOB NOT NULL,
+	CONSTRAINT signing_keys_pk PRIMARY KEY (tenant, id)
+);
+CREATE INDEX signing_keys_by_rotation ON signing_keys (next_rotation_us) WHERE next_rotation_us IS NOT NULL;
+CREATE TABLE signing_versions (
+	tenant VARCHAR(63) NOT NULL,
+	key_id VARCHAR(63) NOT NULL,
+	version INTEGER NOT NULL,
+	state VARCHAR(20) NOT NULL,
+	destroy_time_us BIGINT,
+	envelope BLOB,
+	kek VARCHAR(32),
+	public_key BLOB NOT NULL,
+	fingerprint VARCHAR(64) NOT NULL,
+	body BLOB NOT NULL,
+	generation BIGINT NOT NULL,
+	mac BLOB NOT NULL,
+	CONSTRAINT signing_versions_pk PRIMARY KEY (tenant, key_id, version)
+);
+CREATE INDEX signing_versions_by_destruction ON signing_versions (destroy_time_us) WHERE destroy_time_us IS NOT NULL;
+CREATE INDEX signing_versions_by_fingerprint ON signing_versions (tenant, fingerprint);
+CREATE INDEX signing_versions_by_kek ON signing_versions (kek);
+CREATE TABLE signing_changes (
+	tenant VARCHAR(63) NOT NULL,
+	id VARCHAR(32) NOT NULL,
+	key_id VARCHAR(63) NOT NULL,
+	state VARCHAR(20) NOT NULL,
+	create_time_us BIGINT NOT NULL,
+	expire_time_us BIGINT NOT NULL,
+	body BLOB NOT NULL,
+	generation BIGINT NOT NULL,
+	mac BLOB NOT NULL,
+	CONSTRAINT signing_changes_pk PRIMARY KEY (tenant, id)
+);
+CREATE INDEX signing_changes_by_key ON signing_changes (tenant, key_id, id);
+CREATE TABLE signing_wrapping_keys (
+	tenant VARCHAR(63) NOT NULL,
+	id VARCHAR(32) NOT NULL,
+	creator VARCHAR(100) NOT NULL,
+	algorithm VARCHAR(40) NOT NULL,
+	public_key BLOB NOT NULL,
+	envelope BLOB NOT NULL,
+	kek VARCHAR(32) NOT NULL,
+	expire_time_us BIGINT NOT NULL,
+	CONSTRAINT signing_wrapping_keys_pk PRIMARY KEY (tenant, id)
+);
+CREATE INDEX signing_wrapping_keys_by_time ON signing_wrapping_keys (expire_time_us);
+CREATE TABLE signing_keks (
+	id VARCHAR(32) NOT NULL,
+	kind VARCHAR(20) NOT NULL,
+	body BLOB NOT NULL,
+	create_time_us BIGINT NOT NULL,
+	retire_time_us BIGINT,
+	CONSTRAINT signing_keks_pk PRIMARY KEY (id)
+);
+INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('fence', 0), ('signing', 0), ('clock', 0);
+INSERT INTO alembic_version (version_num) VALUES ('0005');

@@ -16,7 +16,7 @@ PUT_COUNTER = """INSERT INTO counters (name, value) VALUES (?, ?)
 CLOCK = "clock"
 """The time of the newest transaction."""
 
-COUNTERS = ("revision", "audit", "tokens", "fence", CLOCK)
+COUNTERS = ("revision", "audit", "tokens", "fence", "signing", CLOCK)
 
 
 class WriteTransaction(ABC):

@@ -1,0 +1,1 @@
+"""Signing: post-quantum and classical keys, guarded and used."""

@@ -1,0 +1,1 @@
+"""How keys, signatures and certificates are written for others."""

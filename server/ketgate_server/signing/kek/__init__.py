@@ -1,0 +1,1 @@
+"""Key-encryption keys: what stored private keys are encrypted under."""

@@ -1,0 +1,1 @@
+"""Keys as they are stored: names, versions, states, policies and changes that wait."""

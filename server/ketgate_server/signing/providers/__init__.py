@@ -1,0 +1,1 @@
+"""Libraries and tokens that do the cryptography, behind one interface."""

@@ -1,0 +1,1 @@
+"""The use of keys: sign, verify, encapsulate, seal, make codes."""
