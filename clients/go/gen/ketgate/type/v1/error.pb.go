@@ -106,6 +106,26 @@ const (
 	ErrorReason_ERROR_REASON_SUBMISSION_UNDECIDED ErrorReason = 38
 	// ABORTED: the provider took the work, and it failed there; it is not sent again by itself, as it would be charged again.
 	ErrorReason_ERROR_REASON_PROVIDER_JOB_FAILED ErrorReason = 39
+	// ALREADY_EXISTS: the tenant has a resource of this name; choose another, or use that one.
+	ErrorReason_ERROR_REASON_RESOURCE_EXISTS ErrorReason = 40
+	// PERMISSION_DENIED: the key's policy does not allow this to the caller, or not in this way.
+	ErrorReason_ERROR_REASON_POLICY_DENIED ErrorReason = 41
+	// FAILED_PRECONDITION: the version of the key is disabled, destroyed, to be destroyed, or below the key's minimum.
+	ErrorReason_ERROR_REASON_KEY_UNUSABLE ErrorReason = 42
+	// FAILED_PRECONDITION: the key's private part does not leave the service.
+	ErrorReason_ERROR_REASON_KEY_NOT_EXPORTABLE ErrorReason = 43
+	// RESOURCE_EXHAUSTED: the key's policy allows fewer uses a second; RetryInfo says when to come back.
+	ErrorReason_ERROR_REASON_RATE_EXCEEDED ErrorReason = 44
+	// INVALID_ARGUMENT: what is to be opened was not sealed to this key in this way, or was changed.
+	ErrorReason_ERROR_REASON_CIPHERTEXT_INVALID ErrorReason = 45
+	// FAILED_PRECONDITION: the key store cannot be opened: the key-encryption key is missing, wrong or another.
+	ErrorReason_ERROR_REASON_KEY_STORE_SEALED ErrorReason = 46
+	// DATA_LOSS: a stored key does not open, or is not the one it says it is.
+	ErrorReason_ERROR_REASON_KEY_CORRUPT ErrorReason = 47
+	// FAILED_PRECONDITION: the key store is older than the audit says: it was put back from a copy without `ketgate restore`.
+	ErrorReason_ERROR_REASON_KEY_STORE_ROLLED_BACK ErrorReason = 48
+	// FAILED_PRECONDITION: the change is over, or this caller may not decide it.
+	ErrorReason_ERROR_REASON_CHANGE_UNDECIDABLE ErrorReason = 49
 )
 
 // Enum value maps for ErrorReason.
@@ -151,48 +171,68 @@ var (
 		37: "ERROR_REASON_PROVIDER_CREDENTIALS",
 		38: "ERROR_REASON_SUBMISSION_UNDECIDED",
 		39: "ERROR_REASON_PROVIDER_JOB_FAILED",
+		40: "ERROR_REASON_RESOURCE_EXISTS",
+		41: "ERROR_REASON_POLICY_DENIED",
+		42: "ERROR_REASON_KEY_UNUSABLE",
+		43: "ERROR_REASON_KEY_NOT_EXPORTABLE",
+		44: "ERROR_REASON_RATE_EXCEEDED",
+		45: "ERROR_REASON_CIPHERTEXT_INVALID",
+		46: "ERROR_REASON_KEY_STORE_SEALED",
+		47: "ERROR_REASON_KEY_CORRUPT",
+		48: "ERROR_REASON_KEY_STORE_ROLLED_BACK",
+		49: "ERROR_REASON_CHANGE_UNDECIDABLE",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":          0,
-		"ERROR_REASON_MALFORMED_MESSAGE":    1,
-		"ERROR_REASON_FIELD_INVALID":        2,
-		"ERROR_REASON_LIMIT_EXCEEDED":       3,
-		"ERROR_REASON_SERVER_BUSY":          4,
-		"ERROR_REASON_TOKEN_MISSING":        5,
-		"ERROR_REASON_TOKEN_INVALID":        6,
-		"ERROR_REASON_ROLE_MISSING":         7,
-		"ERROR_REASON_TLS_REQUIRED":         8,
-		"ERROR_REASON_PART_NOT_INSTALLED":   9,
-		"ERROR_REASON_DEADLINE_EXCEEDED":    10,
-		"ERROR_REASON_CANCELLED":            11,
-		"ERROR_REASON_DRAINING":             12,
-		"ERROR_REASON_METHOD_UNKNOWN":       13,
-		"ERROR_REASON_INTERNAL":             14,
-		"ERROR_REASON_SOLVER_UNSUITABLE":    15,
-		"ERROR_REASON_SERVICE_UNKNOWN":      16,
-		"ERROR_REASON_REQUEST_ID_REUSED":    17,
-		"ERROR_REASON_REPLY_EXPIRED":        18,
-		"ERROR_REASON_RESOURCE_NOT_FOUND":   19,
-		"ERROR_REASON_REVISION_COMPACTED":   20,
-		"ERROR_REASON_WATCH_TOO_SLOW":       21,
-		"ERROR_REASON_JOB_UNFINISHED":       22,
-		"ERROR_REASON_ETAG_MISMATCH":        23,
-		"ERROR_REASON_STORE_UNAVAILABLE":    24,
-		"ERROR_REASON_WORKER_LOST":          25,
-		"ERROR_REASON_JOB_CANCELLED":        26,
-		"ERROR_REASON_JOB_EXPIRED":          27,
-		"ERROR_REASON_OFFSET_MISMATCH":      28,
-		"ERROR_REASON_DIGEST_MISMATCH":      29,
-		"ERROR_REASON_ARTIFACT_IN_USE":      30,
-		"ERROR_REASON_QUOTA_EXCEEDED":       31,
-		"ERROR_REASON_PROGRAM_INVALID":      32,
-		"ERROR_REASON_BACKEND_UNSUITABLE":   33,
-		"ERROR_REASON_BACKEND_UNAVAILABLE":  34,
-		"ERROR_REASON_CAP_EXCEEDED":         35,
-		"ERROR_REASON_PROVIDER_FAILED":      36,
-		"ERROR_REASON_PROVIDER_CREDENTIALS": 37,
-		"ERROR_REASON_SUBMISSION_UNDECIDED": 38,
-		"ERROR_REASON_PROVIDER_JOB_FAILED":  39,
+		"ERROR_REASON_UNSPECIFIED":           0,
+		"ERROR_REASON_MALFORMED_MESSAGE":     1,
+		"ERROR_REASON_FIELD_INVALID":         2,
+		"ERROR_REASON_LIMIT_EXCEEDED":        3,
+		"ERROR_REASON_SERVER_BUSY":           4,
+		"ERROR_REASON_TOKEN_MISSING":         5,
+		"ERROR_REASON_TOKEN_INVALID":         6,
+		"ERROR_REASON_ROLE_MISSING":          7,
+		"ERROR_REASON_TLS_REQUIRED":          8,
+		"ERROR_REASON_PART_NOT_INSTALLED":    9,
+		"ERROR_REASON_DEADLINE_EXCEEDED":     10,
+		"ERROR_REASON_CANCELLED":             11,
+		"ERROR_REASON_DRAINING":              12,
+		"ERROR_REASON_METHOD_UNKNOWN":        13,
+		"ERROR_REASON_INTERNAL":              14,
+		"ERROR_REASON_SOLVER_UNSUITABLE":     15,
+		"ERROR_REASON_SERVICE_UNKNOWN":       16,
+		"ERROR_REASON_REQUEST_ID_REUSED":     17,
+		"ERROR_REASON_REPLY_EXPIRED":         18,
+		"ERROR_REASON_RESOURCE_NOT_FOUND":    19,
+		"ERROR_REASON_REVISION_COMPACTED":    20,
+		"ERROR_REASON_WATCH_TOO_SLOW":        21,
+		"ERROR_REASON_JOB_UNFINISHED":        22,
+		"ERROR_REASON_ETAG_MISMATCH":         23,
+		"ERROR_REASON_STORE_UNAVAILABLE":     24,
+		"ERROR_REASON_WORKER_LOST":           25,
+		"ERROR_REASON_JOB_CANCELLED":         26,
+		"ERROR_REASON_JOB_EXPIRED":           27,
+		"ERROR_REASON_OFFSET_MISMATCH":       28,
+		"ERROR_REASON_DIGEST_MISMATCH":       29,
+		"ERROR_REASON_ARTIFACT_IN_USE":       30,
+		"ERROR_REASON_QUOTA_EXCEEDED":        31,
+		"ERROR_REASON_PROGRAM_INVALID":       32,
+		"ERROR_REASON_BACKEND_UNSUITABLE":    33,
+		"ERROR_REASON_BACKEND_UNAVAILABLE":   34,
+		"ERROR_REASON_CAP_EXCEEDED":          35,
+		"ERROR_REASON_PROVIDER_FAILED":       36,
+		"ERROR_REASON_PROVIDER_CREDENTIALS":  37,
+		"ERROR_REASON_SUBMISSION_UNDECIDED":  38,
+		"ERROR_REASON_PROVIDER_JOB_FAILED":   39,
+		"ERROR_REASON_RESOURCE_EXISTS":       40,
+		"ERROR_REASON_POLICY_DENIED":         41,
+		"ERROR_REASON_KEY_UNUSABLE":          42,
+		"ERROR_REASON_KEY_NOT_EXPORTABLE":    43,
+		"ERROR_REASON_RATE_EXCEEDED":         44,
+		"ERROR_REASON_CIPHERTEXT_INVALID":    45,
+		"ERROR_REASON_KEY_STORE_SEALED":      46,
+		"ERROR_REASON_KEY_CORRUPT":           47,
+		"ERROR_REASON_KEY_STORE_ROLLED_BACK": 48,
+		"ERROR_REASON_CHANGE_UNDECIDABLE":    49,
 	}
 )
 
@@ -227,8 +267,7 @@ var File_ketgate_type_v1_error_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xc7\n" +
-	"\n" +
+	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xa0\r\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x01\x12\x1e\n" +
@@ -270,7 +309,17 @@ const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_PROVIDER_FAILED\x10$\x12%\n" +
 	"!ERROR_REASON_PROVIDER_CREDENTIALS\x10%\x12%\n" +
 	"!ERROR_REASON_SUBMISSION_UNDECIDED\x10&\x12$\n" +
-	" ERROR_REASON_PROVIDER_JOB_FAILED\x10'BJ\n" +
+	" ERROR_REASON_PROVIDER_JOB_FAILED\x10'\x12 \n" +
+	"\x1cERROR_REASON_RESOURCE_EXISTS\x10(\x12\x1e\n" +
+	"\x1aERROR_REASON_POLICY_DENIED\x10)\x12\x1d\n" +
+	"\x19ERROR_REASON_KEY_UNUSABLE\x10*\x12#\n" +
+	"\x1fERROR_REASON_KEY_NOT_EXPORTABLE\x10+\x12\x1e\n" +
+	"\x1aERROR_REASON_RATE_EXCEEDED\x10,\x12#\n" +
+	"\x1fERROR_REASON_CIPHERTEXT_INVALID\x10-\x12!\n" +
+	"\x1dERROR_REASON_KEY_STORE_SEALED\x10.\x12\x1c\n" +
+	"\x18ERROR_REASON_KEY_CORRUPT\x10/\x12&\n" +
+	"\"ERROR_REASON_KEY_STORE_ROLLED_BACK\x100\x12#\n" +
+	"\x1fERROR_REASON_CHANGE_UNDECIDABLE\x101BJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (
