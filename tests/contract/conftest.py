@@ -75,6 +75,8 @@ class Puppet:
             pb.GetServerInfoResponse()
         )
         self.stream: Callable[[Call], Iterator[pb.GetServerInfoResponse]] = lambda _: iter(())
+        self.upload: Callable[[Call, Iterator[pb.GetServerInfoRequest]], pb.GetServerInfoResponse]
+        self.upload = lambda _, requests: pb.GetServerInfoResponse(version=str(len([*requests])))
         self.settings, _ = load({"data_dir": str(folder), "limits": limits})
         self.store = TokenStore.open(folder)
         self.log_file = folder / "log.jsonl"
@@ -96,6 +98,11 @@ class Puppet:
                         pb.GetServerInfoRequest,
                         "optimization.user",
                         stream=lambda c, _: self.stream(c),
+                    ),
+                    "Upload": Method(
+                        pb.GetServerInfoRequest,
+                        "optimization.user",
+                        upload=lambda c, requests: self.upload(c, requests),
                     ),
                 },
             )
@@ -120,6 +127,10 @@ class Puppet:
     def call_stream(self, content: bytes = b"", **options: Any) -> Any:
         options = {"metadata": self.metadata, "timeout": TIMEOUT_S} | options
         return self.channel.unary_stream("/test.Puppet/Stream")(content, **options)
+
+    def call_upload(self, contents: Iterator[bytes], **options: Any) -> bytes:
+        options = {"metadata": self.metadata, "timeout": TIMEOUT_S} | options
+        return self.channel.stream_unary("/test.Puppet/Upload")(contents, **options)
 
     def future(self, **options: Any) -> grpc.Future:
         options = {"metadata": self.metadata, "timeout": TIMEOUT_S} | options

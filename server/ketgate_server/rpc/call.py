@@ -57,22 +57,25 @@ Answer = Message | bytes
 
 UnaryFunction = Callable[[Call, Any], Answer]
 StreamFunction = Callable[[Call, Any], Iterator[Answer]]
+UploadFunction = Callable[[Call, Iterator[Any]], Answer]
 Handler = Callable[[Call, Iterator[bytes]], Iterator[bytes]]
 """The seam between edge and services."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One method of a service. Exactly one of unary and stream is set."""
+    """One method of a service. Exactly one of unary, stream and upload is set."""
 
     request_type: type[Message]
     role: str
     """A caller needs this role, or ``admin``; empty: any valid token."""
     unary: UnaryFunction | None = None
     stream: StreamFunction | None = None
+    upload: UploadFunction | None = None
+    """Takes any number of requests, and gives one answer."""
     lane: str = ""
-    """Whose threads it takes: "unary", "stream", "wait" (long polls), "watch"; empty: unary or
-    stream, as it is."""
+    """Whose threads it takes: "unary", "stream", "wait" (long polls), "watch"; empty: unary, or
+    stream when it sends or takes one."""
     mutates: bool = False
     """It changes something, so that its refusals belong into the audit."""
 

@@ -103,8 +103,9 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             endpoint = Endpoint(
                 wrap(method),
                 streams=method.stream is not None,
+                takes_stream=method.upload is not None,
                 role=method.role,
-                lane=method.lane,
+                lane=method.lane or ("stream" if method.upload is not None else ""),
                 mutates=method.mutates,
             )
             self.add_endpoint(f"/{service.name}/{name}", endpoint)
@@ -185,7 +186,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._calls.add(call)
         self._admit(route, call)
         if route.endpoint.takes_stream:
-            return requests
+            return _watched(call, requests)
         content = tuple(islice(requests, 1))
         call.waiting = False
         call.bytes_held = self._request_bytes.take(content)
@@ -271,7 +272,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         now_s = time.monotonic()
         for call in list(self._calls):
             limit_s = STRANGER_MESSAGE_TIMEOUT_S if call.identity is NOBODY else MESSAGE_TIMEOUT_S
-            if call.waiting and now_s - call.arrival_s > limit_s:
+            if call.waiting and now_s - call.waiting_since_s > limit_s:
                 call.abandon()
 
     def wait_idle(self, timeout_s: float, interrupted: Callable[[], bool] = lambda: False) -> bool:
@@ -288,6 +289,18 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         """Let the threads go."""
         for lane in self._lanes:
             lane.pool.shutdown(wait=False)
+
+
+def _watched(call: GrpcCall, requests: Iterator[bytes]) -> Iterator[bytes]:
+    """The requests of a call that sends several: silence between two of them counts too."""
+    while True:
+        call.waiting_since_s = time.monotonic()
+        call.waiting = True
+        content = next(requests, None)
+        call.waiting = False
+        if content is None:
+            return
+        yield content
 
 
 def _refuse_unknown(call: Call, _: Iterator[bytes]) -> Iterator[bytes]:

@@ -43,6 +43,7 @@ class GrpcCall:
         "request",
         "request_id",
         "waiting",
+        "waiting_since_s",
     )
 
     def __init__(self, method: str, context: grpc.ServicerContext) -> None:
@@ -53,7 +54,8 @@ class GrpcCall:
         }
         self.identity = NOBODY
         self.waiting = True
-        """Until the request message is here."""
+        """Until the request message is here; of several, until the next one is."""
+        self.waiting_since_s = self.arrival_s
         self.in_lane = False
         """Whether it counts in its lane."""
         self.request: Message | None = None

@@ -4,6 +4,7 @@ The edge parses by itself: grpcio's own deserialiser would answer hostile bytes 
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -15,13 +16,13 @@ _Message = TypeVar("_Message", bound=Message)
 
 
 def wrap(method: Method) -> Handler:
-    """The Handler of a method: parse the one request, call, serialise. It raises KetgateError and
-    what the method does."""
+    """The Handler of a method: parse the one request, or each, call, serialise. It raises
+    KetgateError and what the method does."""
     request_type, unary, stream = method.request_type, method.unary, method.stream
-    mutates = method.mutates
-    if (unary is None) == (stream is None):
+    upload, mutates = method.upload, method.mutates
+    if [unary, stream, upload].count(None) != 2:
         raise ValueError(
-            f"exactly one of unary and stream, for {request_type.DESCRIPTOR.full_name}"
+            f"exactly one of unary, stream and upload, for {request_type.DESCRIPTOR.full_name}"
         )
 
     def handle_unary(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
@@ -39,6 +40,15 @@ def wrap(method: Method) -> Handler:
         for message in stream(call, request):
             yield _serialise(message)
 
+    def handle_upload(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+        assert upload is not None
+        first = parse(request_type, requests)
+        if mutates:
+            call.request = first
+        yield _serialise(upload(call, chain((first,), _parsed(request_type, requests))))
+
+    if upload is not None:
+        return handle_upload
     return handle_unary if unary is not None else handle_stream
 
 
@@ -48,6 +58,15 @@ def parse(request_type: type[_Message], requests: Iterator[bytes]) -> _Message:
     content = next(requests, None)
     if content is None:
         raise KetgateError(Reason.MALFORMED_MESSAGE, "the call ended without a request message")
+    return _parse(request_type, content)
+
+
+def _parsed(request_type: type[_Message], requests: Iterator[bytes]) -> Iterator[_Message]:
+    for content in requests:
+        yield _parse(request_type, content)
+
+
+def _parse(request_type: type[_Message], content: bytes) -> _Message:
     try:
         request: _Message = request_type.FromString(content)
     except DecodeError as error:
