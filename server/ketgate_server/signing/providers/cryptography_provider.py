@@ -1,0 +1,45 @@
+"""The provider that is always there: the library `cryptography`, with what its OpenSSL can.
+
+Not here: Falcon, SLH-DSA and ML-KEM-512, which it does not have, deterministic ML-DSA, and ML-DSA private keys
+without their seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cryptography
+
+from ketgate_server.signing.algorithms import Algorithm
+from ketgate_server.signing.provider import Abilities, Material, PrivateKey, PublicKey
+from ketgate_server.signing.providers.cryptography_ed25519 import Ed25519
+from ketgate_server.signing.providers.cryptography_mldsa import MlDsa
+from ketgate_server.signing.providers.cryptography_mlkem import MlKem
+from ketgate_server.signing.providers.part import Part
+
+
+class CryptographyProvider:
+    """A Provider."""
+
+    name = "cryptography"
+    version = cryptography.__version__
+
+    def __init__(self) -> None:
+        parts: list[Part] = [MlDsa(), MlKem(), Ed25519()]
+        self._parts = {name: part for part in parts for name in part.abilities()}
+        self._abilities = {name: can for part in parts for name, can in part.abilities().items()}
+
+    def abilities(self) -> Mapping[str, Abilities]:
+        return self._abilities
+
+    def generate(self, algorithm: Algorithm) -> Material:
+        return self._parts[algorithm.id].generate(algorithm)
+
+    def public_key(self, material: Material) -> bytes:
+        return self._parts[material.algorithm.id].public_key(material)
+
+    def open_private(self, material: Material) -> PrivateKey:
+        return self._parts[material.algorithm.id].open_private(material)
+
+    def open_public(self, algorithm: Algorithm, public_key: bytes) -> PublicKey:
+        return self._parts[algorithm.id].open_public(algorithm, public_key)
