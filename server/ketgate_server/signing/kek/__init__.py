@@ -1,1 +1,2 @@
-"""Key-encryption keys: what stored private keys are encrypted under."""
+"""What private keys are encrypted under: where key-encryption keys are had, envelopes, and the change
+from one to another."""
