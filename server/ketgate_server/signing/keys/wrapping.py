@@ -7,7 +7,7 @@ that, and because a wrapping key that failed is gone, there is nothing for a pad
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -22,8 +22,6 @@ from cryptography.hazmat.primitives.keywrap import (
 )
 
 from ketgate_server.errors import FieldError, KetgateError, Reason
-from ketgate_server.signing.algorithms import ALGORITHMS, RSA_PSS
-from ketgate_server.signing.provider import Form, Material
 
 INFO = b"ketgate wrap v1"
 """Of HKDF: the AES key is for this alone."""
@@ -38,7 +36,6 @@ _KEM_BYTES = 1_088
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _AES_BYTES = 32
-_ML_KEM_768 = ALGORITHMS["ML_KEM_768"]
 
 
 class Wrapping(StrEnum):
@@ -52,8 +49,8 @@ class Wrapping(StrEnum):
 class WrappingPair:
     """A wrapping key, fresh."""
 
-    material: Material
-    """The private part, to be sealed: a seed for ML-KEM, PKCS #8 for RSA."""
+    private: bytes = field(repr=False)
+    """To be sealed: a seed for ML-KEM, PKCS #8 for RSA."""
     public_key: bytes
     """SubjectPublicKeyInfo, DER."""
 
@@ -62,20 +59,14 @@ def generate(wrapping: Wrapping) -> WrappingPair:
     """A new wrapping key."""
     if wrapping is Wrapping.ML_KEM_768_AES_256_GCM:
         private = mlkem.MLKEM768PrivateKey.generate()
-        material = Material(_ML_KEM_768, Form.SEED, private.private_bytes_raw())
-        return WrappingPair(material, _spki(private.public_key()))
+        return WrappingPair(private.private_bytes_raw(), _spki(private.public_key()))
     key = rsa.generate_private_key(public_exponent=65_537, key_size=RSA_BITS)
     content = key.private_bytes(
         serialization.Encoding.DER,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return WrappingPair(Material(RSA_PSS, Form.PKCS8, content), _spki(key.public_key()))
-
-
-def algorithm_id(wrapping: Wrapping) -> str:
-    """The algorithm that a wrapping key's private part is sealed as."""
-    return _ML_KEM_768.id if wrapping is Wrapping.ML_KEM_768_AES_256_GCM else RSA_PSS.id
+    return WrappingPair(content, _spki(key.public_key()))
 
 
 def check_public(
@@ -114,13 +105,13 @@ def wrap(wrapping: Wrapping, public_key: bytes, content: bytes, field: str) -> b
     return recipient.encrypt(key, _OAEP) + aes_key_wrap_with_padding(key, content)
 
 
-def unwrap(wrapping: Wrapping, material: Material, wrapped: bytes, field: str) -> bytes:
+def unwrap(wrapping: Wrapping, private: bytes | bytearray, wrapped: bytes, field: str) -> bytes:
     """The content that was encrypted to a wrapping key of generate(). Raises CIPHERTEXT_INVALID for whatever
     was not."""
     if wrapping is Wrapping.ML_KEM_768_AES_256_GCM:
-        content = _open_kem(material, wrapped)
+        content = _open_kem(private, wrapped)
     else:
-        content = _open_rsa(material, wrapped)
+        content = _open_rsa(private, wrapped)
     if content is None:
         raise KetgateError(
             Reason.CIPHERTEXT_INVALID,
@@ -131,11 +122,11 @@ def unwrap(wrapping: Wrapping, material: Material, wrapped: bytes, field: str) -
     return content
 
 
-def _open_kem(material: Material, wrapped: bytes) -> bytes | None:
+def _open_kem(private: bytes | bytearray, wrapped: bytes) -> bytes | None:
     if len(wrapped) < _KEM_BYTES + _NONCE_BYTES + _TAG_BYTES + 1:
         return None
-    private = mlkem.MLKEM768PrivateKey.from_seed_bytes(material.content)
-    key = _derived(private.decapsulate(wrapped[:_KEM_BYTES]))
+    opened = mlkem.MLKEM768PrivateKey.from_seed_bytes(private)
+    key = _derived(opened.decapsulate(wrapped[:_KEM_BYTES]))
     nonce = wrapped[_KEM_BYTES : _KEM_BYTES + _NONCE_BYTES]
     try:
         return AESGCM(key).decrypt(nonce, wrapped[_KEM_BYTES + _NONCE_BYTES :], None)
@@ -143,14 +134,14 @@ def _open_kem(material: Material, wrapped: bytes) -> bytes | None:
         return None
 
 
-def _open_rsa(material: Material, wrapped: bytes) -> bytes | None:
-    private = serialization.load_der_private_key(material.content, None)
-    assert isinstance(private, rsa.RSAPrivateKey)
-    modulus_bytes = private.key_size // 8
+def _open_rsa(private: bytes | bytearray, wrapped: bytes) -> bytes | None:
+    opened = serialization.load_der_private_key(private, None)
+    assert isinstance(opened, rsa.RSAPrivateKey)
+    modulus_bytes = opened.key_size // 8
     if len(wrapped) < modulus_bytes + 16:
         return None
     try:
-        key = private.decrypt(wrapped[:modulus_bytes], _OAEP)
+        key = opened.decrypt(wrapped[:modulus_bytes], _OAEP)
     except ValueError:
         key = b""
     # A key of a wrong length costs what a right one does.
