@@ -10,6 +10,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	anypb "google.golang.org/protobuf/types/known/anypb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -590,6 +591,61 @@ func (x *SignedDocument) GetPublicKey() []byte {
 	return nil
 }
 
+// Content of a signed document about work that was done: what was asked, and what was found.
+type ResultRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was asked, for example a ketgate.optimization.v1.SolveSpec; it has the names that the result leaves out.
+	Spec *anypb.Any `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	// What was found, for example a ketgate.optimization.v1.SolveResult.
+	Result        *anypb.Any `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResultRecord) Reset() {
+	*x = ResultRecord{}
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResultRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResultRecord) ProtoMessage() {}
+
+func (x *ResultRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResultRecord.ProtoReflect.Descriptor instead.
+func (*ResultRecord) Descriptor() ([]byte, []int) {
+	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ResultRecord) GetSpec() *anypb.Any {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *ResultRecord) GetResult() *anypb.Any {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
 // One signature to make, in a batch.
 type SignItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -607,7 +663,7 @@ type SignItem struct {
 
 func (x *SignItem) Reset() {
 	*x = SignItem{}
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[4]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +675,7 @@ func (x *SignItem) String() string {
 func (*SignItem) ProtoMessage() {}
 
 func (x *SignItem) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[4]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,7 +688,7 @@ func (x *SignItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignItem.ProtoReflect.Descriptor instead.
 func (*SignItem) Descriptor() ([]byte, []int) {
-	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{4}
+	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SignItem) GetReference() string {
@@ -681,7 +737,7 @@ type SignItemResult struct {
 
 func (x *SignItemResult) Reset() {
 	*x = SignItemResult{}
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[5]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +749,7 @@ func (x *SignItemResult) String() string {
 func (*SignItemResult) ProtoMessage() {}
 
 func (x *SignItemResult) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[5]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +762,7 @@ func (x *SignItemResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignItemResult.ProtoReflect.Descriptor instead.
 func (*SignItemResult) Descriptor() ([]byte, []int) {
-	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{5}
+	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SignItemResult) GetReference() string {
@@ -778,7 +834,7 @@ type VerifyItem struct {
 
 func (x *VerifyItem) Reset() {
 	*x = VerifyItem{}
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[6]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +846,7 @@ func (x *VerifyItem) String() string {
 func (*VerifyItem) ProtoMessage() {}
 
 func (x *VerifyItem) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[6]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +859,7 @@ func (x *VerifyItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyItem.ProtoReflect.Descriptor instead.
 func (*VerifyItem) Descriptor() ([]byte, []int) {
-	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{6}
+	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *VerifyItem) GetReference() string {
@@ -859,7 +915,7 @@ type VerifyItemResult struct {
 
 func (x *VerifyItemResult) Reset() {
 	*x = VerifyItemResult{}
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[7]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +927,7 @@ func (x *VerifyItemResult) String() string {
 func (*VerifyItemResult) ProtoMessage() {}
 
 func (x *VerifyItemResult) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[7]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +940,7 @@ func (x *VerifyItemResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyItemResult.ProtoReflect.Descriptor instead.
 func (*VerifyItemResult) Descriptor() ([]byte, []int) {
-	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{7}
+	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *VerifyItemResult) GetReference() string {
@@ -950,7 +1006,7 @@ type ItemError struct {
 
 func (x *ItemError) Reset() {
 	*x = ItemError{}
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[8]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1018,7 @@ func (x *ItemError) String() string {
 func (*ItemError) ProtoMessage() {}
 
 func (x *ItemError) ProtoReflect() protoreflect.Message {
-	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[8]
+	mi := &file_ketgate_signing_v1_signature_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1031,7 @@ func (x *ItemError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemError.ProtoReflect.Descriptor instead.
 func (*ItemError) Descriptor() ([]byte, []int) {
-	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{8}
+	return file_ketgate_signing_v1_signature_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ItemError) GetReason() string {
@@ -996,7 +1052,7 @@ var File_ketgate_signing_v1_signature_proto protoreflect.FileDescriptor
 
 const file_ketgate_signing_v1_signature_proto_rawDesc = "" +
 	"\n" +
-	"\"ketgate/signing/v1/signature.proto\x12\x12ketgate.signing.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ketgate/signing/v1/algorithm.proto\"\xdf\x01\n" +
+	"\"ketgate/signing/v1/signature.proto\x12\x12ketgate.signing.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"ketgate/signing/v1/algorithm.proto\"\xdf\x01\n" +
 	"\x0eSigningOptions\x126\n" +
 	"\x05input\x18\x01 \x01(\x0e2 .ketgate.signing.v1.SigningInputR\x05input\x12\x18\n" +
 	"\acontext\x18\x02 \x01(\fR\acontext\x12\x18\n" +
@@ -1029,7 +1085,10 @@ const file_ketgate_signing_v1_signature_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12;\n" +
 	"\tsignature\x18\x06 \x01(\v2\x1d.ketgate.signing.v1.SignatureR\tsignature\x12\x1d\n" +
 	"\n" +
-	"public_key\x18\a \x01(\fR\tpublicKey\"\xb2\x01\n" +
+	"public_key\x18\a \x01(\fR\tpublicKey\"f\n" +
+	"\fResultRecord\x12(\n" +
+	"\x04spec\x18\x01 \x01(\v2\x14.google.protobuf.AnyR\x04spec\x12,\n" +
+	"\x06result\x18\x02 \x01(\v2\x14.google.protobuf.AnyR\x06result\"\xb2\x01\n" +
 	"\bSignItem\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12\x1e\n" +
 	"\amessage\x18\x02 \x01(\fB\x04\xe2A\x01\x02R\amessage\x12*\n" +
@@ -1093,7 +1152,7 @@ func file_ketgate_signing_v1_signature_proto_rawDescGZIP() []byte {
 }
 
 var file_ketgate_signing_v1_signature_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_ketgate_signing_v1_signature_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_ketgate_signing_v1_signature_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_ketgate_signing_v1_signature_proto_goTypes = []any{
 	(SigningInput)(0),             // 0: ketgate.signing.v1.SigningInput
 	(SignatureFormat)(0),          // 1: ketgate.signing.v1.SignatureFormat
@@ -1102,32 +1161,36 @@ var file_ketgate_signing_v1_signature_proto_goTypes = []any{
 	(*Signature)(nil),             // 4: ketgate.signing.v1.Signature
 	(*Verdict)(nil),               // 5: ketgate.signing.v1.Verdict
 	(*SignedDocument)(nil),        // 6: ketgate.signing.v1.SignedDocument
-	(*SignItem)(nil),              // 7: ketgate.signing.v1.SignItem
-	(*SignItemResult)(nil),        // 8: ketgate.signing.v1.SignItemResult
-	(*VerifyItem)(nil),            // 9: ketgate.signing.v1.VerifyItem
-	(*VerifyItemResult)(nil),      // 10: ketgate.signing.v1.VerifyItemResult
-	(*ItemError)(nil),             // 11: ketgate.signing.v1.ItemError
-	(Algorithm)(0),                // 12: ketgate.signing.v1.Algorithm
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*ResultRecord)(nil),          // 7: ketgate.signing.v1.ResultRecord
+	(*SignItem)(nil),              // 8: ketgate.signing.v1.SignItem
+	(*SignItemResult)(nil),        // 9: ketgate.signing.v1.SignItemResult
+	(*VerifyItem)(nil),            // 10: ketgate.signing.v1.VerifyItem
+	(*VerifyItemResult)(nil),      // 11: ketgate.signing.v1.VerifyItemResult
+	(*ItemError)(nil),             // 12: ketgate.signing.v1.ItemError
+	(Algorithm)(0),                // 13: ketgate.signing.v1.Algorithm
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*anypb.Any)(nil),             // 15: google.protobuf.Any
 }
 var file_ketgate_signing_v1_signature_proto_depIdxs = []int32{
 	0,  // 0: ketgate.signing.v1.SigningOptions.input:type_name -> ketgate.signing.v1.SigningInput
 	1,  // 1: ketgate.signing.v1.SigningOptions.format:type_name -> ketgate.signing.v1.SignatureFormat
-	12, // 2: ketgate.signing.v1.Signature.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	13, // 2: ketgate.signing.v1.Signature.algorithm:type_name -> ketgate.signing.v1.Algorithm
 	1,  // 3: ketgate.signing.v1.Signature.format:type_name -> ketgate.signing.v1.SignatureFormat
 	2,  // 4: ketgate.signing.v1.Verdict.failure:type_name -> ketgate.signing.v1.VerifyFailure
-	12, // 5: ketgate.signing.v1.Verdict.algorithm:type_name -> ketgate.signing.v1.Algorithm
-	13, // 6: ketgate.signing.v1.SignedDocument.time:type_name -> google.protobuf.Timestamp
+	13, // 5: ketgate.signing.v1.Verdict.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	14, // 6: ketgate.signing.v1.SignedDocument.time:type_name -> google.protobuf.Timestamp
 	4,  // 7: ketgate.signing.v1.SignedDocument.signature:type_name -> ketgate.signing.v1.Signature
-	4,  // 8: ketgate.signing.v1.SignItemResult.signature:type_name -> ketgate.signing.v1.Signature
-	11, // 9: ketgate.signing.v1.SignItemResult.error:type_name -> ketgate.signing.v1.ItemError
-	5,  // 10: ketgate.signing.v1.VerifyItemResult.verdict:type_name -> ketgate.signing.v1.Verdict
-	11, // 11: ketgate.signing.v1.VerifyItemResult.error:type_name -> ketgate.signing.v1.ItemError
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	15, // 8: ketgate.signing.v1.ResultRecord.spec:type_name -> google.protobuf.Any
+	15, // 9: ketgate.signing.v1.ResultRecord.result:type_name -> google.protobuf.Any
+	4,  // 10: ketgate.signing.v1.SignItemResult.signature:type_name -> ketgate.signing.v1.Signature
+	12, // 11: ketgate.signing.v1.SignItemResult.error:type_name -> ketgate.signing.v1.ItemError
+	5,  // 12: ketgate.signing.v1.VerifyItemResult.verdict:type_name -> ketgate.signing.v1.Verdict
+	12, // 13: ketgate.signing.v1.VerifyItemResult.error:type_name -> ketgate.signing.v1.ItemError
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_ketgate_signing_v1_signature_proto_init() }
@@ -1136,13 +1199,13 @@ func file_ketgate_signing_v1_signature_proto_init() {
 		return
 	}
 	file_ketgate_signing_v1_algorithm_proto_init()
-	file_ketgate_signing_v1_signature_proto_msgTypes[4].OneofWrappers = []any{}
-	file_ketgate_signing_v1_signature_proto_msgTypes[5].OneofWrappers = []any{
+	file_ketgate_signing_v1_signature_proto_msgTypes[5].OneofWrappers = []any{}
+	file_ketgate_signing_v1_signature_proto_msgTypes[6].OneofWrappers = []any{
 		(*SignItemResult_Signature)(nil),
 		(*SignItemResult_Error)(nil),
 	}
-	file_ketgate_signing_v1_signature_proto_msgTypes[6].OneofWrappers = []any{}
-	file_ketgate_signing_v1_signature_proto_msgTypes[7].OneofWrappers = []any{
+	file_ketgate_signing_v1_signature_proto_msgTypes[7].OneofWrappers = []any{}
+	file_ketgate_signing_v1_signature_proto_msgTypes[8].OneofWrappers = []any{
 		(*VerifyItemResult_Verdict)(nil),
 		(*VerifyItemResult_Error)(nil),
 	}
@@ -1152,7 +1215,7 @@ func file_ketgate_signing_v1_signature_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ketgate_signing_v1_signature_proto_rawDesc), len(file_ketgate_signing_v1_signature_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
