@@ -18,7 +18,6 @@ from ketgate_server.signing.keys import policy
 from ketgate_server.signing.keys.names import key_name, read_key_or_version, version_name
 from ketgate_server.signing.keys.rates import Rates
 from ketgate_server.signing.keys.record import KeyRecord, Use, VersionRecord, VersionState
-from ketgate_server.signing.keys.states import is_usable
 
 REFUSAL_S = 0.005
 """Longer than what differs between the refusals, and too short to matter to an honest caller."""
@@ -138,6 +137,11 @@ class Access:
     def _wait(self, started_s: float) -> None:
         spent_s = self._now_s() - started_s
         self._sleep((math.floor(spent_s / REFUSAL_S) + 1) * REFUSAL_S - spent_s)
+
+
+def is_usable(key: KeyRecord, version: VersionRecord) -> bool:
+    """Whether a version may be used at all."""
+    return version.state is VersionState.ENABLED and version.version >= key.min_version
 
 
 def check_usable(key: KeyRecord, version: VersionRecord) -> None:
