@@ -90,8 +90,12 @@ def _check_cost(
     each = Money(cost.asset, limits[COST_LIMIT].value)
     if cost.minor_units > each.minor_units:
         raise CapExceeded(COST_LIMIT, allowed=told(each), estimated=told(cost))
+    check_tenant(cost, spent.get(cost.asset, 0), limits)
+
+
+def check_tenant(cost: Money, before: int, limits: Mapping[str, Limit]) -> None:
+    """before: what the tenant's other work costs, in the same asset. Raises CapExceeded."""
     together = Money(cost.asset, limits[TENANT_COST_LIMIT].value)
-    before = spent.get(cost.asset, 0)
     if before + cost.minor_units > together.minor_units:
         raise CapExceeded(
             TENANT_COST_LIMIT,

@@ -97,6 +97,8 @@ class RemoteWork:
             if self.charges is not None and self.charges.submitted(told):
                 self._gateway.metrics.submitted(description.name)
 
+        if self.charges is not None:
+            turn.keep_account(self.charges, estimate.cost)
         turn.on_there = there
         turn.tell()
         finished = durable.turn(
@@ -142,6 +144,20 @@ class _Turn:
         self.job_id = context.job_id
         self.handle = handle
         self.on_there: Callable[[Handle], None] = lambda _: None
+        self._charges: Charges | None = None
+        self._cost: Money | None = None
+
+    def keep_account(self, charges: Charges, cost: Money | None) -> None:
+        """cost: what is reserved before the work is sent."""
+        self._charges, self._cost = charges, cost
+
+    def reserve(self) -> None:
+        if self._charges is not None:
+            self._charges.reserve(self.tenant, self.job_id, self._cost, self._context.limits)
+
+    def release(self) -> None:
+        if self._charges is not None:
+            self._charges.release(self.tenant, self.job_id)
 
     @property
     def stopped(self) -> bool:

@@ -16,7 +16,7 @@ from ketgate_server.store.errors import StoreError
 from ketgate_server.store.sqlite import SqliteStore, connect
 
 FILE_NAME = "ketgate.db"
-SCHEMA_HEAD = "0005"
+SCHEMA_HEAD = "0006"
 """Revision that this version reads and writes; a test holds it equal to the newest migration."""
 
 

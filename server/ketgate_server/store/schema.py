@@ -288,6 +288,18 @@ quantum_charges = Table(
     PrimaryKeyConstraint("tenant", "job", name="quantum_charges_pk"),
 )
 Index("quantum_charges_by_time", quantum_charges.c.tenant, quantum_charges.c.time_us)
+# The estimates of what providers are being asked to take: they count as charges do, until they are
+# charges or given back.
+quantum_reservations = Table(
+    "quantum_reservations",
+    metadata,
+    Column("tenant", String(63), nullable=False),
+    Column("job", String(32), nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("asset", String(64), nullable=False),
+    Column("minor_units", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "job", name="quantum_reservations_pk"),
+)
 
 # Keys, their versions, changes that wait for approvals, wrapping keys, and what they are encrypted under.
 signing_keys = Table(

@@ -168,6 +168,14 @@ CREATE TABLE quantum_charges (
 	CONSTRAINT quantum_charges_pk PRIMARY KEY (tenant, job)
 );
 CREATE INDEX quantum_charges_by_time ON quantum_charges (tenant, time_us);
+CREATE TABLE quantum_reservations (
+	tenant VARCHAR(63) NOT NULL,
+	job VARCHAR(32) NOT NULL,
+	time_us BIGINT NOT NULL,
+	asset VARCHAR(64) NOT NULL,
+	minor_units BIGINT NOT NULL,
+	CONSTRAINT quantum_reservations_pk PRIMARY KEY (tenant, job)
+);
 CREATE TABLE signing_keys (
 	tenant VARCHAR(63) NOT NULL,
 	id VARCHAR(63) NOT NULL,
@@ -235,4 +243,4 @@ CREATE TABLE signing_keks (
 	CONSTRAINT signing_keks_pk PRIMARY KEY (id)
 );
 INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('fence', 0), ('signing', 0), ('clock', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+INSERT INTO alembic_version (version_num) VALUES ('0006');

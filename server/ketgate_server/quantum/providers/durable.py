@@ -2,7 +2,8 @@
 
 Never two submissions: the intent is on disk before the provider is asked, under a tag that is unique
 for ever, and an unanswered question is followed by a search for the tag, not by a second question.
-Only when the tag is still not there SETTLE_S after the question is the work sent again.
+Only when the tag is still not there SETTLE_S after the question, or LISTED_S where only a list can be
+searched for it, is the work sent again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ketgate_server.quantum.providers.errors import (
     WORDS_MAX,
     CredentialsRefused,
     JobFailed,
+    NeverAnswered,
     ProviderFault,
     Refused,
     Throttled,
@@ -43,6 +45,10 @@ SETTLE_S = 360.0
 all, compilation included (isolated_provider.SUBMIT_S), so that one whose server lost the job meanwhile
 cannot still be on its way."""
 
+LISTED_S = 3600.0
+"""As SETTLE_S, of a provider that would make a second job of a second submission: all that tells of the
+first is a list, which may show it late."""
+
 POLL_S_MIN = 2.0
 POLL_S_MAX = 60.0
 POLL_GROWTH = 1.5
@@ -53,7 +59,7 @@ CREDENTIALS_S_MAX = 86_400.0
 CREDENTIALS_POLL_S = 60.0
 
 ASKED_MAX = 3
-"""Questions to take the work that went unanswered, with nothing there afterwards."""
+"""Questions to take the work that went unanswered, with nothing there afterwards: then a person looks."""
 
 log = logging.getLogger("ketgate.quantum")
 
@@ -88,6 +94,13 @@ class Turn(Protocol):
 
     def checkpoint(self, handle: bytes) -> None: ...
 
+    def reserve(self) -> None:
+        """The provider is about to be asked to take the work, with the intent on disk. Raises a
+        KetgateError where it may not be. Called again for each question; the first one counts."""
+
+    def release(self) -> None:
+        """The provider has nothing of it: what was reserved is free."""
+
 
 def turn(
     provider: Provider,
@@ -113,6 +126,7 @@ class _Turn:
         self._context = context
         self._now_us = now_us
         self._repeatable = bool(getattr(provider, "repeatable", False))
+        self._settle_s = SETTLE_S if self._repeatable else LISTED_S
         self._handle = (
             Handle(Stage.FREE, provider.name, work.backend, TAG_PREFIX + context.job_id)
             if context.handle is None
@@ -132,29 +146,35 @@ class _Turn:
         before = self._handle
         is_free = before.stage is Stage.FREE
         if is_free and self._context.stopped:
+            self._context.release()
             raise Stopped
         if is_free and before.asked >= ASKED_MAX:
-            raise ProviderError(
-                Reason.PROVIDER_FAILED,
-                f"the provider {before.provider!r} was asked {before.asked} times to take the work, "
-                f"did not answer, and has nothing tagged {before.tag!r}; the last time: {before.words}",
-            )
+            raise NeverAnswered(before.provider, before.tag, before.asked, before.words)
         asked = before.to(stage=Stage.ASKED, asked_us=self._now_us(), asked=before.asked + 1)
         self._keep(asked)
         if self._context.stopped:  # told so while that was written: nothing was asked
-            raise Stopped if is_free else self._again(before, POLL_S_MIN)
+            if is_free:
+                self._context.release()
+                raise Stopped
+            raise self._again(before, POLL_S_MIN)
+        # After the intent: whatever dies from here on, a turn follows that gives back what nobody took.
+        self._context.reserve()
         work = self._work
         try:
             job = self._provider.submit(work.backend, work.circuits, work.options, asked.tag)
         except Throttled as fault:
+            if is_free:
+                self._context.release()
             unasked = before if is_free else asked.to(asked=before.asked)
             raise self._again(unasked, fault.retry_after_s) from fault
         except Unreachable as fault:
             if is_free:
+                self._context.release()
                 self._keep(before)
             raise self._passing(fault) from fault
         except Exception as fault:
             if is_free and isinstance(fault, CredentialsRefused | Refused | Unsuitable):
+                self._context.release()
                 raise  # it said no: nothing is there
             # A worker that died, an answer that was lost, a fault of the SDK amid it: all of these
             # may have come after the provider took it.
@@ -177,7 +197,7 @@ class _Turn:
         if job is not None:
             self._arrived(job)
             return
-        wait_s = SETTLE_S - (self._now_us() - handle.asked_us) / 1e6
+        wait_s = self._settle_s - (self._now_us() - handle.asked_us) / 1e6
         if wait_s <= 0:
             self._handle = handle.to(stage=Stage.FREE)
         elif self._context.stopped or not self._repeatable or handle.asked >= ASKED_MAX:

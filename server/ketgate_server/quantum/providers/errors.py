@@ -3,7 +3,7 @@
 Throttled, Unreachable     nothing is known to be wrong with the work: ask again later
 CredentialsRefused         an operator must act; work that is there is not given up
 Refused, JobFailed         the provider's last word on this work
-Undecided                  whether it took the work is not known: never send it twice
+Undecided, NeverAnswered   whether it took the work is not known: a person has to look
 
 Words of a provider pass through `plain`: cut, on one line, and without secrets.
 """
@@ -133,5 +133,20 @@ class Undecided(ProviderFault):
             provider,
             f"whether the provider {provider!r} took the work tagged {tag!r} cannot be told: {words}; "
             "it is not sent a second time",
+            metadata={"tag": tag},
+        )
+
+
+class NeverAnswered(ProviderFault):
+    """It was asked to take the work again and again, and each time nothing was heard of it, nor found
+    afterwards. asked: how often; words: of the last time."""
+
+    def __init__(self, provider: str, tag: str, asked: int, words: str) -> None:
+        super().__init__(
+            Reason.SUBMISSION_UNDECIDED,
+            provider,
+            f"the provider {provider!r} was asked {asked} times to take the work, answered none of "
+            f"them, and showed nothing tagged {tag!r} afterwards; it is not asked again: look for "
+            f"the tag there, then create the job anew (the last time: {words or 'no answer'})",
             metadata={"tag": tag},
         )

@@ -300,6 +300,71 @@ def test_a_submission_is_charged_once_however_often_it_is_told(store):
     assert charges.spent("t") == {"USD": 42, "EUR": 900}
 
 
+def test_jobs_beside_each_other_keep_the_tenant_s_cap_together(store):
+    """Each was looked at before any of them was submitted, on servers that know nothing of each
+    other: what the store has room for is submitted, and no more."""
+    cloud = Cloud()
+    limits = {"quantum.tenant_cost_minor_units_max": 150}
+    servers = []
+    for _ in range(5):
+        of = gateway(providers=[cloud], limits=limits)
+        charges = Charges(store)
+        of.spent = charges.spent
+        assert of.spent("t") == {}  # remembered, as of now
+        servers.append(kind_of(of, remote=RemoteWork(of, charges)))
+    start, ends = threading.Barrier(len(servers)), []
+
+    def submit(number, kind):
+        context = Context(job_id=f"{number:02}job")
+        context.limits = kind._gateway.limits
+        start.wait()
+        try:
+            kind.run(spec(), context)
+        except Submitted as submitted:
+            ends.append(submitted)
+        except KetgateError as refused:
+            ends.append(refused)
+
+    threads = [threading.Thread(target=submit, args=pair) for pair in enumerate(servers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(end, Submitted) for end in ends) == 2  # of 65 each
+    refused = [end for end in ends if isinstance(end, KetgateError)]
+    assert {end.limit for end in refused} == {"quantum.tenant_cost_minor_units_max"}
+    assert "65 minor units of USD beside 130 minor units of USD" in refused[0].message
+    assert len(cloud.submitted) == 2
+    assert Charges(store).spent("t") == {"USD": 130}
+
+
+def test_a_reservation_is_given_back_where_the_provider_refuses(store):
+    cloud = Cloud()
+    cloud.refuses = {"cloud/q"}
+    of = gateway(providers=[cloud])
+    charges = Charges(store)
+    with pytest.raises(CredentialsRefused):
+        kind_of(of, remote=RemoteWork(of, charges)).run(spec(), Context())
+    assert charges.spent("t") == {}
+
+
+def test_a_reservation_outlives_the_server_and_becomes_a_charge_once(store):
+    Charges(store).reserve("t", "01job", Money("USD", 40), LIMITS)
+    charges = Charges(store)
+    assert charges.spent("t") == {"USD": 40}
+    charges.reserve("t", "01job", Money("USD", 40), LIMITS)
+    assert charges.spent("t") == {"USD": 40}
+    one = Charge("t", "01job", "cloud/q", "there", Money("USD", 40))
+    assert charges.submitted(one)
+    assert not charges.submitted(one)
+    assert charges.spent("t") == {"USD": 40}
+    charges.release("t", "01job")  # nothing is reserved any more
+    assert charges.spent("t") == {"USD": 40}
+    charges.reserve("t", "02job", Money("USD", 7), LIMITS)
+    charges.release("t", "02job")
+    assert charges.spent("t") == {"USD": 40}
+
+
 def test_free_work_is_run_whatever_was_spent(store):
     charges = Charges(store)
     charges.submitted(Charge("t", "01job", "cloud/free", "there", None))

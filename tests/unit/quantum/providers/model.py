@@ -141,22 +141,39 @@ class Engine:
     stopped: bool = False
     job_id: str = "0123456789abcdefghjkmnpqrs"
     crash_at: str = ""
-    """ "before" or "after" the next checkpoint is on disk."""
+    """ "before" or "after" the next checkpoint is on disk; or "reserved", before the next question."""
+    reserved: bool = False
+    broke: bool = False
+    """Whether what is not reserved yet is beyond the cap."""
     stop_amid: bool = False
     """Told to stop while the next checkpoint is written."""
     delays: list[float] = field(default_factory=list)
     passing: list[ProviderError] = field(default_factory=list)
 
     def checkpoint(self, handle: bytes) -> None:
-        where, self.crash_at = self.crash_at, ""
+        where = self.crash_at
+        if where != "reserved":
+            self.crash_at = ""
         if where == "before":
             raise Crash
         if self.stopped and self.handle is None:
             raise Stopped
         self.handle = handle
         self.stopped, self.stop_amid = self.stopped or self.stop_amid, False
-        if where:
+        if where == "after":
             raise Crash
+
+    def reserve(self) -> None:
+        if not self.reserved:
+            if self.broke:
+                raise KetgateError(Reason.CAP_EXCEEDED, "beyond the cap")
+            self.reserved = True
+        if self.crash_at == "reserved":
+            self.crash_at = ""
+            raise Crash
+
+    def release(self) -> None:
+        self.reserved = False
 
     def step(self) -> durable.Finished | Exception | None:
         """One turn: its result, what ended the job, or None where it goes on."""

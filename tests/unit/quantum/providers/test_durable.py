@@ -1,13 +1,15 @@
 """The turns of a job at a provider: one by one, with every fault."""
 
 import pytest
-from ketgate_server.errors import Reason
-from ketgate_server.jobs.faults import Stopped
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.jobs.base import Fault
+from ketgate_server.jobs.faults import Stopped, classify
 from ketgate_server.quantum.base import ProviderJobStatus, Unsuitable
-from ketgate_server.quantum.providers.durable import ASKED_MAX, SETTLE_S, Finished
+from ketgate_server.quantum.providers.durable import ASKED_MAX, LISTED_S, Finished
 from ketgate_server.quantum.providers.errors import (
     CredentialsRefused,
     JobFailed,
+    NeverAnswered,
     Refused,
     Undecided,
 )
@@ -66,8 +68,54 @@ def test_what_never_arrived_is_sent_again_only_when_the_provider_would_show_it()
     engine = Engine(provider)
     while not provider.jobs:
         assert engine.step() is None
-    assert provider.now_us >= SETTLE_S * 1e6
+    assert provider.now_us >= LISTED_S * 1e6
     assert provider.questions.count("submit") == 2
+
+
+@pytest.mark.parametrize("late_s", [400, 3000])
+def test_what_a_list_shows_late_is_not_sent_again(late_s: int) -> None:
+    provider = ModelProvider(faults={"submit": ["after:lost"]}, lag_us=late_s * 1_000_000)
+    engine = Engine(provider)
+    while Handle.unpack(engine.handle).stage is not Stage.THERE if engine.handle else True:
+        assert engine.step() is None
+    assert provider.questions.count("submit") == 1
+
+
+@pytest.mark.parametrize("fault", ["throttled", "unreachable", "credentials", "refused", ""])
+def test_what_was_not_taken_is_not_reserved(fault: str) -> None:
+    provider = ModelProvider(faults={"submit": [fault]} if fault else {})
+    engine = Engine(provider)
+    engine.step()
+    assert engine.reserved == (not fault)
+
+
+def test_a_lost_answer_stays_reserved() -> None:
+    engine = Engine(ModelProvider(faults={"submit": ["lost"]}))
+    assert engine.step() is None
+    assert engine.reserved
+
+
+def test_what_may_not_be_reserved_is_not_asked_for() -> None:
+    provider = ModelProvider()
+    engine = Engine(provider, broke=True)
+    end = engine.step()
+    assert isinstance(end, KetgateError)
+    assert end.reason is Reason.CAP_EXCEEDED
+    assert provider.questions == []
+
+
+def test_a_crash_between_reservation_and_question_is_given_back_when_it_is_cancelled() -> None:
+    provider = ModelProvider()
+    engine = Engine(provider, crash_at="reserved")
+    assert engine.step() is None
+    assert engine.reserved
+    engine.stopped = True
+    end = None
+    while end is None:
+        end = engine.step()
+    assert isinstance(end, Stopped)
+    assert not engine.reserved
+    assert "submit" not in provider.questions
 
 
 def test_with_an_idempotency_token_it_is_sent_again_at_once() -> None:
@@ -82,11 +130,16 @@ def test_with_an_idempotency_token_it_is_sent_again_at_once() -> None:
 def test_a_provider_that_never_answers_is_not_asked_for_ever() -> None:
     provider = ModelProvider(faults={"submit": ["lost"] * 9})
     engine = Engine(provider)
-    while not engine.passing:
-        assert engine.step() is None
+    end = None
+    while end is None:
+        end = engine.step()
     assert provider.questions.count("submit") == ASKED_MAX
-    assert engine.passing[0].reason is Reason.PROVIDER_FAILED
-    assert "the answer was lost" in engine.passing[0].message
+    assert isinstance(end, NeverAnswered)
+    assert classify(end, "its job")[0] is Fault.CALLER  # no attempt follows
+    assert end.reason is Reason.SUBMISSION_UNDECIDED
+    assert "the answer was lost" in end.message
+    assert "ketgate-" + engine.job_id in end.message
+    assert engine.reserved  # nobody can tell that it was not taken
 
 
 def test_a_crash_before_the_question_is_on_disk_asks_nothing() -> None:
