@@ -1,4 +1,4 @@
-"""Who may use a key: grants, and what a policy can be.
+"""Who may use a key: grants, and how a policy is checked and written down.
 
 A policy without grants leaves it to the roles of the methods. With grants, a caller that none of them names does
 not learn that the key exists; one that is named, but not for this use, is told so. Approvers of the quorum are
@@ -8,9 +8,11 @@ policy itself.
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason
 from ketgate_server.rpc.call import ADMIN_ROLE, Identity
@@ -101,6 +103,45 @@ def check(policy: Policy, field: str = "policy") -> Policy:
     if policy.quorum is not None:
         _check_quorum(policy.quorum, f"{field}.quorum")
     return policy
+
+
+def as_json(policy: Policy) -> dict[str, Any]:
+    """What json.dumps takes; equal policies give equal text with sort_keys. What is not set is left out."""
+    found: dict[str, Any] = {}
+    if policy.grants:
+        found["grants"] = [
+            {"members": sorted(grant.members), "uses": sorted(use.value for use in grant.uses)}
+            for grant in policy.grants
+        ]
+    if policy.contexts:
+        found["contexts"] = [base64.b64encode(context).decode() for context in policy.contexts]
+    if policy.uses_per_second:
+        found["uses_per_second"] = policy.uses_per_second
+    if policy.burst:
+        found["burst"] = policy.burst
+    if policy.quorum is not None:
+        found["quorum"] = {
+            "approvals_needed": policy.quorum.approvals_needed,
+            "approvers": list(policy.quorum.approvers),
+        }
+    return found
+
+
+def from_json(found: dict[str, Any]) -> Policy:
+    """The policy that as_json() wrote."""
+    quorum = found.get("quorum")
+    return Policy(
+        tuple(
+            Grant(frozenset(grant["members"]), frozenset(map(Use, grant["uses"])))
+            for grant in found.get("grants", ())
+        ),
+        tuple(base64.b64decode(context) for context in found.get("contexts", ())),
+        float(found.get("uses_per_second", 0.0)),
+        int(found.get("burst", 0)),
+        None
+        if quorum is None
+        else Quorum(int(quorum["approvals_needed"]), tuple(quorum["approvers"])),
+    )
 
 
 def _is_member(grant: Grant, identity: Identity) -> bool:
