@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from ketgate_server.signing.kek.errors import KeyStoreSealed
 from ketgate_server.signing.kek.file_source import FileSource
+from ketgate_server.signing.kek.passphrase_source import PassphraseSource
+from ketgate_server.signing.kek.secret_files import read_text
 from ketgate_server.signing.settings import SigningSettings
+
+KEK_FILE = Path("keys") / "kek.key"
+"""In the data folder, where no other file is set."""
 
 Parameters = Mapping[str, str | int]
 """What is stored of a key-encryption key, never the key: public, and authenticated by its check."""
@@ -32,9 +39,16 @@ class Source(Protocol):
 
 def current(settings: SigningSettings, data_dir: Path) -> Source:
     """The source that the settings name. Raises KeyStoreSealed."""
-    if settings.kek == "file":
-        return FileSource(settings.kek_file or data_dir / "keys" / "kek.key", "signing.kek_file")
-    raise KeyStoreSealed(f"signing.kek: {settings.kek!r} is not there yet")
+    if settings.kek == "passphrase":
+        passphrase = _passphrase(
+            settings.passphrase, settings.passphrase_file, "signing.passphrase"
+        )
+        if passphrase is None:
+            raise KeyStoreSealed(
+                'signing.kek = "passphrase": expected signing.passphrase_file, or signing.passphrase'
+            )
+        return passphrase
+    return FileSource(settings.kek_file or data_dir / KEK_FILE, "signing.kek_file")
 
 
 def previous(settings: SigningSettings) -> list[Source]:
@@ -42,4 +56,20 @@ def previous(settings: SigningSettings) -> list[Source]:
     found: list[Source] = []
     if settings.previous_kek_file is not None:
         found.append(FileSource(settings.previous_kek_file, "signing.previous_kek_file"))
+    passphrase = _passphrase(
+        settings.previous_passphrase,
+        settings.previous_passphrase_file,
+        "signing.previous_passphrase",
+    )
+    if passphrase is not None:
+        found.append(passphrase)
     return found
+
+
+def _passphrase(given: SecretStr | None, file: Path | None, setting: str) -> Source | None:
+    if given is not None:
+        return PassphraseSource(given.get_secret_value(), setting)
+    if file is not None:
+        setting = f"{setting}_file"
+        return PassphraseSource(read_text(file, "the passphrase's file", setting), setting)
+    return None
