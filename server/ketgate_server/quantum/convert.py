@@ -10,6 +10,7 @@ from ketgate.quantum.v1 import quantum_service_pb2
 
 from ketgate_server.errors import FieldError, LimitError
 from ketgate_server.limits import Limit
+from ketgate_server.quantum import reading
 from ketgate_server.quantum.base import RunOptions
 from ketgate_server.quantum.circuit import Barrier, Circuit, If, Measure
 from ketgate_server.quantum.convert_circuits import read_circuits
@@ -50,7 +51,9 @@ def digest(spec: Spec) -> str:
 
 def read_run(spec: RunCircuitsSpec, limits: Limits, threads_max: int, path: str = "spec") -> Work:
     """Raises FieldError, LimitError and PROGRAM_INVALID."""
-    circuits, parameters, bound = read_circuits(spec.circuits, limits, f"{path}.circuits")
+    time_limit_s = _read_time_limit(spec, limits, path)
+    with reading.by_limit(time_limit_s, f"{path}.time_limit"):
+        circuits, parameters, bound = read_circuits(spec.circuits, limits, f"{path}.circuits")
     noise = read_noise(spec.noise, limits, f"{path}.noise") if spec.HasField("noise") else Noise()
     options = RunOptions(
         shots=read_shots(spec.shots, limits, f"{path}.shots"),
@@ -82,7 +85,7 @@ def read_run(spec: RunCircuitsSpec, limits: Limits, threads_max: int, path: str 
         choice=read_choice(spec.backend, f"{path}.backend"),
         caps=read_caps(spec.caps, f"{path}.caps"),
         mitigation=_read_mitigation(spec, options, path),
-        time_limit_s=_read_time_limit(spec, limits, path),
+        time_limit_s=time_limit_s,
         device=noise.device,
         calibration=noise.calibration,
         calibration_path=f"{path}.noise.calibration",
@@ -93,7 +96,9 @@ def read_estimation(
     spec: EstimateObservablesSpec, limits: Limits, threads_max: int, path: str = "spec"
 ) -> Work:
     """As read_run."""
-    circuits, parameters, bound = read_circuits(spec.circuits, limits, f"{path}.circuits")
+    time_limit_s = _read_time_limit(spec, limits, path)
+    with reading.by_limit(time_limit_s, f"{path}.time_limit"):
+        circuits, parameters, bound = read_circuits(spec.circuits, limits, f"{path}.circuits")
     smallest = min(circuit.num_qubits for circuit in circuits)
     observables = read_observables(spec.observables, smallest, limits, f"{path}.observables")
     noise = read_noise(spec.noise, limits, f"{path}.noise") if spec.HasField("noise") else Noise()
@@ -125,7 +130,7 @@ def read_estimation(
         observables=observables,
         gradients=spec.gradients,
         mitigation=_read_mitigation(spec, options, path),
-        time_limit_s=_read_time_limit(spec, limits, path),
+        time_limit_s=time_limit_s,
         device=noise.device,
         calibration=noise.calibration,
         calibration_path=f"{path}.noise.calibration",

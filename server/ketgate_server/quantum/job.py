@@ -23,7 +23,7 @@ from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.jobs.base import RunContext
 from ketgate_server.jobs.faults import Stopped
 from ketgate_server.limits import Limit
-from ketgate_server.quantum import convert, convert_result
+from ketgate_server.quantum import convert, convert_result, reading
 from ketgate_server.quantum.base import BackendKind, CircuitOutcome, ExpectationOutcome
 from ketgate_server.quantum.catalogue import Entry
 from ketgate_server.quantum.convert_options import read_choice
@@ -109,7 +109,11 @@ def run(
     """Raises Stopped; Submitted while a provider has it."""
     started_s = time.monotonic()
     threads_max = max(gateway.threads, min(spec.threads, THREADS_MAX))
-    work = read(spec, context.limits, threads_max)
+    try:
+        with reading.by_caller(caller_of(context)):
+            work = read(spec, context.limits, threads_max)
+    except KetgateError as error:
+        raise as_ending(error, context) from None
     if not spec.HasField("seed"):
         # Another attempt, or another turn, is to do the same work.
         work = replace(work, options=replace(work.options, seed=seed_of(context.job_id)))
@@ -144,14 +148,7 @@ def run(
 
 def _here(gateway: Gateway, work: Work, context: RunContext, steps: Sequence[Step]) -> Done:
     """steps: what was passed over before."""
-    caller = Caller(
-        tenant=context.tenant,
-        arrival_s=time.monotonic(),
-        deadline_s=time.monotonic() + context.remaining_s(),
-        is_cancelled=lambda: context.stopped,
-        on_cancel=context.on_stop,
-        patient=True,
-    )
+    caller = caller_of(context)
     try:
         if work.observables:
             expectations, evidence = gateway.expectations(work, caller)
@@ -167,6 +164,18 @@ def _here(gateway: Gateway, work: Work, context: RunContext, steps: Sequence[Ste
         raise AssertionError("a run ends with its evidence")
     except KetgateError as error:
         raise as_ending(error, context) from None
+
+
+def caller_of(context: RunContext) -> Caller:
+    """The part of a job that a run needs."""
+    return Caller(
+        tenant=context.tenant,
+        arrival_s=time.monotonic(),
+        deadline_s=time.monotonic() + context.remaining_s(),
+        is_cancelled=lambda: context.stopped,
+        on_cancel=context.on_stop,
+        patient=True,
+    )
 
 
 def as_ending(error: KetgateError, context: RunContext) -> Exception:

@@ -12,7 +12,7 @@ from ketgate_server.arrays import current
 from ketgate_server.artifacts.convert_tensors import refer
 from ketgate_server.errors import FieldError, NotFound
 from ketgate_server.limits import Limit
-from ketgate_server.quantum import convert, convert_backend, convert_result, filters
+from ketgate_server.quantum import convert, convert_backend, convert_result, filters, reading
 from ketgate_server.quantum.catalogue import Entry
 from ketgate_server.quantum.compiler import Compiler
 from ketgate_server.quantum.convert_transpile import read_transpilation, write_transpiled
@@ -94,7 +94,7 @@ class QuantumServicer:
         return pb.GetBackendResponse(backend=written)
 
     def run_circuits(self, call: Call, request: pb.RunCircuitsRequest) -> pb.RunCircuitsResponse:
-        work, checking_s = self._read_run(request)
+        work, checking_s = self._read_run(call, request)
         if request.validate_only:
             estimate, _ = self._gateway.estimate(work, _caller(call))
             return pb.RunCircuitsResponse(estimate=write_estimate(work, estimate))
@@ -112,7 +112,7 @@ class QuantumServicer:
     def run_circuits_stream(
         self, call: Call, request: pb.RunCircuitsStreamRequest
     ) -> Iterator[pb.RunCircuitsStreamResponse]:
-        work, checking_s = self._read_run(request)
+        work, checking_s = self._read_run(call, request)
         for index, event in enumerate(self._gateway.stream(work, _caller(call))):
             if isinstance(event, Evidence):
                 evidence = _evidence(call, request.spec, event, checking_s)
@@ -128,7 +128,7 @@ class QuantumServicer:
     def estimate_observables(
         self, call: Call, request: pb.EstimateObservablesRequest
     ) -> pb.EstimateObservablesResponse:
-        work, checking_s = self._read_estimation(request)
+        work, checking_s = self._read_estimation(call, request)
         if request.validate_only:
             estimate, _ = self._gateway.estimate(work, _caller(call))
             return pb.EstimateObservablesResponse(estimate=write_estimate(work, estimate))
@@ -142,7 +142,8 @@ class QuantumServicer:
     def transpile_circuit(
         self, call: Call, request: pb.TranspileCircuitRequest
     ) -> pb.TranspileCircuitResponse:
-        asked = read_transpilation(request, self._limits, self._gateway.catalogue)
+        with reading.by_caller(_caller(call)):
+            asked = read_transpilation(request, self._limits, self._gateway.catalogue)
         deadline_s = time.monotonic() + call.remaining_s()
         task = RunTask(deadline_s, lambda: call.cancelled, call.on_cancel)
         compiled = self._compiler.compile(
@@ -152,43 +153,46 @@ class QuantumServicer:
 
     def estimate_run(self, call: Call, request: pb.EstimateRunRequest) -> pb.EstimateRunResponse:
         """Of a job too: QPUs that the spec names are among the answers."""
-        match request.WhichOneof("work"):
-            case "run_circuits":
-                work = convert.read_run(
-                    request.run_circuits, self._limits, self._gateway.threads, "run_circuits"
-                )
-            case "estimate_observables":
-                work = convert.read_estimation(
-                    request.estimate_observables,
-                    self._limits,
-                    self._gateway.threads,
-                    "estimate_observables",
-                )
-            case _:
-                raise FieldError(
-                    "work", expected="run_circuits or estimate_observables", given="neither"
-                )
+        with reading.by_caller(_caller(call)):
+            work = self._read_work(request)
         estimate, others = self._gateway.estimate(work, _caller(call), durable=True)
         return pb.EstimateRunResponse(
             estimate=write_estimate(work, estimate),
             alternatives=[convert_backend.write_estimate(other) for other in others],
         )
 
+    def _read_work(self, request: pb.EstimateRunRequest) -> Work:
+        limits, threads = self._limits, self._gateway.threads
+        match request.WhichOneof("work"):
+            case "run_circuits":
+                return convert.read_run(request.run_circuits, limits, threads, "run_circuits")
+            case "estimate_observables":
+                given = request.estimate_observables
+                return convert.read_estimation(given, limits, threads, "estimate_observables")
+            case _:
+                raise FieldError(
+                    "work", expected="run_circuits or estimate_observables", given="neither"
+                )
+
     def _read_run(
-        self, request: pb.RunCircuitsRequest | pb.RunCircuitsStreamRequest
+        self, call: Call, request: pb.RunCircuitsRequest | pb.RunCircuitsStreamRequest
     ) -> tuple[Work, float]:
         """The work, and how long reading it took, in seconds."""
         started_s = time.monotonic()
         if not request.HasField("spec"):
             raise FieldError("spec", expected="what to run", given="nothing")
-        work = convert.read_run(request.spec, self._limits, self._gateway.threads)
+        with reading.by_caller(_caller(call)):
+            work = convert.read_run(request.spec, self._limits, self._gateway.threads)
         return work, time.monotonic() - started_s
 
-    def _read_estimation(self, request: pb.EstimateObservablesRequest) -> tuple[Work, float]:
+    def _read_estimation(
+        self, call: Call, request: pb.EstimateObservablesRequest
+    ) -> tuple[Work, float]:
         started_s = time.monotonic()
         if not request.HasField("spec"):
             raise FieldError("spec", expected="what to estimate", given="nothing")
-        work = convert.read_estimation(request.spec, self._limits, self._gateway.threads)
+        with reading.by_caller(_caller(call)):
+            work = convert.read_estimation(request.spec, self._limits, self._gateway.threads)
         return work, time.monotonic() - started_s
 
     def _refer(self, written: pb.RunCircuitsResult | pb.CircuitResult) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ketgate_server.errors import FieldError, LimitError
 from ketgate_server.limits import Limit
+from ketgate_server.quantum import reading
 from ketgate_server.quantum.algorithms import factoring, phase_estimation
 from ketgate_server.quantum.algorithms.amplitude_estimation import (
     EPSILON_MAX,
@@ -144,10 +145,13 @@ def read_phase_estimation(spec: pb.PhaseEstimationSpec, limits: Limits, threads_
     execution = read_execution(spec.execution, limits, threads_max, "spec.execution")
     if not spec.HasField("unitary"):
         raise FieldError("spec.unitary", expected="a circuit", given="nothing")
-    unitary = _unitary(spec.unitary, limits, "spec.unitary")
+    with reading.by_limit(execution.time_limit_s, "spec.execution.time_limit"):
+        unitary = _unitary(spec.unitary, limits, "spec.unitary")
+        preparation = None
+        if spec.HasField("state"):
+            preparation = _unitary(spec.state, limits, "spec.state")
     state: tuple[Operation, ...] = ()
-    if spec.HasField("state"):
-        preparation = _unitary(spec.state, limits, "spec.state")
+    if preparation is not None:
         if preparation.num_qubits != unitary.num_qubits:
             raise FieldError(
                 "spec.state",

@@ -9,6 +9,7 @@ from ketgate.quantum.v1 import algorithm_service_pb2 as pb
 
 from ketgate_server.errors import FieldError, LimitError
 from ketgate_server.limits import Limit
+from ketgate_server.quantum import reading
 from ketgate_server.quantum.algorithms import ansatz, ucc, vqe
 from ketgate_server.quantum.algorithms.convert_answer import (
     write_baseline,
@@ -29,7 +30,6 @@ from ketgate_server.quantum.circuit import Circuit, Gate
 from ketgate_server.quantum.convert_circuits import read_limits
 from ketgate_server.quantum.convert_observables import read_pauli_sum
 from ketgate_server.quantum.observable import PauliSum
-from ketgate_server.quantum.reading import read_program
 from ketgate_server.type.tensors import read_float64, write_tensor
 
 QUBITS_MAX = 40
@@ -43,7 +43,8 @@ def read_vqe(spec: pb.VqeSpec, limits: Limits, threads_max: int) -> Plan:
     optimizer = read_optimizer(spec.optimizer, "spec.optimizer")
     check_method(optimizer, execution, "spec.optimizer")
     hamiltonian, n = _hamiltonian(spec, limits)
-    trial = _ansatz(spec, n, limits)
+    with reading.by_limit(execution.time_limit_s, "spec.execution.time_limit"):
+        trial = _ansatz(spec, n, limits)
     starts = _starts(spec, trial, optimizer, execution.options.seed)
 
     def perform(runner: Runner) -> vqe.Vqe:
@@ -156,7 +157,7 @@ def _circuit(spec: pb.VqeSpec, n: int, limits: Limits) -> Circuit:
             expected="none: they are looked for",
             given=len(spec.circuit.parameters),
         )
-    circuit = read_program(
+    circuit = reading.read_program(
         spec.circuit.openqasm,
         label=spec.circuit.label,
         limits=read_limits(limits),

@@ -13,11 +13,12 @@ from ketgate_server.errors import KetgateError
 from ketgate_server.jobs.base import RunContext
 from ketgate_server.jobs.faults import Stopped
 from ketgate_server.limits import Limit
+from ketgate_server.quantum import reading
 from ketgate_server.quantum.algorithms.plan import Plan
 from ketgate_server.quantum.algorithms.running import estimate, run
 from ketgate_server.quantum.convert import digest
 from ketgate_server.quantum.gateway import Gateway
-from ketgate_server.quantum.job import ROLE, as_ending, seed_of
+from ketgate_server.quantum.job import ROLE, as_ending, caller_of, seed_of
 from ketgate_server.quantum.work import Caller
 
 THREADS_MAX = 64
@@ -65,17 +66,11 @@ def perform(gateway: Gateway, read: Reader, spec: Any, context: RunContext) -> M
     else:
         seeded = spec
     threads_max = max(gateway.threads, min(spec.execution.threads, THREADS_MAX))
-    plan = read(seeded, context.limits, threads_max)
-    checking_s = time.monotonic() - started_s
-    caller = Caller(
-        tenant=context.tenant,
-        arrival_s=started_s,
-        deadline_s=time.monotonic() + context.remaining_s(),
-        is_cancelled=lambda: context.stopped,
-        on_cancel=context.on_stop,
-        patient=True,
-    )
+    caller = caller_of(context)
     try:
+        with reading.by_caller(caller):
+            plan = read(seeded, context.limits, threads_max)
+        checking_s = time.monotonic() - started_s
         written: Any = run(gateway, plan, caller, spec, checking_s)
     except KetgateError as error:
         raise as_ending(error, context) from None

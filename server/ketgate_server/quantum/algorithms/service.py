@@ -14,6 +14,7 @@ from ketgate.quantum.v1 import algorithm_service_pb2 as pb
 from ketgate_server.errors import FieldError
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.limits import Limit
+from ketgate_server.quantum import reading
 from ketgate_server.quantum.algorithms.convert_estimation import (
     read_amplitude_estimation,
     read_factoring,
@@ -101,8 +102,9 @@ def handler(
         if not request.HasField("spec"):
             raise FieldError("spec", expected="what to run", given="nothing")
         started_s = time.monotonic()
-        plan = algorithm.read(request.spec, limits, gateway.threads)
         caller = caller_of(call)
+        with reading.by_caller(caller):
+            plan = algorithm.read(request.spec, limits, gateway.threads)
         if request.validate_only:
             return algorithm.response(estimate=estimate(gateway, plan, caller))
         checking_s = time.monotonic() - started_s
