@@ -372,6 +372,13 @@ Index(
     signing_changes.c.key_id,
     signing_changes.c.id,
 )
+Index(
+    "signing_changes_pending",
+    signing_changes.c.tenant,
+    signing_changes.c.expire_time_us,
+    sqlite_where=signing_changes.c.state == "PENDING",
+    postgresql_where=signing_changes.c.state == "PENDING",
+)
 signing_wrapping_keys = Table(
     "signing_wrapping_keys",
     metadata,

@@ -222,6 +222,7 @@ CREATE TABLE signing_changes (
 	CONSTRAINT signing_changes_pk PRIMARY KEY (tenant, id)
 );
 CREATE INDEX signing_changes_by_key ON signing_changes (tenant, key_id, id);
+CREATE INDEX signing_changes_pending ON signing_changes (tenant, expire_time_us) WHERE state = 'PENDING';
 CREATE TABLE signing_wrapping_keys (
 	tenant VARCHAR(63) NOT NULL,
 	id VARCHAR(32) NOT NULL,

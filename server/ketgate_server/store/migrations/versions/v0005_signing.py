@@ -76,6 +76,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "id", name="signing_changes_pk"),
     )
     op.create_index("signing_changes_by_key", "signing_changes", ["tenant", "key_id", "id"])
+    op.create_index(
+        "signing_changes_pending",
+        "signing_changes",
+        ["tenant", "expire_time_us"],
+        sqlite_where=sa.text("state = 'PENDING'"),
+        postgresql_where=sa.text("state = 'PENDING'"),
+    )
     op.create_table(
         "signing_wrapping_keys",
         sa.Column("tenant", sa.String(63), nullable=False),
