@@ -182,7 +182,21 @@ def _explain(item: Mapping[str, Any]) -> str:
     if not where or "given" in message:
         return f"{where}: {message}" if where else message
     expected = _EXPECTED.get(item["type"], message)
-    return f"{where}: {expected}, given {_short(item['input'])}"
+    return f"{where}: {expected}, given {_given(where, item['input'])}"
+
+
+def _given(where: str, value: object) -> str:
+    """What was given, unless it is a secret or may hold one."""
+    if isinstance(value, Mapping | list | tuple):
+        return "a table" if isinstance(value, Mapping) else f"a list of {len(value)}"
+    name = where.rpartition(".")[2]
+    if any(part in _SECRETS for part in name.split("_")) and not name.endswith("_file"):
+        return f"{len(str(value))} characters that are not shown"
+    return _short(value)
+
+
+_SECRETS = {"pin", "passphrase", "password", "secret", "token", "url"}
+"""Parts of the names of settings that hold secrets."""
 
 
 _EXPECTED = {

@@ -1,9 +1,20 @@
 """The settings under [signing]: what does the cryptography, and what private keys are encrypted under."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else Path(os.path.abspath(path.expanduser()))
+
+
+def _one_of(settings: BaseModel, name: str, file_name: str) -> None:
+    """Messages of this module never show what was given: it may be a secret."""
+    if getattr(settings, name) is not None and getattr(settings, file_name) is not None:
+        raise ValueError(f"expected {name} or {file_name}, given both")
 
 
 class Pkcs11Settings(BaseModel):
@@ -25,9 +36,23 @@ class Pkcs11Settings(BaseModel):
     pin_file: Path | None = None
     """File with the PIN, readable by its owner only."""
 
-    kek_label: str = "ketgate-kek"
+    kek_label: str = Field(default="ketgate-kek", min_length=1, max_length=64)
     """Label of the AES key that stored keys are encrypted under, with kek = "pkcs11"; made when it is not
     there."""
+
+    _paths = field_validator("module", "pin_file")(_absolute)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Pkcs11Settings":
+        _one_of(self, "pin", "pin_file")
+        if self.module is not None:
+            if not self.token_label:
+                raise ValueError("module: expected a token_label with it, given none")
+            if self.pin is None and self.pin_file is None:
+                raise ValueError("module: expected a pin_file (or a pin) with it, given none")
+        elif self.token_label or self.pin is not None or self.pin_file is not None:
+            raise ValueError("token: expected a module, the token's library, with it; given none")
+        return self
 
 
 class SigningSettings(BaseModel):
@@ -75,3 +100,17 @@ class SigningSettings(BaseModel):
 
     opened_keys_max: int = Field(default=1_000, ge=1, le=100_000)
     """Private keys that are kept open in memory at once."""
+
+    _paths = field_validator(
+        "kek_file", "passphrase_file", "previous_kek_file", "previous_passphrase_file", "liboqs"
+    )(_absolute)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SigningSettings":
+        _one_of(self, "passphrase", "passphrase_file")
+        _one_of(self, "previous_passphrase", "previous_passphrase_file")
+        if self.kek == "passphrase" and self.passphrase is None and self.passphrase_file is None:
+            raise ValueError('kek = "passphrase": expected a passphrase_file with it, given none')
+        if self.kek == "pkcs11" and self.pkcs11.module is None:
+            raise ValueError('kek = "pkcs11": expected pkcs11.module with it, given none')
+        return self
