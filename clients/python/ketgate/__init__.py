@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ketgate._client import Client as Client
     from ketgate._client import Optimize as Optimize
     from ketgate._client import connect as connect
+    from ketgate._document import DocumentVerdict as DocumentVerdict
+    from ketgate._document import SignedDocument as SignedDocument
     from ketgate._errors import Aborted as Aborted
     from ketgate._errors import AlreadyExists as AlreadyExists
     from ketgate._errors import BackendUnavailable as BackendUnavailable
@@ -134,6 +136,7 @@ _MODULES = {
     "_audit_check": ("VerifiedLog",),
     "_audit_entry": ("AuditEntry", "TreeHead"),
     "_client": ("Client", "Optimize", "connect"),
+    "_document": ("DocumentVerdict", "SignedDocument"),
     "_errors": (
         "Aborted",
         "AlreadyExists",

@@ -120,11 +120,15 @@ class Pins:
         )
 
 
+def state_folder() -> Path:
+    """Where this package keeps what it is to remember for this user."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "ketgate"
+
+
 def default_path() -> Path:
     """Where this user's pins are."""
-    base = os.environ.get("XDG_STATE_HOME")
-    folder = Path(base) if base else Path.home() / ".local" / "state"
-    return folder / "ketgate" / "audit-pins.json"
+    return state_folder() / "audit-pins.json"
 
 
 def server_name(endpoint: Endpoint) -> str:

@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 import grpc
 
@@ -36,6 +46,9 @@ from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
+
+if TYPE_CHECKING:
+    from ketgate._document import SignedDocument
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,6 +125,25 @@ class Client(Caller):
             pass
         return pages.found
 
+    def sign(
+        self, content: Any, *, key: str | None = None, title: str | None = None
+    ) -> "SignedDocument":
+        """Sign a result, a model or anything else as a document that is verified without a server.
+
+        content: a result of this package (signed with what was asked), a model, a protobuf message,
+        a pathlib.Path, bytes, a dict or list, or a DataFrame. key: "keys/ID", or
+        "keys/ID/versions/N"; default: $KETGATE_SIGNING_KEY. title: name to sign it under.
+
+        >>> client.sign(result, key="keys/desk").save("result.signed.json")
+        """
+        from ketgate._document_signing import EXPORT, SIGN, SIGN_STREAM, DocumentSigning
+
+        signing = DocumentSigning(content, key, title)
+        signing.use(self._call(EXPORT, signing.export_request))
+        if not signing.is_long:
+            return signing.finish(self._call(SIGN, signing.sign_request))
+        return signing.finish(self._call_with_stream(SIGN_STREAM, signing.stream))
+
     def close(self) -> None:
         """End the connection; calls in progress are cancelled."""
         self.channel.close()
@@ -153,6 +185,21 @@ class Client(Caller):
             raise self._failed(error, request_id) from None
         self._met = True
         return answer
+
+    def _call_with_stream(
+        self, method: _wire.Method[Any, Any], requests: Callable[[], Iterator[Any]]
+    ) -> Any:
+        """Call a method that is asked in pieces."""
+
+        def once() -> Any:
+            call = method.callable(self.channel, requests=True)
+            request_id, metadata = _wire.call_metadata(self._endpoint)
+            try:
+                return call(requests(), timeout=_wire.STREAM_TIMEOUT_S, metadata=metadata)
+            except grpc.RpcError as error:
+                raise self._failed(error, request_id) from None
+
+        return self._repeat(once, method)
 
     def _repeat(self, attempt: Callable[[], R], method: _wire.Method[Any, Any] | None = None) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""

@@ -28,6 +28,9 @@ making of the answer.
 
 ESTIMATE_TIMEOUT_S = 60.0
 
+STREAM_TIMEOUT_S = 600.0
+"""Of a call that is asked in pieces."""
+
 CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     (
         "grpc.max_receive_message_length",
@@ -52,9 +55,13 @@ class Method(Generic[Request, Response]):
     work: bool = False
     """Heavy work: not worth the wait for a restart of the server."""
 
-    def callable(self, channel: Any, *, stream: bool = False) -> Any:
-        """The method on a channel, synchronous or asynchronous as the channel is."""
+    def callable(self, channel: Any, *, stream: bool = False, requests: bool = False) -> Any:
+        """The method on a channel, synchronous or asynchronous as the channel is. stream: whether it
+        answers many times; requests: whether it is asked so.
+        """
         make = channel.unary_stream if stream else channel.unary_unary
+        if requests:
+            make = channel.stream_stream if stream else channel.stream_unary
         return make(
             self.path,
             request_serializer=self.request_type.SerializeToString,

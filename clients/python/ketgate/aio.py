@@ -10,10 +10,20 @@ to end.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 import grpc
 import grpc.aio
@@ -42,6 +52,9 @@ from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
 from ketgate.server.v1 import server_service_pb2
+
+if TYPE_CHECKING:
+    from ketgate._document import SignedDocument
 
 __all__ = [
     "Algorithms",
@@ -116,6 +129,18 @@ class Client(Caller):
             pass
         return pages.found
 
+    async def sign(
+        self, content: Any, *, key: str | None = None, title: str | None = None
+    ) -> "SignedDocument":
+        """As the synchronous client's."""
+        from ketgate._document_signing import EXPORT, SIGN, SIGN_STREAM, DocumentSigning
+
+        signing = DocumentSigning(content, key, title)
+        signing.use(await self._call(EXPORT, signing.export_request))
+        if not signing.is_long:
+            return signing.finish(await self._call(SIGN, signing.sign_request))
+        return signing.finish(await self._call_with_stream(SIGN_STREAM, signing.stream))
+
     async def close(self) -> None:
         """End the connection; calls in progress are cancelled."""
         await self.channel.close()
@@ -151,6 +176,21 @@ class Client(Caller):
             raise self._failed(error, request_id) from None
         self._met = True
         return answer
+
+    async def _call_with_stream(
+        self, method: _wire.Method[Any, Any], requests: Callable[[], Iterator[Any]]
+    ) -> Any:
+        """Call a method that is asked in pieces."""
+
+        async def once() -> Any:
+            call = method.callable(self.channel, requests=True)
+            request_id, metadata = _wire.call_metadata(self._endpoint)
+            try:
+                return await call(requests(), timeout=_wire.STREAM_TIMEOUT_S, metadata=metadata)
+            except grpc.RpcError as error:
+                raise self._failed(error, request_id) from None
+
+        return await self._repeat(once, method)
 
     async def _repeat(
         self, attempt: Callable[[], Awaitable[R]], method: _wire.Method[Any, Any] | None = None

@@ -53,6 +53,8 @@ EXPORTS = [
     "ProviderError",
     "Artifact",
     "Artifacts",
+    "DocumentVerdict",
+    "SignedDocument",
     "JobAttempt",
     "JobEvent",
     "JobEventType",

@@ -20,6 +20,7 @@ COMMANDS = (
     "solvers",
     "info",
     "load",
+    "verify",
     "audit",
     "token",
     "backup",

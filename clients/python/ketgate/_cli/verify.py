@@ -1,0 +1,112 @@
+"""`ketgate verify`: whether a signed document holds, and whether its key is one to trust.
+
+Exit status: 0 valid, and by a key that was given, pinned or asked of the server; 1 not valid; 4 valid, but
+by a key that nothing vouches for.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ketgate._cli.connection import Json, Server, names_server
+from ketgate._document import SignedDocument
+from ketgate._document_trust import Trust, ask_server, of_fingerprint, of_pins, of_public_key
+from ketgate._errors import InvalidArgument
+from ketgate._key_pins import KeyPins
+
+EXIT_INVALID = 1
+EXIT_NOT_PINNED = 4
+
+
+@names_server
+def verify(
+    server: Server,
+    file: Annotated[Path, typer.Argument(help="A signed document, as JSON.")],
+    public_key: Annotated[
+        Path | None, typer.Option(help="The key that must have signed: a PEM or DER file.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Ask the server for its key keys/ID, and compare.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="SHA-256 of the key that must have signed, hexadecimal.")
+    ] = None,
+    pin: Annotated[
+        bool,
+        typer.Option(
+            "--pin",
+            help="Trust the document's key from now on, if it holds; needs no other option.",
+        ),
+    ] = False,
+    content: Annotated[
+        Path | None,
+        typer.Option(help="Write what was signed to this file, if it is valid and trusted."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a signed document without a server (with one, where --key asks it)."""
+    if sum(given is not None for given in (public_key, key, fingerprint)) > 1:
+        raise InvalidArgument(
+            "--public-key, --key, --fingerprint: expected one of them, given several", field="--key"
+        )
+    document = SignedDocument.load(file)
+    verdict = document.verify()
+    trust = Trust(False, "")
+    if verdict.valid:
+        if public_key is not None:
+            trust = of_public_key(document, public_key)
+        elif fingerprint is not None:
+            trust = of_fingerprint(document, fingerprint)
+        elif key is not None:
+            with server.connect() as client:
+                trust = ask_server(client, document, key)
+        else:
+            trust = of_pins(document, KeyPins())
+        asked = any(given is not None for given in (public_key, key, fingerprint))
+        if pin and (trust.trusted or not asked):
+            KeyPins().add(document.fingerprint, document.title or document.key_version)
+            trust = Trust(True, trust.why if trust.trusted else "pinned now, as --pin says")
+    if content is not None and verdict.valid and trust.trusted:
+        content.write_bytes(document.content)
+    _tell(document, verdict.valid, trust, verdict.detail, as_json)
+    if not verdict.valid:
+        raise typer.Exit(EXIT_INVALID)
+    if not trust.trusted:
+        raise typer.Exit(EXIT_NOT_PINNED)
+
+
+def _tell(document: SignedDocument, valid: bool, trust: Trust, detail: str, as_json: bool) -> None:
+    about = _about(document) if valid else {}
+    if as_json:
+        found = {"valid": valid, "trusted": trust.trusted, "detail": trust.why or detail} | about
+        typer.echo(json.dumps(found, indent=2))
+        return
+    if not valid:
+        print(f"NOT VALID: {detail}", file=sys.stderr)
+        return
+    for name, value in about.items():
+        typer.echo(f"{name.replace('_', ' ') + ':':<14}{_printable(str(value))}")
+    if trust.trusted:
+        typer.echo(f"valid, and the key is trusted: {trust.why}")
+    else:
+        typer.echo(f"valid, but {trust.why}", err=True)
+
+
+def _about(document: SignedDocument) -> dict[str, Any]:
+    return {
+        "title": document.title,
+        "content_type": document.content_type,
+        "content_bytes": len(document.content),
+        "signed": document.time.isoformat(sep=" ", timespec="seconds"),
+        "algorithm": f"{document.algorithm} ({document.message.signature.standard})",
+        "key": document.fingerprint,
+        "says_key": document.key_version,
+    }
+
+
+def _printable(text: str) -> str:
+    """Text without what a terminal would obey: a document says what its maker wanted."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
