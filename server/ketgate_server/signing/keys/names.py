@@ -6,11 +6,13 @@ import re
 from ketgate_server.errors import FieldError
 
 KEY_ID_CHARACTERS_MAX = 63
+ID_BYTES = 7
+"""Of what is random in an id that the server makes."""
 
 _KEY_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(rf"keys/({_KEY_ID.pattern})(?:/versions/([1-9][0-9]{{0,8}}))?")
-_CHANGE = re.compile(r"keyChanges/([0-9a-z]{26})")
-_WRAPPING_KEY = re.compile(r"wrappingKeys/([0-9a-z]{26})")
+_CHANGE = re.compile(r"keyChanges/([0-9a-f]{26})")
+_WRAPPING_KEY = re.compile(r"wrappingKeys/([0-9a-f]{26})")
 
 
 def read_key_id(text: str, field: str = "key_id") -> str:
@@ -84,3 +86,13 @@ def read_wrapping_key(name: str, field: str = "wrapped.wrapping_key") -> str:
 def wrapping_key_name(wrapping_key_id: str) -> str:
     """ "wrappingKeys/ID"."""
     return f"wrappingKeys/{wrapping_key_id}"
+
+
+def new_id(now_us: int, random_bytes: bytes) -> str:
+    """An id of a change or a wrapping key: 26 characters that sort by time to the millisecond. random_bytes: ID_BYTES
+    of them, drawn outside of the transaction.
+
+    >>> new_id(1_700_000_000_000_000, bytes(7))
+    '018bcfe5680000000000000000'
+    """
+    return f"{now_us // 1000:012x}{random_bytes.hex()}"

@@ -1,0 +1,78 @@
+"""Changes that wait for approvals, and those that are over, to be read by those whom they concern."""
+
+from __future__ import annotations
+
+from ketgate_server.errors import NotFound
+from ketgate_server.rpc.call import Identity
+from ketgate_server.signing.kek.vault import Vault
+from ketgate_server.signing.keys import changes, quorum, rows
+from ketgate_server.signing.keys.changes import ChangeRecord
+from ketgate_server.signing.keys.names import change_name, key_name
+from ketgate_server.signing.keys.record import KeyRecord
+from ketgate_server.store.base import Reader, Store
+
+SCAN_MAX = 1_000
+"""Changes that are looked at for one page: where the caller may read few of them, pages are short."""
+
+
+class ChangeList:
+    """The changes of a store. Threads share it."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+
+    def get(self, identity: Identity, change_id: str) -> ChangeRecord:
+        """Raises NotFound, also for what the caller may not read."""
+        with self._store.read() as reader:
+            found = changes.read_change(reader, self._vault, identity.tenant, change_id)
+            if found is not None and _Readable(reader, self._vault, identity).has(found):
+                return found.seen_at(self._store.now_us())
+        raise NotFound(change_name(change_id))
+
+    def page(
+        self, identity: Identity, key_id: str, before: str, size: int
+    ) -> tuple[list[ChangeRecord], str]:
+        """Those that the caller may read, the newest first, and the id behind which to go on; empty at the end. key_id: of
+        this key alone; empty: of all. before: as it was returned; empty for the first page.
+
+        Raises NotFound for a key that the caller has no change of and may not manage.
+        """
+        now_us = self._store.now_us()
+        with self._store.read() as reader:
+            readable = _Readable(reader, self._vault, identity)
+            scanned = changes.read_changes(
+                reader, self._vault, identity.tenant, key_id, before, SCAN_MAX + 1
+            )
+            found = [change for change in scanned[:SCAN_MAX] if readable.has(change)]
+            if key_id and not found and not readable.manages(key_id):
+                raise NotFound(key_name(key_id), "key")
+        page = [change.seen_at(now_us) for change in found[:size]]
+        if len(found) > size:
+            return page, page[-1].id
+        return page, scanned[SCAN_MAX - 1].id if len(scanned) > SCAN_MAX else ""
+
+
+class _Readable:
+    """Which changes a caller may read; keys are looked up once."""
+
+    def __init__(self, reader: Reader, vault: Vault, identity: Identity) -> None:
+        self._reader = reader
+        self._vault = vault
+        self._identity = identity
+        self._keys: dict[str, KeyRecord | None] = {}
+
+    def has(self, change: ChangeRecord) -> bool:
+        key = self._key(change.key_id)
+        return key is not None and quorum.may_read(change, key, self._identity)
+
+    def manages(self, key_id: str) -> bool:
+        key = self._key(key_id)
+        return key is not None and quorum.may_manage(key, self._identity)
+
+    def _key(self, key_id: str) -> KeyRecord | None:
+        if key_id not in self._keys:
+            self._keys[key_id] = rows.read_key(
+                self._reader, self._vault, self._identity.tenant, key_id
+            )
+        return self._keys[key_id]
