@@ -1,13 +1,11 @@
 """From a name in a request to a key that the caller may use in this way.
 
 A key that is not there, one of another tenant and one whose policy names the caller nowhere are refused with the same
-bytes at the same moment: the answer waits for the next multiple of REFUSAL_S since the question, so that
-what was read meanwhile, or how long a policy is, cannot be told from the time it took.
+bytes at the same moment (see refusal).
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -18,9 +16,7 @@ from ketgate_server.signing.keys import policy
 from ketgate_server.signing.keys.names import key_name, read_key_or_version, version_name
 from ketgate_server.signing.keys.rates import Rates
 from ketgate_server.signing.keys.record import KeyRecord, Use, VersionRecord, VersionState
-
-REFUSAL_S = 0.005
-"""Longer than what differs between the refusals, and too short to matter to an honest caller."""
+from ketgate_server.signing.keys.refusal import even
 
 _UNUSABLE = {
     VersionState.DISABLED: "is disabled; EnableKeyVersion makes it usable",
@@ -71,14 +67,10 @@ class Access:
 
         Raises NotFound and POLICY_DENIED.
         """
-        started_s = self._now_s()
-        key = self._keys.get(identity.tenant, key_id)
-        name = name or key_name(key_id)
-        try:
+        with even(self._now_s, self._sleep):
+            key = self._keys.get(identity.tenant, key_id)
+            name = name or key_name(key_id)
             return policy.require(key, identity, use, name, field, for_policy=for_policy)
-        except NotFound:
-            self._wait(started_s)
-            raise
 
     def find(
         self, identity: Identity, name: str, use: Use, field: str = "key"
@@ -133,10 +125,6 @@ class Access:
     def take(self, key: KeyRecord, uses: int = 1) -> None:
         """Count uses of a key; an item of a batch is a use. Raises RATE_EXCEEDED."""
         self._rates.take(key, uses)
-
-    def _wait(self, started_s: float) -> None:
-        spent_s = self._now_s() - started_s
-        self._sleep((math.floor(spent_s / REFUSAL_S) + 1) * REFUSAL_S - spent_s)
 
 
 def is_usable(key: KeyRecord, version: VersionRecord) -> bool:

@@ -9,6 +9,7 @@ from ketgate_server.signing.keys import changes, quorum, rows
 from ketgate_server.signing.keys.changes import ChangeRecord
 from ketgate_server.signing.keys.names import change_name, key_name
 from ketgate_server.signing.keys.record import KeyRecord
+from ketgate_server.signing.keys.refusal import even
 from ketgate_server.store.base import Reader, Store
 
 SCAN_MAX = 1_000
@@ -24,22 +25,23 @@ class ChangeList:
 
     def get(self, identity: Identity, change_id: str) -> ChangeRecord:
         """Raises NotFound, also for what the caller may not read."""
-        with self._store.read() as reader:
+        with even(), self._store.read() as reader:
             found = changes.read_change(reader, self._vault, identity.tenant, change_id)
             if found is not None and _Readable(reader, self._vault, identity).has(found):
                 return found.seen_at(self._store.now_us())
-        raise NotFound(change_name(change_id))
+            raise NotFound(change_name(change_id))
 
     def page(
         self, identity: Identity, key_id: str, before: str, size: int
     ) -> tuple[list[ChangeRecord], str]:
-        """Those that the caller may read, the newest first, and the id behind which to go on; empty at the end. key_id: of
-        this key alone; empty: of all. before: as it was returned; empty for the first page.
+        """Those that the caller may read, the newest first, and the id behind which to go on;
+        empty at the end. key_id: of this key alone; empty: of all. before: as it was returned; empty
+        for the first page.
 
         Raises NotFound for a key that the caller has no change of and may not manage.
         """
         now_us = self._store.now_us()
-        with self._store.read() as reader:
+        with even(), self._store.read() as reader:
             readable = _Readable(reader, self._vault, identity)
             scanned = changes.read_changes(
                 reader, self._vault, identity.tenant, key_id, before, SCAN_MAX + 1
