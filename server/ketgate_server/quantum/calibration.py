@@ -25,6 +25,11 @@ USELESS = 0.5
 _UNKNOWN = float("inf")
 Use = tuple[str, tuple[int, ...]]
 
+FRAMES = frozenset({"rz", "p"})
+"""Changes of the frame that later pulses are in: nothing is done to the qubit, and nothing can err."""
+NAMED_MAX = 6
+"""Of what a calibration lacks, named in a warning."""
+
 
 class Deferred(Calibration):
     """A calibration that is read when it is first looked at: of most devices it never is."""
@@ -134,6 +139,27 @@ def digest(calibration: Calibration) -> str:
     # Shortest decimals of floats are the same everywhere.
     text = json.dumps([calibration.time_us, qubits, gates], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def untold(calibration: Calibration, used: Collection[Use]) -> str:
+    """A warning that names what of it the calibration tells no error of, and which is simulated
+    without one; empty where it tells all."""
+    told = {(gate.gate, gate.qubits) for gate in calibration.gates if gate.error is not None}
+    told |= {
+        ("measure", (qubit.qubit,))
+        for qubit in calibration.qubits
+        if qubit.p1_given_0 is not None or qubit.p0_given_1 is not None
+    }
+    lacking = sorted(use for use in set(used) - told if use[0] not in FRAMES)
+    if not lacking:
+        return ""
+    names = [f"{gate} on {'-'.join(map(str, qubits))}" for gate, qubits in lacking[:NAMED_MAX]]
+    more = len(lacking) - len(names)
+    words = ", ".join(names) + (f" and {more} more" if more else "")
+    return (
+        f"the calibration tells no error of {words}: "
+        "simulated without one, but for relaxation where the times are known"
+    )
 
 
 def expected_fidelity(calibration: Calibration, used: Mapping[Use, int]) -> float:

@@ -24,7 +24,8 @@
 cx, ecr and xx_plus_yy (at angles -pi/2, 0: the square root of iswap) where there is a coupling.
 `coupling` lists directed pairs; without it, those of the gates on two qubits. `error` is the average
 error per gate (1 minus the average fidelity), 0 to 1; 0.5 and more: out of order. T2 above 2 T1 is
-cut to that. What is left out is perfect. A member that is not known is refused.
+cut to that. What is left out is perfect, is avoided where there is a choice, and is named in a warning
+where it is used. A member that is not known is refused.
 """
 
 from __future__ import annotations

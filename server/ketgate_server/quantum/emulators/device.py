@@ -34,12 +34,23 @@ class Device:
 
     @cached_property
     def errors(self) -> dict[tuple[str, tuple[int, ...]], float]:
-        """Average error by gate and qubits; "measure" by qubit."""
-        out = {(gate.gate, gate.qubits): gate.error or 0.0 for gate in self.calibration.gates}
-        for qubit in self.calibration.qubits:
-            mean = ((qubit.p1_given_0 or 0.0) + (qubit.p0_given_1 or 0.0)) / 2.0
-            out[("measure", (qubit.qubit,))] = mean
-        return out
+        """Average error by gate and qubits; "measure" by qubit. One that is not told counts as
+        twice the greatest of its kind that is in order: nothing is placed there for want of a
+        figure."""
+        told = {(one.gate, one.qubits): one.error for one in self.calibration.gates}
+        for qubit in range(self.num_qubits):
+            told[("measure", (qubit,))] = None
+        for one in self.calibration.qubits:
+            wrong = [p for p in (one.p1_given_0, one.p0_given_1) if p is not None]
+            told[("measure", (one.qubit,))] = sum(wrong) / 2.0 if wrong else None
+        greatest: dict[str, float] = {}
+        for (gate, _), error in told.items():
+            if error is not None and error < USELESS:
+                greatest[gate] = max(greatest.get(gate, 0.0), error)
+        return {
+            use: 2.0 * greatest.get(use[0], 0.0) if error is None else error
+            for use, error in told.items()
+        }
 
     @cached_property
     def edges(self) -> dict[tuple[int, int], tuple[float, str]]:

@@ -29,7 +29,7 @@ from ketgate_server.quantum.base import (
     Task,
     Unsuitable,
 )
-from ketgate_server.quantum.calibration import Use, expected_fidelity, noise_model
+from ketgate_server.quantum.calibration import Use, expected_fidelity, noise_model, untold
 from ketgate_server.quantum.circuit import Circuit, Gate, Measure, Reset
 from ketgate_server.quantum.emulators import sampled
 from ketgate_server.quantum.emulators.compile import (
@@ -77,6 +77,7 @@ class Placed:
     compiled: Compiled
     noise: NoiseModel
     used: Mapping[Use, int]
+    warnings: tuple[str, ...] = ()
 
 
 class Emulator:
@@ -172,6 +173,7 @@ class Emulator:
                 density_qubits_max=self._density_qubits_max,
             )
             outcome.compiled, outcome.compiling_s = one.compiled.circuit, took_s
+            outcome.warnings = (*outcome.warnings, *one.warnings)
             outcomes.append(outcome)
         return outcomes
 
@@ -207,6 +209,7 @@ class Emulator:
             density_qubits_max=self._density_qubits_max,
         )
         outcome.compiled, outcome.compiling_s = placed.compiled.circuit, compiling_s
+        outcome.warnings = (*outcome.warnings, *placed.warnings)
         return outcome
 
     def place(self, circuit: Circuit, options: RunOptions, task: Task, keep: int = 0) -> Placed:
@@ -225,7 +228,9 @@ class Emulator:
         for qubit in range(keep.bit_length()):
             if (keep >> qubit) & 1:
                 used[("measure", (compiled.final_layout[qubit],))] += 1
-        found = Placed(compiled, self._noise_of(frozenset(used)), used)
+        lacking = untold(self.device.calibration, used)
+        warnings = (f"{self.name}: {lacking}",) if lacking else ()
+        found = Placed(compiled, self._noise_of(frozenset(used)), used, warnings)
         if len(compiled.circuit.operations) <= KEPT_OPERATIONS_MAX:
             with self._lock:
                 self._placed[key] = found

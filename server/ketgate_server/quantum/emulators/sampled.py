@@ -82,6 +82,7 @@ def expectations(
         outcome.compiling_s += found.compiling_s
         outcome.running_s += found.running_s
         outcome.method = found.method
+        outcome.warnings = tuple(dict.fromkeys((*outcome.warnings, *found.warnings)))
     outcome.values, outcome.standard_errors = estimate.result()
     return outcome
 

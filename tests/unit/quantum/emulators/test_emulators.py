@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ketgate_server.errors import FieldError
 from ketgate_server.quantum.base import BackendKind, NoiseMethod, RunOptions, Unsuitable
-from ketgate_server.quantum.circuit import Circuit, Gate, Measure
+from ketgate_server.quantum.circuit import Circuit, Gate, Measure, Reset
 from ketgate_server.quantum.emulators import google, ibm
 from ketgate_server.quantum.emulators.catalogue import calibrated, emulators
 from ketgate_server.quantum.emulators.compile import ROUTED_BASIS
@@ -234,6 +234,60 @@ def test_a_calibration_file_is_a_device():
     assert found.probabilities[0] == pytest.approx(0.5, abs=0.02)
     with pytest.raises(FieldError, match=r"noise\.calibration: expected"):
         calibrated(b"[]", "noise.calibration")
+
+
+def lacking(*, without):
+    """The chip of three qubits in a calibration file that lacks some figures."""
+    gates = [
+        {"gate": "sx", "qubits": [q], "error": 0.001, "duration_ns": 30.0} for q in range(3)
+    ] + [{"gate": "cz", "qubits": pair, "error": 0.01} for pair in ([0, 1], [1, 2])]
+    qubits = [{"qubit": q, "p1_given_0": 0.02, "p0_given_1": 0.02} for q in range(3)]
+    given = {
+        "format": "ketgate-calibration-1",
+        "name": "partly",
+        "time": "2026-05-04T10:00:00Z",
+        "num_qubits": 3,
+        "basis_gates": ["rz", "sx", "cz"],
+        "coupling": [[0, 1], [1, 2]],
+        "qubits": [q for q in qubits if ("measure", [q["qubit"]]) not in without],
+        "gates": [
+            gate | ({"error": None} if (gate["gate"], gate["qubits"]) in without else {})
+            for gate in gates
+        ],
+    }
+    return calibrated(json.dumps(given).encode(), "noise.calibration")
+
+
+LINE3 = measured(3, [Gate("h", (0,)), Gate("cx", (0, 1)), Gate("cx", (1, 2))])
+
+
+def test_what_a_calibration_does_not_tell_is_named_in_a_warning():
+    emulator = lacking(without=[("sx", [0]), ("cz", [0, 1]), ("measure", [0])])
+    (warning,) = run(emulator, LINE3).warnings
+    assert "emulator/partly: the calibration tells no error of " in warning
+    for name in ("cz on 0-1", "measure on 0", "sx on 0"):
+        assert name in warning
+    assert "rz" not in warning  # a change of frame has no error
+    observable = PauliSum((PauliTerm(1.0, 0b111, 0),))
+    for shots in (0, 100):
+        found = emulator.expectations(LINE3, [observable], RunOptions(shots, 1), OrderTask())
+        assert len(found.warnings) == 1
+        assert "cz on 0-1" in found.warnings[0]
+
+
+def test_a_calibration_that_tells_all_that_is_used_warns_of_nothing():
+    assert not run(lacking(without=[]), LINE3).warnings
+    apart = lacking(without=[("sx", [0]), ("cz", [0, 1]), ("measure", [0])])
+    assert not run(apart, measured(2, ghz(2))).warnings  # placed on the qubits that it knows
+
+
+def test_what_published_devices_do_not_tell(published):
+    if "emulator/ibm_lima" not in published:
+        pytest.skip("qiskit-ibm-runtime is not installed")
+    emulator = published["emulator/ibm_lima"]
+    assert not run(emulator, measured(3, ghz(3))).warnings
+    reset = measured(1, [Gate("x", (0,)), Reset(0), Gate("x", (0,))])
+    assert "tells no error of reset on " in run(emulator, reset).warnings[0]
 
 
 def test_need_grows_with_the_circuit():
