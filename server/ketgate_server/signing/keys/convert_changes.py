@@ -1,0 +1,52 @@
+"""Changes that wait for approvals, as the contract has them."""
+
+from __future__ import annotations
+
+import re
+
+from ketgate.signing.v1 import key_pb2 as pb
+from ketgate.signing.v1 import key_service_pb2 as service_pb
+
+from ketgate_server.errors import FieldError
+from ketgate_server.signing.keys import convert_policy
+from ketgate_server.signing.keys.changes import ChangeRecord
+from ketgate_server.signing.keys.names import key_name, read_key, version_name
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 1_000
+
+_TOKEN = re.compile("[0-9a-f]{26}")
+
+
+def change(found: ChangeRecord) -> pb.KeyChange:
+    made = pb.KeyChange(
+        name=found.name,
+        key=key_name(found.key_id),
+        state=pb.KeyChangeState.Value(f"KEY_CHANGE_STATE_{found.state.value}"),
+        requester=found.requester,
+        approvals=found.approvals,
+        approvals_needed=found.approvals_needed,
+        justification=found.justification,
+    )
+    if found.version:
+        made.destroy_version = version_name(found.key_id, found.version)
+    elif found.policy is not None:
+        made.set_policy.CopyFrom(convert_policy.policy(found.policy))
+    made.create_time.FromMicroseconds(found.create_time_us)
+    made.expire_time.FromMicroseconds(found.expire_time_us)
+    if found.end_time_us is not None:
+        made.end_time.FromMicroseconds(found.end_time_us)
+    return made
+
+
+def read_page(request: service_pb.ListKeyChangesRequest) -> tuple[str, str, int]:
+    """Id of the key, or nothing; the id behind which the page begins; and its size. Raises FieldError."""
+    if request.page_size < 0:
+        raise FieldError("page_size", expected="0 or more", given=request.page_size)
+    if request.page_token and not _TOKEN.fullmatch(request.page_token):
+        raise FieldError(
+            "page_token", expected="a next_page_token of this method", given=request.page_token
+        )
+    key_id = read_key(request.key, "key") if request.key else ""
+    size = min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+    return key_id, request.page_token, size
