@@ -75,7 +75,7 @@ class Algorithm:
     deterministic: bool = False
     """Whether its standard has deterministic signatures."""
     digest_bytes: int = 0
-    """Of the digest that may be signed in place of the message; 0: none."""
+    """Of the digest that may be signed in place of the message; 0: none. Of composites, of their pre-hash."""
     oid: str = ""
     generates: bool = True
 
@@ -188,8 +188,10 @@ def _ecdsa(curve: str, hash_name: str, standard: str, bits: int, point: int, der
     )
 
 
-def _composite(level: int, other: str, label: str, arc: int, raw: int, der: int) -> Algorithm:
-    """raw, der: bytes of the classical part's public key and longest signature."""
+def _composite(
+    level: int, other: str, label: str, arc: int, raw: int, der: int, private: int
+) -> Algorithm:
+    """raw, der, private: bytes of the classical part's public key, longest signature and private key."""
     base = _ALL_ML_DSA[level]
     return Algorithm(
         f"ML_DSA_{level}_{other.upper().replace('-', '_')}",
@@ -203,6 +205,8 @@ def _composite(level: int, other: str, label: str, arc: int, raw: int, der: int)
         public_key_bytes=base.public_key_bytes + raw,
         output_bytes_max=base.output_bytes_max + der,
         output_bytes_fixed=other == "Ed25519",
+        private_bytes=base.private_bytes + private,
+        digest_bytes=int(label[-3:]) // 8,
         context_bytes_max=CONTEXT_BYTES_MAX,
         oid=f"1.3.6.1.5.5.7.6.{arc}",
     )
@@ -303,12 +307,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         _ecdsa("P384", "SHA-384", "FIPS 186-5", 192, 97, 104),
         SECP256K1,
         RSA_PSS,
-        _composite(44, "Ed25519", "MLDSA44-Ed25519-SHA512", 39, 32, 64),
-        _composite(44, "ECDSA-P256", "MLDSA44-ECDSA-P256-SHA256", 40, 65, 72),
-        _composite(65, "Ed25519", "MLDSA65-Ed25519-SHA512", 48, 32, 64),
-        _composite(65, "ECDSA-P256", "MLDSA65-ECDSA-P256-SHA512", 45, 65, 72),
-        _composite(65, "ECDSA-P384", "MLDSA65-ECDSA-P384-SHA512", 46, 97, 104),
-        _composite(87, "ECDSA-P384", "MLDSA87-ECDSA-P384-SHA512", 49, 97, 104),
+        _composite(44, "Ed25519", "MLDSA44-Ed25519-SHA512", 39, 32, 64, 32),
+        _composite(44, "ECDSA-P256", "MLDSA44-ECDSA-P256-SHA256", 40, 65, 72, 51),
+        _composite(65, "Ed25519", "MLDSA65-Ed25519-SHA512", 48, 32, 64, 32),
+        _composite(65, "ECDSA-P256", "MLDSA65-ECDSA-P256-SHA512", 45, 65, 72, 51),
+        _composite(65, "ECDSA-P384", "MLDSA65-ECDSA-P384-SHA512", 46, 97, 104, 64),
+        _composite(87, "ECDSA-P384", "MLDSA87-ECDSA-P384-SHA512", 49, 97, 104, 64),
         _ml_kem(512, 1, 128, 800, 768, 1),
         _ml_kem(768, 3, 192, 1184, 1088, 2),
         _ml_kem(1024, 5, 256, 1568, 1568, 3),

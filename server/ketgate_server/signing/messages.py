@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ketgate_server.signing.algorithms import CONTEXT_BYTES_MAX, MU_BYTES, PREHASHES
+from ketgate_server.signing.algorithms import CONTEXT_BYTES_MAX, MU_BYTES, PREHASHES, Algorithm
 
 _PURE = b"\x00"
 _PREHASHED = b"\x01"
@@ -92,6 +92,16 @@ def prehashed_message(name: str, digest: bytes, context: bytes) -> bytes:
 def pure_message(message: bytes, context: bytes) -> bytes:
     """M' of ML-DSA and SLH-DSA without a pre-hash. Raises ValueError where the context is too long."""
     return _PURE + _context(context) + message
+
+
+def digest_hasher(algorithm: Algorithm) -> Hasher | None:
+    """A new hasher for the digest that may be signed in place of the message; None where there is none.
+
+    That of ECDSA with its curve, and of a composite's pre-hash. (With SigningOptions.prehash it is prehash().)
+    """
+    if not algorithm.digest_bytes:
+        return None
+    return {32: hashlib.sha256, 48: hashlib.sha384, 64: hashlib.sha512}[algorithm.digest_bytes]()
 
 
 class MuHasher:

@@ -12,9 +12,15 @@ import cryptography
 
 from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.provider import Abilities, Material, PrivateKey, PublicKey
+from ketgate_server.signing.providers.composite import Composites
+from ketgate_server.signing.providers.cryptography_ecdsa import Ecdsa
 from ketgate_server.signing.providers.cryptography_ed25519 import Ed25519
+from ketgate_server.signing.providers.cryptography_hmac import Hmac
+from ketgate_server.signing.providers.cryptography_hpke import Hpke
 from ketgate_server.signing.providers.cryptography_mldsa import MlDsa
 from ketgate_server.signing.providers.cryptography_mlkem import MlKem
+from ketgate_server.signing.providers.cryptography_rsa import RsaPss
+from ketgate_server.signing.providers.cryptography_secp256k1 import Secp256k1
 from ketgate_server.signing.providers.part import Part
 
 
@@ -25,9 +31,15 @@ class CryptographyProvider:
     version = cryptography.__version__
 
     def __init__(self) -> None:
-        parts: list[Part] = [MlDsa(), MlKem(), Ed25519()]
-        self._parts = {name: part for part in parts for name in part.abilities()}
-        self._abilities = {name: can for part in parts for name, can in part.abilities().items()}
+        self._parts: dict[str, Part] = {}
+        self._abilities: dict[str, Abilities] = {}
+        for part in (MlDsa(), MlKem(), Ed25519(), Ecdsa(), Secp256k1(), RsaPss(), Hpke(), Hmac()):
+            self._add(part)
+        self._add(Composites(self, self))
+
+    def _add(self, part: Part) -> None:
+        self._parts.update(dict.fromkeys(part.abilities(), part))
+        self._abilities.update(part.abilities())
 
     def abilities(self) -> Mapping[str, Abilities]:
         return self._abilities
