@@ -22,7 +22,7 @@ def change(found: ChangeRecord) -> pb.KeyChange:
     made = pb.KeyChange(
         name=found.name,
         key=key_name(found.key_id),
-        state=pb.KeyChangeState.Value(f"KEY_CHANGE_STATE_{found.state.value}"),
+        state=f"KEY_CHANGE_STATE_{found.state.value}",
         requester=found.requester,
         approvals=found.approvals,
         approvals_needed=found.approvals_needed,

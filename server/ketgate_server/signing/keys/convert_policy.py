@@ -45,7 +45,7 @@ def policy(policy: Policy) -> pb.KeyPolicy:
         grants=[
             pb.KeyGrant(
                 members=sorted(grant.members),
-                uses=sorted(pb.KeyUse.Value(_PREFIX + use.value) for use in grant.uses),
+                uses=[_PREFIX + use.value for use in Use if use in grant.uses],
             )
             for grant in policy.grants
         ],
