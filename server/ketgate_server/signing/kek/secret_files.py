@@ -28,12 +28,17 @@ def read_secret(path: Path, what: str, setting: str) -> bytearray:
         raise KeyStoreSealed(
             f"{what} {path} cannot be read: {error.strerror}; see the setting {setting}"
         ) from error
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         _check(os.fstat(descriptor), path, what, setting)
         content = bytearray(SECRET_BYTES_MAX + 1)
         count = 0
-        while count < len(content) and (more := file.readinto(memoryview(content)[count:])):
+        while count < len(content):
+            more = os.readv(descriptor, [memoryview(content)[count:]])
+            if more == 0:
+                break
             count += more
+    finally:
+        os.close(descriptor)
     if count > SECRET_BYTES_MAX:
         wipe(content)
         raise KeyStoreSealed(
