@@ -70,7 +70,7 @@ def until_now(place: dict[str, Any]) -> dict[str, Any]:
 NAMES = ("file", "another file", "passphrase", "another passphrase")
 
 
-@pytest.mark.parametrize(("before", "after"), permutations(NAMES, 2))
+@pytest.mark.parametrize(("before", "after"), list(permutations(NAMES, 2)))
 def test_any_key_is_changed_for_any_other(
     store: Store, tmp_path: Path, before: str, after: str
 ) -> None:
