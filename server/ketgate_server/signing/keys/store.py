@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ketgate_server.errors import FieldError, NotFound
+from ketgate_server.errors import NotFound
 from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.kek.vault import Owner, Vault
-from ketgate_server.signing.keys import effects, making, rows
+from ketgate_server.signing.keys import effects, making, rows, updates
 from ketgate_server.signing.keys.asker import Asker
 from ketgate_server.signing.keys.change import Change, Done, carry_out, repeated
 from ketgate_server.signing.keys.effects import Bounds, Moved
 from ketgate_server.signing.keys.names import key_name
 from ketgate_server.signing.keys.record import KeyRecord, Policy, VersionRecord
 from ketgate_server.signing.keys.states import Act
+from ketgate_server.signing.keys.updates import Update
 from ketgate_server.signing.provider import Providers
 from ketgate_server.store.base import Store
 
@@ -92,11 +93,12 @@ class KeyStore:
 
     def preview(self, asker: Asker, new: NewKey) -> KeyRecord:
         """The key that create() would make now, after the same checks."""
+        making.check_generates(new.algorithm)
         making.provider_for(self.providers, new.algorithm, new.provider)
         with self.store.read() as reader:
             effects.check_new_key(reader, self.vault, asker.tenant, new.id, self.bounds)
         now_us = self.store.now_us()
-        key = replace(_record(asker, new), create_time_us=now_us)
+        key = replace(new_record(asker, new), create_time_us=now_us)
         return replace(key, next_rotation_us=effects.next_rotation(key, now_us))
 
     def create(self, asker: Asker, new: NewKey, reply: Reply = no_reply) -> Done[Made]:
@@ -108,8 +110,9 @@ class KeyStore:
         known: Done[Made] | None = repeated(self.store, asker)
         if known is not None:
             return known
+        making.check_generates(new.algorithm)
         provider = making.provider_for(self.providers, new.algorithm, new.provider)
-        key = _record(asker, new)
+        key = new_record(asker, new)
         first = making.sealed(self.vault, key, 1, making.make(provider, new.algorithm))
         return self.change(
             asker, lambda change: effects.add_key(change, key, first, self.bounds), reply
@@ -136,7 +139,7 @@ class KeyStore:
             newest = rows.newest_version(reader, asker.tenant, key_id)
         if found is None:
             raise NotFound(key_name(key_id))
-        check_generates(found.algorithm, "name")
+        making.check_generates(found.algorithm, "name")
         effects.check_versions(found, newest, self.bounds)
         provider = making.provider_for(self.providers, found.algorithm, found.provider, "name")
         fresh = making.make(provider, found.algorithm)
@@ -155,6 +158,14 @@ class KeyStore:
                 with self.store.read() as reader:
                     newest = rows.newest_version(reader, asker.tenant, key_id)
 
+    def update(
+        self, asker: Asker, key_id: str, wanted: Update, reply: Callable[[KeyRecord], bytes]
+    ) -> Done[KeyRecord]:
+        """New values of a key's fields. Raises as updates.update."""
+        return self.change(
+            asker, lambda change: updates.update(change, key_id, wanted, self.providers), reply
+        )
+
     def act(
         self, asker: Asker, key_id: str, number: int, what: Act, reply: Reply = no_reply
     ) -> Done[Made]:
@@ -170,18 +181,8 @@ class KeyStore:
         return self.change(asker, operation, reply)
 
 
-def check_generates(algorithm: Algorithm, path: str = "algorithm") -> None:
-    """Raises FieldError for an algorithm that is only verified."""
-    if not algorithm.generates:
-        raise FieldError(
-            path,
-            expected="an algorithm that the service makes keys of",
-            given=algorithm.id,
-            hint="import a public key of it with ImportKey",
-        )
-
-
-def _record(asker: Asker, new: NewKey) -> KeyRecord:
+def new_record(asker: Asker, new: NewKey) -> KeyRecord:
+    """The record of a key that is to be made; times are those of its transaction."""
     return KeyRecord(
         tenant=asker.tenant,
         id=new.id,
