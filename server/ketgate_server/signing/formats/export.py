@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ketgate_server.errors import FieldError
 from ketgate_server.signing.algorithms import Algorithm, Family
-from ketgate_server.signing.formats import pem, spki
+from ketgate_server.signing.formats import cose_key, jose, jwk, pem, spki
 
 
 class PublicKeyFormat(StrEnum):
@@ -28,6 +28,8 @@ def formats(algorithm: Algorithm) -> list[PublicKeyFormat]:
         PublicKeyFormat.SPKI_DER: spki.exists(algorithm),
         # RSA has no bytes of its own beside SubjectPublicKeyInfo.
         PublicKeyFormat.RAW: algorithm.family is not Family.RSA_PSS,
+        PublicKeyFormat.JWK: jose.exists(algorithm),
+        PublicKeyFormat.COSE: jose.exists(algorithm),
     }
     return [name for name, exists in there.items() if exists]
 
@@ -35,8 +37,8 @@ def formats(algorithm: Algorithm) -> list[PublicKeyFormat]:
 def export_public_key(
     algorithm: Algorithm,
     raw: bytes,
-    format: PublicKeyFormat,
-    kid: str = "",  # noqa: A002, ARG001
+    format: PublicKeyFormat,  # noqa: A002
+    kid: str = "",
 ) -> bytes:
     """A public key in a format. raw: as KeyVersion stores it. kid: the key id that JWK and COSE carry, the name
     of the version; empty: none. Raises FieldError for a format that the algorithm has not."""
@@ -49,5 +51,9 @@ def export_public_key(
             return pem.write(pem.PUBLIC_KEY, spki.write(algorithm, raw)).encode()
         case PublicKeyFormat.SPKI_DER:
             return spki.write(algorithm, raw)
-        case _:
+        case PublicKeyFormat.RAW:
             return raw
+        case PublicKeyFormat.JWK:
+            return jwk.write(algorithm, raw, kid)
+        case PublicKeyFormat.COSE:
+            return cose_key.write(algorithm, raw, kid)

@@ -87,6 +87,19 @@ def key_bits(algorithm: Algorithm, raw: bytes) -> bytes:
     return outer.bits()
 
 
+def coordinates(point: bytes) -> tuple[bytes, bytes]:
+    """(x, y) of an uncompressed point."""
+    half = len(point) // 2
+    return point[1 : half + 1], point[half + 1 :]
+
+
+def rsa_numbers(raw: bytes) -> tuple[bytes, bytes]:
+    """(modulus, exponent) of an RSA key that was read here, as few bytes as there are."""
+    key = der.Reader(key_bits(RSA_PSS, raw)).enter()
+    modulus, exponent = key.read(der.INTEGER), key.read(der.INTEGER)
+    return modulus.lstrip(b"\0"), exponent.lstrip(b"\0")
+
+
 def fingerprint(algorithm: Algorithm, raw: bytes) -> str:
     """SHA-256 of the SubjectPublicKeyInfo, hexadecimal; of the raw key where there is none; empty without a
     public key."""
