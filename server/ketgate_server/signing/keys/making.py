@@ -69,6 +69,17 @@ def provider_for(
     return best
 
 
+def check_generates(algorithm: Algorithm, path: str = "algorithm") -> None:
+    """Raises FieldError for an algorithm that is only verified."""
+    if not algorithm.generates:
+        raise FieldError(
+            path,
+            expected="an algorithm that the service makes keys of",
+            given=algorithm.id,
+            hint="import a public key of it with ImportKey",
+        )
+
+
 def missing_part(algorithm: Algorithm) -> tuple[str, str]:
     """What would make an algorithm available that no provider here has, and how to have it."""
     only_liboqs = (
