@@ -45,18 +45,23 @@ def add_key(
 def check_new_key(reader: Reader, vault: Vault, tenant: str, key_id: str, bounds: Bounds) -> None:
     """Raises RESOURCE_EXISTS, QUOTA_EXCEEDED."""
     if rows.read_key(reader, vault, tenant, key_id) is not None:
-        raise KetgateError(
-            Reason.RESOURCE_EXISTS,
-            f"key_id: keys/{key_id} is there already; choose another id, or RotateKey for a new version",
-            field="key_id",
-            metadata={"resource": f"keys/{key_id}"},
-        )
+        raise exists(key_id)
     if rows.count_keys(reader, tenant) >= bounds.keys_max:
         raise KetgateError(
             Reason.QUOTA_EXCEEDED,
             f"the tenant has {bounds.keys_max} keys, which is the limit signing.keys_max",
             limit="signing.keys_max",
         )
+
+
+def exists(key_id: str) -> KetgateError:
+    """The refusal of an id that is taken, whoever may use that key."""
+    return KetgateError(
+        Reason.RESOURCE_EXISTS,
+        f"key_id: keys/{key_id} is there already; choose another id, or RotateKey for a new version",
+        field="key_id",
+        metadata={"resource": f"keys/{key_id}"},
+    )
 
 
 def add_version(
