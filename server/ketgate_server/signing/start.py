@@ -1,0 +1,69 @@
+"""The signing domain, put together: keys, their uses, the services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ketgate_server.admission import Admission
+from ketgate_server.domain import Domain
+from ketgate_server.rpc.call import Answer, Call, Method, Service
+from ketgate_server.settings import Settings
+from ketgate_server.signing import shared
+from ketgate_server.signing.keys import service as keys_service
+from ketgate_server.signing.keys.access import Access
+from ketgate_server.signing.keys.rates import Rates
+from ketgate_server.signing.keys.timers import Timers
+from ketgate_server.signing.use import service as use_service
+from ketgate_server.signing.use.current import CurrentKeys
+from ketgate_server.signing.use.encryption import Encryption
+from ketgate_server.signing.use.ring import Ring
+from ketgate_server.signing.use.service import SigningServicer
+from ketgate_server.signing.use.signatures import Signatures
+from ketgate_server.signing.use.uses import UseLog
+from ketgate_server.store.base import Store
+
+
+class Running:
+    """What there is once the store is open."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        base = shared.foundation(settings, store)
+        limits = settings.limit_values
+        ring = Ring(base.keys, base.vault, base.providers, settings.signing.opened_keys_max)
+        current = CurrentKeys(base.keys, ring.forget)
+        access, log = Access(current, Rates()), UseLog(store)
+        batches = Admission(
+            limits["signing.batches_max"], limits["signing.batches_queued_max"], "batches"
+        )
+        self.store = store
+        self.ring = ring
+        self.signatures = Signatures(
+            access, current, ring, log, batches=batches, threads=settings.processors
+        )
+        self.encryption = Encryption(access, current, ring, log, self.signatures)
+        self.uses = SigningServicer(self.signatures, self.encryption, limits)
+        self.timers = Timers(base.keys)
+        self.timers.start()
+
+    def close(self) -> None:
+        self.timers.close()
+        self.ring.forget()
+        shared.close(self.store)
+
+
+def create_domain(settings: Settings) -> Domain:
+    """The domain. What its services do needs keys, which are there from start() to close()."""
+    running: list[Running] = []
+
+    def start(store: Store) -> None:
+        running.append(Running(settings, store))
+
+    def close() -> None:
+        while running:
+            running.pop().close()
+
+    services = [
+        use_service.create_service(lambda: running[0].uses),
+    ]
+    return Domain(services, (), start, close)

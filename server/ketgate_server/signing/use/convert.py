@@ -1,0 +1,211 @@
+"""Requests of the signing service to what its parts take, and back. Every refusal names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import google_crc32c
+from google.protobuf.message import Message
+from ketgate.signing.v1 import algorithm_pb2, signature_pb2
+from ketgate.signing.v1 import signing_service_pb2 as pb
+
+from ketgate_server.errors import FieldError, KetgateError, LimitError
+from ketgate_server.rpc.call import Call
+from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm
+from ketgate_server.signing.provider import Input, Options
+from ketgate_server.signing.use.options import Format
+from ketgate_server.signing.use.signatures import How, Item, Signed
+from ketgate_server.signing.use.streams import mismatch
+from ketgate_server.signing.use.uses import Asked, check_request_id
+from ketgate_server.signing.use.verdicts import Found
+from ketgate_server.store.requests import request_digest
+
+REFERENCE_CHARACTERS_MAX = 128
+SEAL_BYTES_MAX = 1 << 20
+INFO_BYTES_MAX = 1_024
+ASSOCIATED_DATA_BYTES_MAX = 64 * 1024
+RANDOM_BYTES_MAX = 65_536
+
+_INPUTS = {
+    signature_pb2.SIGNING_INPUT_UNSPECIFIED: Input.MESSAGE,
+    signature_pb2.SIGNING_INPUT_MESSAGE: Input.MESSAGE,
+    signature_pb2.SIGNING_INPUT_MU: Input.MU,
+    signature_pb2.SIGNING_INPUT_DIGEST: Input.DIGEST,
+}
+_FORMATS = {
+    signature_pb2.SIGNATURE_FORMAT_UNSPECIFIED: Format.RAW,
+    signature_pb2.SIGNATURE_FORMAT_RAW: Format.RAW,
+    signature_pb2.SIGNATURE_FORMAT_JWS: Format.JWS,
+    signature_pb2.SIGNATURE_FORMAT_COSE_SIGN1: Format.COSE_SIGN1,
+}
+_ALGORITHM_NUMBERS = {
+    algorithm.id: algorithm_pb2.Algorithm.Value(f"ALGORITHM_{algorithm.id}")
+    for algorithm in ALGORITHMS.values()
+}
+_ALGORITHMS = {number: ALGORITHMS[name] for name, number in _ALGORITHM_NUMBERS.items()}
+_PLAIN = How(Options())
+
+
+def asked(call: Call, request: Message) -> Asked:
+    """Who asks for a use of a private key."""
+    request_id = check_request_id(getattr(request, "request_id", ""))
+    return Asked(call, request_id, request_digest(request))
+
+
+def how(request: Message, path: str = "options") -> How:
+    """Its SigningOptions."""
+    if not request.HasField("options"):
+        return _PLAIN
+    options: signature_pb2.SigningOptions = request.options  # type: ignore[attr-defined]
+    given = _INPUTS.get(options.input)
+    if given is None:
+        raise FieldError(
+            f"{path}.input", expected="MESSAGE, MU or DIGEST", given=f"the number {options.input}"
+        )
+    form = _FORMATS.get(options.format)
+    if form is None:
+        raise FieldError(
+            f"{path}.format",
+            expected="RAW, JWS or COSE_SIGN1",
+            given=f"the number {options.format}",
+        )
+    return How(Options(given, options.context, options.prehash, options.deterministic), form, path)
+
+
+def algorithm(number: int, field: str) -> Algorithm | None:
+    """None for UNSPECIFIED."""
+    found = _ALGORITHMS.get(number)
+    if found is None and number:
+        raise FieldError(field, expected="an algorithm", given=f"the number {number}")
+    return found
+
+
+def number_of(algorithm: Algorithm) -> int:
+    return _ALGORITHM_NUMBERS[algorithm.id]
+
+
+def content(request: Message, name: str, bytes_max: int, limit: str, path: str = "") -> bytes:
+    """A field of bytes, its size and, when it came with one, its CRC-32C checked."""
+    found: bytes = getattr(request, name)
+    if len(found) > bytes_max:
+        if limit:
+            raise LimitError(limit, allowed=bytes_max, given=len(found), field=path + name)
+        raise FieldError(path + name, expected=f"at most {bytes_max} bytes", given=found)
+    check = f"{name}_crc32c"
+    if request.HasField(check):
+        given, made = getattr(request, check), google_crc32c.value(found)
+        if given != made:
+            raise mismatch(path + check, given, made)
+    return found
+
+
+def bounded(found: bytes, bytes_max: int, field: str) -> bytes:
+    if len(found) > bytes_max:
+        raise FieldError(field, expected=f"at most {bytes_max} bytes", given=found)
+    return found
+
+
+def sign_items(request: pb.SignBatchRequest, options: Options, bytes_max: int) -> list[Item]:
+    return [_item(item, i, options, bytes_max) for i, item in enumerate(request.items)]
+
+
+def verify_items(request: pb.VerifyBatchRequest, options: Options, bytes_max: int) -> list[Item]:
+    return [_item(item, i, options, bytes_max) for i, item in enumerate(request.items)]
+
+
+def _item(
+    item: signature_pb2.SignItem | signature_pb2.VerifyItem,
+    index: int,
+    options: Options,
+    bytes_max: int,
+) -> Item:
+    path = f"items[{index}]."
+    if item.HasField("context"):
+        options = Options(options.input, item.context, options.prehash, options.deterministic)
+    try:
+        if len(item.reference) > REFERENCE_CHARACTERS_MAX:
+            raise FieldError(
+                f"{path}reference",
+                expected=f"at most {REFERENCE_CHARACTERS_MAX} characters",
+                given=item.reference,
+            )
+        message = content(item, "message", bytes_max, "signing.message_bytes_max", path)
+    except KetgateError as error:
+        return Item(b"", options, error)
+    signature = b"" if isinstance(item, signature_pb2.SignItem) else item.signature
+    return Item(message, options, None, signature)
+
+
+def reference(text: str) -> str:
+    return text[:REFERENCE_CHARACTERS_MAX]
+
+
+def signature(signed: Signed) -> signature_pb2.Signature:
+    version = signed.version
+    return signature_pb2.Signature(
+        signature=signed.signature,
+        signature_crc32c=google_crc32c.value(signed.signature),
+        content_sha256=signed.content_sha256,
+        algorithm=_ALGORITHM_NUMBERS[version.algorithm.id],  # type: ignore[arg-type]
+        standard=version.algorithm.standard,
+        key_version=version.name,
+        provider=signed.provider,
+        format=f"SIGNATURE_FORMAT_{signed.format.value}",
+    )
+
+
+def sign_reply(signed: Signed) -> bytes:
+    return pb.SignResponse(signature=signature(signed)).SerializeToString()
+
+
+def batch_reply(request: pb.SignBatchRequest, results: list[Signed | KetgateError]) -> bytes:
+    response = pb.SignBatchResponse()
+    for item, result in zip(request.items, results, strict=True):
+        made = response.results.add(reference=reference(item.reference))
+        if isinstance(result, KetgateError):
+            made.error.CopyFrom(_error(result))
+        else:
+            made.signature.CopyFrom(signature(result))
+    return response.SerializeToString()
+
+
+def verify_batch_reply(
+    request: pb.VerifyBatchRequest, results: list[Found | KetgateError]
+) -> pb.VerifyBatchResponse:
+    response = pb.VerifyBatchResponse()
+    for item, result in zip(request.items, results, strict=True):
+        made = response.results.add(reference=reference(item.reference))
+        if isinstance(result, KetgateError):
+            made.error.CopyFrom(_error(result))
+        else:
+            made.verdict.CopyFrom(verdict(result))
+    return response
+
+
+def verdict(found: Found) -> signature_pb2.Verdict:
+    return signature_pb2.Verdict(
+        valid=found.valid,
+        failure=f"VERIFY_FAILURE_{found.failure.value}" if found.failure else None,
+        detail=found.detail,
+        algorithm=_ALGORITHM_NUMBERS[found.algorithm.id],  # type: ignore[arg-type]
+        key_version=found.version,
+        provider=found.provider,
+    )
+
+
+def _error(error: KetgateError) -> signature_pb2.ItemError:
+    return signature_pb2.ItemError(reason=error.reason.value, message=error.message)
+
+
+def stream_parts(
+    requests: Iterator[pb.SignStreamRequest] | Iterator[pb.VerifyStreamRequest],
+) -> Iterator[bytes | int | None]:
+    """What follows the first message: chunks, and the CRC-32C; None for anything else."""
+    for request in requests:
+        kind = request.WhichOneof("part")
+        if kind == "chunk":
+            yield request.chunk
+        elif kind == "message_crc32c":
+            yield request.message_crc32c
+        else:
+            yield None
