@@ -60,6 +60,7 @@ SOURCES = {
     "qaoa_xy": ["monitor.c", "qaoa_xy.c"],
     "feature": ["monitor.c", "feature.c", "feature_base.c", "feature_avx2.c", "feature_avx512.c"],
     "exhaustive": ["monitor.c", "exhaustive.c"],
+    "oqs": ["monitor.c", "oqs.c", "oqs_secret.c"],
     "binary": ["monitor.c", "pool.c", "binary_problem.c", "binary_state.c", "binary_search.c"],
     "density": [
         "monitor.c",

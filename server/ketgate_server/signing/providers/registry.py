@@ -1,0 +1,102 @@
+"""Which providers a server has: `cryptography` always, liboqs and a token where they are there.
+
+What is not there is named, with why and how to have it. What the operator named must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ketgate_server.errors import KetgateError, PartMissing, Reason
+from ketgate_server.parts import PARTS, part_version
+from ketgate_server.signing.algorithms import Algorithm, Family
+from ketgate_server.signing.provider import Provider, Providers
+from ketgate_server.signing.providers.composite import CompositeProvider
+from ketgate_server.signing.providers.cryptography_provider import CryptographyProvider
+from ketgate_server.signing.providers.liboqs_library import INSTALL_COMMAND, LibraryAbsent
+from ketgate_server.signing.settings import SigningSettings
+
+NEW_LIBOQS = "install liboqs 0.14 or newer and set signing.liboqs to it"
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A provider that is not there."""
+
+    name: str
+    reason: str
+    install_command: str
+
+
+class ProviderMissing(PartMissing):
+    """A provider that the settings name is not there."""
+
+    def __init__(self, setting: str, absent: Absent) -> None:
+        KetgateError.__init__(
+            self,
+            Reason.PART_NOT_INSTALLED,
+            f"{setting} names {absent.name!r}, which cannot be used: {absent.reason}; "
+            f"to have it: {absent.install_command}",
+            metadata={"part": absent.name},
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is, and what is not."""
+
+    providers: Providers
+    absent: Sequence[Absent] = ()
+
+
+def load_providers(settings: SigningSettings) -> Providers:
+    """The providers of a server. Raises ProviderMissing for one that the settings name and that is not there."""
+    found = find_providers(settings)
+    for absent in found.absent:
+        if absent.name in settings.providers:
+            raise ProviderMissing("signing.providers", absent)
+        if absent.name == "liboqs" and settings.liboqs is not None and not settings.providers:
+            raise ProviderMissing("signing.liboqs", absent)
+    return found.providers
+
+
+def find_providers(settings: SigningSettings) -> Found:
+    """Those that there are, in the operator's order if there is one, and those that there are not."""
+    loaders: dict[str, Callable[[SigningSettings], Provider | Absent]] = {
+        "liboqs": _liboqs,
+        "cryptography": lambda _: CryptographyProvider(),
+    }
+    wanted: list[str] = list(dict.fromkeys(settings.providers)) or list(loaders)
+    tried = {name: loaders[name](settings) for name in wanted if name in loaders}
+    there = {name: p for name, p in tried.items() if not isinstance(p, Absent)}
+    return Found(
+        Providers(_with_composites(there), ordered=bool(settings.providers)),
+        tuple(p for p in tried.values() if isinstance(p, Absent)),
+    )
+
+
+def _with_composites(there: dict[str, Provider]) -> list[Provider]:
+    """liboqs does the ML-DSA of composites and cryptography the rest, where there are both."""
+    found: list[Provider] = []
+    for name, provider in there.items():
+        found.append(provider)
+        if name == "liboqs" and "cryptography" in there:
+            found.append(CompositeProvider(provider, there["cryptography"]))
+    return found
+
+
+def _liboqs(settings: SigningSettings) -> Provider | Absent:
+    if part_version("native") is None:
+        return Absent("liboqs", "Ketgate's kernels are not built", PARTS["native"].install_command)
+    from ketgate_server.signing.providers.liboqs_provider import LiboqsProvider
+
+    try:
+        return LiboqsProvider(settings.liboqs)
+    except LibraryAbsent as absent:
+        return Absent("liboqs", str(absent), absent.install_command)
+
+
+def install_command(algorithm: Algorithm) -> str:
+    """How to have an algorithm that no provider here has."""
+    return NEW_LIBOQS if algorithm.family is Family.SLH_DSA else INSTALL_COMMAND
