@@ -18,7 +18,8 @@ from typing import Protocol
 from ketgate_server.signing.algorithms import Algorithm
 
 Stop = Callable[[], bool]
-"""Whether to stop; asked between items."""
+"""Whether to stop; asked before the first item and then between items, but not between any two of them: a
+few times a second is enough."""
 
 
 class Form(StrEnum):
@@ -194,7 +195,7 @@ class Provider(Protocol):
     """A library or a token. Made once for a server; threads share it."""
 
     name: str
-    """ "cryptography", "liboqs" or "pkcs11"."""
+    """ "cryptography", "liboqs", "pkcs11", or "liboqs+cryptography" for composites of both."""
     version: str
     """Of what does the work, for example "0.13.0"."""
 
@@ -219,10 +220,14 @@ class Providers:
     """The providers of a server, the operator's favourite first."""
 
     all: Sequence[Provider] = field(default_factory=tuple)
+    ordered: bool = False
+    """Whether the operator named their order."""
 
     def of(self, algorithm: Algorithm) -> list[Provider]:
         """Those that have it, the best first: the fastest, unless the operator named an order."""
         found = [provider for provider in self.all if algorithm.id in provider.abilities()]
+        if self.ordered:
+            return found
         return sorted(found, key=lambda provider: -provider.abilities()[algorithm.id].rank)
 
     def named(self, name: str) -> Provider | None:

@@ -84,7 +84,7 @@ class SigningSettings(BaseModel):
     previous_passphrase_file: Path | None = None
     """File with the passphrase until now."""
 
-    providers: tuple[str, ...] = ()
+    providers: tuple[Literal["liboqs", "cryptography", "pkcs11"], ...] = ()
     """Order of preference: "liboqs", "cryptography", "pkcs11"; what is not named is not used. Empty: all
     that there are, the fastest first for each algorithm."""
 
