@@ -1,6 +1,6 @@
 """Runs the benchmarks one after the other and writes what they print into docs/benchmarks, one page each.
 
-    python benchmarks/run.py [NAME ...] [--instances DIR] [--short]
+    python benchmarks/run.py [NAME ...] [--instances DIR] [--short] [--only SECTION,...]
 
 Each program measures our code and its peers in the same run; quote ratios, not absolute times, from a shared
 machine. Peers are optional: `make bench-peers` installs those of requirements-peers.txt into build/peers, and the
@@ -134,20 +134,37 @@ def lines_of(command: list[str]) -> tuple[int, list[str]]:
 def sections(name: str, python: str, instances: str | None, programs: list[list[str]]) -> list[str]:
     """What the programs of a page print, as Markdown. Raises RuntimeError where one fails."""
     out = []
+    has_sections = len(PROGRAMS[name]) > 1
     for program, *arguments in programs:
         command = [python, str(HERE / program), *arguments]
         if instances and name in TAKES_INSTANCES:
             command += ["--instances", instances]
         print(f"== {name}: {' '.join([program, *arguments])}", flush=True)
+        at_start = load()
         status, lines = lines_of(command)
         if status:
             raise RuntimeError(f"{program} failed with {status}")
-        if len(programs) > 1:
+        if has_sections:
             summary = summary_of(HERE / program)
             called = " ".join([f"benchmarks/{program}", *arguments])
-            out += ["", f"## {Path(program).stem}", "", summary, "", f"`{called}`"]
+            day = time.strftime("%Y-%m-%d", time.gmtime())
+            heading = ["", f"## {Path(program).stem}", "", summary, ""]
+            out += [*heading, f"`{called}`, {day}. {at_start}"]
         out += ["", "```", *lines, "```"]
     return out
+
+
+def merged(page: Path, body: list[str], order: list[str]) -> list[str]:
+    """The sections of a page, those in body in place of what it had, in this order of names."""
+    found: dict[str, list[str]] = {}
+    for lines in (page.read_text().splitlines() if page.exists() else [], body):
+        now: list[str] = []
+        for line in lines:
+            if line.startswith("## "):
+                now = found[line.removeprefix("## ")] = []
+            now.append(line)
+    kept = [found[name] for name in order if name in found]
+    return [line for lines in kept for line in ["", *"\n".join(lines).strip().splitlines()]]
 
 
 def summary_of(program: Path) -> str:
@@ -157,14 +174,20 @@ def summary_of(program: Path) -> str:
     return "\n\n".join(kept)
 
 
-def run(name: str, python: str, instances: str | None, short: bool, at_start: str) -> int:
+def run(
+    name: str, python: str, instances: str | None, short: bool, only: list[str], at_start: str
+) -> int:
     """Run the programs of a page and write it; the page is left as it was if one fails."""
+    page_file = PAGES / f"{name}.md"
     programs = SHORT.get(name, PROGRAMS[name]) if short else PROGRAMS[name]
+    chosen = [program for program in programs if not only or Path(program[0]).stem in only]
     try:
-        body = sections(name, python, instances, programs)
+        body = sections(name, python, instances, chosen)
     except RuntimeError as failure:
         print(f"{failure}; the page {name} is left as it was")
         return 1
+    if len(programs) > 1:
+        body = merged(page_file, body, [Path(program).stem for program, *_ in programs])
     machine = f"{processor()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
     measured = ", ".join(f"`benchmarks/{program[0]}`" for program in programs)
     whole = programs is PROGRAMS[name]
@@ -175,12 +198,12 @@ def run(name: str, python: str, instances: str | None, short: bool, at_start: st
         f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} by {called}: {measured}.",
         "",
         f"- Machine: {machine}. It is shared: compare figures within one table only.",
-        f"- {at_start}",
+        *([] if len(PROGRAMS[name]) > 1 else [f"- {at_start}"]),
         f"- Versions: ketgate {metadata.version('ketgate')}, {versions(python)}.",
         *body,
     ]
     PAGES.mkdir(parents=True, exist_ok=True)
-    (PAGES / f"{name}.md").write_text("\n".join(page) + "\n")
+    page_file.write_text("\n".join(page) + "\n")
     return 0
 
 
@@ -198,6 +221,11 @@ def main() -> int:
     )
     parser.add_argument("--python", help="interpreter to measure with; build/peers' if it is there")
     parser.add_argument("--short", action="store_true", help="smaller cases, where there are some")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="sections to measure anew, as qaoa,gram; the others stay as they are",
+    )
     arguments = parser.parse_args()
     at_start = load()
     peers = ROOT / "build" / "peers" / "bin" / "python"
@@ -206,8 +234,9 @@ def main() -> int:
         print(
             "no peers: install them with `make bench-peers`; measuring our own code and the server's libraries only"
         )
+    only = [stem for stem in arguments.only.split(",") if stem]
     return max(
-        run(name, python, arguments.instances, arguments.short, at_start)
+        run(name, python, arguments.instances, arguments.short, only, at_start)
         for name in arguments.names or PROGRAMS
     )
 
