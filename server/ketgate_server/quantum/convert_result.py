@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 from google.protobuf import duration_pb2, timestamp_pb2
 from ketgate.quantum.v1 import backend_pb2, circuit_pb2, quantum_service_pb2
 from ketgate.type.v1 import money_pb2
+from numpy.typing import NDArray
 
 from ketgate_server.quantum.base import CircuitOutcome, ExpectationOutcome, Precision
 from ketgate_server.quantum.circuit import Circuit, Register
@@ -26,6 +28,9 @@ PRECISIONS = {
     Precision.SINGLE: circuit_pb2.PRECISION_SINGLE,
 }
 NAMED_BITS_MAX = 10
+MANY = 64
+"""Outcomes from which on an array of their bits is soonest."""
+WORD_BITS = 63
 NANOSECONDS = 1_000_000_000
 
 
@@ -139,12 +144,11 @@ def by_bits(values: Mapping[int, V], circuit: Circuit) -> dict[str, V]:
     if not values:
         return {}
     registers = circuit.bit_registers or (Register("c", 0, circuit.num_bits),)
-    if len(registers) == 1:
-        size = registers[0].size
-        if size <= NAMED_BITS_MAX:
-            names = _names(size)
-            return {names[value]: number for value, number in values.items()}
-        return {f"{value:0{size}b}": number for value, number in values.items()}
+    if len(registers) == 1 and registers[0].size <= NAMED_BITS_MAX:
+        names = _names(registers[0].size)
+        return {names[value]: number for value, number in values.items()}
+    if len(values) >= MANY and circuit.num_bits <= WORD_BITS:
+        return dict(zip(_many(values, registers), values.values(), strict=True))
     return {_bits(value, registers): number for value, number in values.items()}
 
 
@@ -155,7 +159,29 @@ def _names(size: int) -> list[str]:
 
 
 def _bits(value: int, registers: Iterable[Register]) -> str:
-    return " ".join(f"{(value >> r.start) & ((1 << r.size) - 1):0{r.size}b}" for r in registers)
+    # A register of no bits would be written as one: it has no digits.
+    return " ".join(
+        f"{(value >> r.start) & ((1 << r.size) - 1):0{r.size}b}" if r.size else ""
+        for r in registers
+    )
+
+
+def _many(values: Mapping[int, V], registers: Sequence[Register]) -> list[str]:
+    """As _bits, of all values at once."""
+    words = np.fromiter(values, dtype=">i8", count=len(values))
+    bits = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1)  # the highest first
+    parts: list[NDArray[np.uint8]] = []
+    for register in registers:
+        end = 64 - register.start
+        parts += [bits[:, end - register.size : end] + np.uint8(ord("0")), _spaces(len(words))]
+    text = np.concatenate(parts[:-1], axis=1)
+    width = text.shape[1]
+    joined = text.tobytes().decode("ascii")
+    return [joined[start : start + width] for start in range(0, len(joined), width)]
+
+
+def _spaces(count: int) -> NDArray[np.uint8]:
+    return np.full((count, 1), ord(" "), dtype=np.uint8)
 
 
 def standard_error_max(counts: Mapping[int, int], shots: int) -> float:

@@ -171,5 +171,5 @@ def _arrays(surroundings: Surroundings) -> Arrays:
 
 
 def _written(kind: str, result: Message) -> bytes:
-    """Bytes of the JobResult."""
-    return pb.JobResult(**{kind: result}).SerializeToString()  # type: ignore[arg-type]
+    """Bytes of the JobResult; maps in order, as rpc.handler says."""
+    return pb.JobResult(**{kind: result}).SerializeToString(deterministic=True)  # type: ignore[arg-type]

@@ -60,7 +60,9 @@ class LargeResults:
         try:
             result = pb.JobResult.FromString(ending.result)
             kept = refer(result, self._bytes_max, self._arrays_of(claim.tenant).keep)
-            return replace(ending, result=result.SerializeToString(), artifacts=kept)
+            return replace(
+                ending, result=result.SerializeToString(deterministic=True), artifacts=kept
+            )
         except (KetgateError, StoreError) as error:
             log.warning("the arrays of jobs/%s stay in its result: %s", claim.id, error)
         except Exception:
