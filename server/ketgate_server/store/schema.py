@@ -403,3 +403,19 @@ signing_keks = Table(
     Column("retire_time_us", BigInteger(), nullable=True),
     PrimaryKeyConstraint("id", name="signing_keks_pk"),
 )
+signing_sums = Table(
+    "signing_sums",
+    metadata,
+    Column("id", Integer(), nullable=False),
+    Column("total", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("id", name="signing_sums_pk"),
+)
+audit_keys = Table(
+    "audit_keys",
+    metadata,
+    Column("number", Integer(), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("previous_key_id", String(64), nullable=False),
+    Column("idx", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("number", name="audit_keys_pk"),
+)

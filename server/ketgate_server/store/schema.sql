@@ -243,5 +243,17 @@ CREATE TABLE signing_keks (
 	retire_time_us BIGINT,
 	CONSTRAINT signing_keks_pk PRIMARY KEY (id)
 );
+CREATE TABLE signing_sums (
+	id INTEGER NOT NULL,
+	total BLOB NOT NULL,
+	CONSTRAINT signing_sums_pk PRIMARY KEY (id)
+);
+CREATE TABLE audit_keys (
+	number INTEGER NOT NULL,
+	key_id VARCHAR(64) NOT NULL,
+	previous_key_id VARCHAR(64) NOT NULL,
+	idx BIGINT NOT NULL,
+	CONSTRAINT audit_keys_pk PRIMARY KEY (number)
+);
 INSERT INTO counters (name, value) VALUES ('revision', 0), ('audit', 0), ('tokens', 0), ('fence', 0), ('signing', 0), ('clock', 0);
 INSERT INTO alembic_version (version_num) VALUES ('0006');

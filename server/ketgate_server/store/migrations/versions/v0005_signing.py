@@ -106,4 +106,21 @@ def upgrade() -> None:
         sa.Column("retire_time_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="signing_keks_pk"),
     )
+    # A sum over all rows of keys, versions and changes, which the audit tells with each change: rows that were
+    # put back from an older copy give another one.
+    op.create_table(
+        "signing_sums",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("total", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="signing_sums_pk"),
+    )
+    # The keys that sign the audit's tree heads, in order; the entry of the audit says the rest.
+    op.create_table(
+        "audit_keys",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("key_id", sa.String(64), nullable=False),
+        sa.Column("previous_key_id", sa.String(64), nullable=False),
+        sa.Column("idx", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="audit_keys_pk"),
+    )
     op.execute("INSERT INTO counters (name, value) VALUES ('signing', 0)")
