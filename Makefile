@@ -9,7 +9,7 @@ BUILD_FILES := pyproject.toml setup.py clients/python/pyproject.toml clients/pyt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test serve ray lint types proto go-check proto-freeze bench bench-peers docs lock wheels fuzz clean
+.PHONY: help demo test serve liboqs ray lint types proto go-check proto-freeze bench bench-peers docs lock wheels fuzz clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,10 +18,15 @@ demo: $(VENV)/installed $(VENV)/locked-demo ## build, start a server, find the b
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/ketgate demo
 
 test: $(VENV)/installed-dev $(VENV)/locked-quantum ## every test; what is not there (PostgreSQL, Go: see .ci/tools) is skipped by name
+	@.ci/liboqs || echo "The tests of liboqs will be skipped."
 	@MPLCONFIGDIR="$(CURDIR)/build/matplotlib" $(BIN)/python -m pytest -n auto --dist loadgroup
 
 serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/ketgate serve
+
+liboqs: $(VENV)/installed ## liboqs in build/liboqs: faster post-quantum signatures, and Falcon
+	@.ci/liboqs
+	@$(PIP) install "$$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["oqs"])')"
 
 ray: $(VENV)/installed-dev ## Ray, for jobs on a cluster; without it the tests of that are skipped
 	@$(PIP) install --require-hashes -r requirements-ray.lock

@@ -68,6 +68,13 @@ PARTS: dict[str, Part] = {
             "pip install 'ketgate-server[nats]'",
         ),
         Part(
+            "liboqs",
+            "liboqs-python",
+            "oqs",
+            'liboqs-python: the provider "liboqs", over the library that `make liboqs` builds.',
+            "pip install 'ketgate-server[oqs]'",
+        ),
+        Part(
             "ray",
             "ray",
             "ray",

@@ -21,8 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-INSTALL_COMMAND = "make liboqs"
-BINDINGS_COMMAND = 'pip install "ketgate-server[oqs]"'
+from ketgate_server.parts import PARTS
+
+_CHECKOUT = Path(__file__).parents[4]
+INSTALL_COMMAND = (
+    "make liboqs"
+    if (_CHECKOUT / ".ci" / "liboqs").is_file()
+    else "install liboqs 0.14 or newer, and set signing.liboqs to it if the system does not find it"
+)
+BINDINGS_COMMAND = PARTS["liboqs"].install_command
 NEEDED = (
     "OQS_version",
     "OQS_SIG_sign_with_ctx_str",
@@ -34,7 +41,6 @@ NEEDED = (
 """What liboqs-python and this provider call: of liboqs 0.14 and newer; `make liboqs` adds to 0.13 what it
 lacks."""
 
-_CHECKOUT = Path(__file__).parents[4]
 _FILE = "liboqs.so"
 _once = threading.Lock()
 
@@ -137,7 +143,7 @@ def _finding(path: str) -> Iterator[None]:
     try:
         yield
     finally:
-        ctypes.util.find_library = real
+        ctypes.util.find_library = real  # type: ignore[assignment]
 
 
 @contextmanager

@@ -197,8 +197,8 @@ def _pack(rows: Polynomials, bits: int) -> bytearray:
 
 def _unpack(content: bytes, bits: int) -> Polynomials:
     spread = np.unpackbits(np.frombuffer(content, dtype=np.uint8), bitorder="little")
-    weighed: Polynomials = spread.reshape(-1, bits).astype(np.int64) << np.arange(bits)
-    return weighed.sum(axis=1).reshape(-1, _N)
+    values: Polynomials = spread.reshape(-1, bits).astype(np.int64) @ (1 << np.arange(bits))
+    return values.reshape(-1, _N)
 
 
 @contextmanager
