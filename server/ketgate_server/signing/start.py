@@ -15,6 +15,7 @@ from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.rates import Rates
 from ketgate_server.signing.keys.timers import Timers
 from ketgate_server.signing.use import service as use_service
+from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.current import CurrentKeys
 from ketgate_server.signing.use.encryption import Encryption
 from ketgate_server.signing.use.ring import Ring
@@ -42,7 +43,8 @@ class Running:
             access, current, ring, log, batches=batches, threads=settings.processors
         )
         self.encryption = Encryption(access, current, ring, log, self.signatures)
-        self.uses = SigningServicer(self.signatures, self.encryption, limits)
+        certification = Certification(self.signatures, base.providers)
+        self.uses = SigningServicer(self.signatures, self.encryption, certification, limits)
         self.timers = Timers(base.keys)
         self.timers.start()
 

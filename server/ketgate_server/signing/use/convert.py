@@ -12,7 +12,10 @@ from ketgate.signing.v1 import signing_service_pb2 as pb
 from ketgate_server.errors import FieldError, KetgateError, LimitError
 from ketgate_server.rpc.call import Call
 from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm
+from ketgate_server.signing.certificates import Order
+from ketgate_server.signing.formats import pem
 from ketgate_server.signing.provider import Input, Options
+from ketgate_server.signing.use.certification import Made
 from ketgate_server.signing.use.options import Format
 from ketgate_server.signing.use.signatures import How, Item, Signed
 from ketgate_server.signing.use.streams import mismatch
@@ -209,3 +212,41 @@ def stream_parts(
             yield request.message_crc32c
         else:
             yield None
+
+
+def order(request: pb.IssueCertificateRequest) -> Order:
+    """What a certificate is to say. Raises FieldError for a validity that is no duration."""
+    if not request.HasField("validity"):
+        raise FieldError("validity", expected="a minute to 30 years", given="nothing")
+    try:
+        validity = request.validity.ToTimedelta()
+    except (ValueError, OverflowError) as error:
+        raise FieldError(
+            "validity", expected="a minute to 30 years", given=f"{request.validity.seconds} s"
+        ) from error
+    return Order(
+        request.issuer,
+        validity,
+        request.certificate_request,
+        request.is_authority,
+        request.path_length if request.HasField("path_length") else None,
+        tuple(request.subject_alternative_names),
+    )
+
+
+def signing_request_reply(made: Made) -> bytes:
+    return pb.CreateSigningRequestResponse(
+        certificate_request=made.der,
+        certificate_request_crc32c=google_crc32c.value(made.der),
+        pem=pem.write(pem.CERTIFICATE_REQUEST, made.der),
+        key_version=made.version,
+    ).SerializeToString()
+
+
+def certificate_reply(made: Made) -> bytes:
+    return pb.IssueCertificateResponse(
+        certificate=made.der,
+        certificate_crc32c=google_crc32c.value(made.der),
+        pem=pem.write(pem.CERTIFICATE, made.der),
+        key_version=made.version,
+    ).SerializeToString()

@@ -17,6 +17,7 @@ from ketgate_server.signing.keys.record import KeyRecord
 from ketgate_server.signing.provider import KeyInvalid
 from ketgate_server.signing.use import convert, streams
 from ketgate_server.signing.use import options as check
+from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.encryption import Encryption
 from ketgate_server.signing.use.options import Format
 from ketgate_server.signing.use.signatures import (
@@ -47,9 +48,14 @@ class SigningServicer:
     """Parse, call, build the answer."""
 
     def __init__(
-        self, signatures: Signatures, encryption: Encryption, limits: Mapping[str, int]
+        self,
+        signatures: Signatures,
+        encryption: Encryption,
+        certification: Certification,
+        limits: Mapping[str, int],
     ) -> None:
         self._signatures = signatures
+        self._certification = certification
         self._encryption = encryption
         self._limits = limits
         self._message_max = limits[MESSAGE_LIMIT]
@@ -283,6 +289,23 @@ class SigningServicer:
         found = self._encryption.verify_mac(call, request.key, message, request.mac)
         return pb.VerifyMacResponse(verdict=convert.verdict(found))
 
+    def create_signing_request(self, call: Call, request: pb.CreateSigningRequestRequest) -> Answer:
+        return self._certification.request(
+            convert.asked(call, request),
+            request.key,
+            request.subject,
+            list(request.subject_alternative_names),
+            convert.signing_request_reply,
+        )
+
+    def issue_certificate(self, call: Call, request: pb.IssueCertificateRequest) -> Answer:
+        return self._certification.issue(
+            convert.asked(call, request),
+            request.key,
+            convert.order(request),
+            convert.certificate_reply,
+        )
+
 
 def _names_key(request: object, path: str = "") -> bool:
     """Whether it names a key of the store, rather than bring one."""
@@ -374,5 +397,14 @@ def create_service(servicer: Callable[[], SigningServicer]) -> Service:
                 pb.ComputeMacRequest, ROLE, unary=late("compute_mac"), mutates=True
             ),
             "VerifyMac": Method(pb.VerifyMacRequest, ROLE, unary=late("verify_mac")),
+            "CreateSigningRequest": Method(
+                pb.CreateSigningRequestRequest,
+                ROLE,
+                unary=late("create_signing_request"),
+                mutates=True,
+            ),
+            "IssueCertificate": Method(
+                pb.IssueCertificateRequest, ROLE, unary=late("issue_certificate"), mutates=True
+            ),
         },
     )

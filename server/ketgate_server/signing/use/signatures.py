@@ -321,6 +321,9 @@ class Signatures:
     def take(self, key: KeyRecord, uses: int) -> None:
         self._access.take(key, uses)
 
+    def check_context(self, key: KeyRecord, context: bytes, field: str) -> None:
+        self._access.check_context(key, context, field)
+
     def denies_context(self, key: KeyRecord, context: bytes) -> bool:
         return _context_denied(key, context)
 

@@ -20,6 +20,7 @@ from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.store import KeyStore, NewKey
 from ketgate_server.signing.provider import Provider, Providers
 from ketgate_server.signing.providers.cryptography_provider import CryptographyProvider
+from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.current import CurrentKeys
 from ketgate_server.signing.use.encryption import Encryption
 from ketgate_server.signing.use.ring import Ring
@@ -67,7 +68,8 @@ class Desk:
             access, self.current, self.ring, log, batches=Admission(2, 2, "batches"), threads=2
         )
         encryption = Encryption(access, self.current, self.ring, log, self.signatures)
-        self.service = SigningServicer(self.signatures, encryption, limits)
+        certification = Certification(self.signatures, found)
+        self.service = SigningServicer(self.signatures, encryption, certification, limits)
 
     def create(
         self, key_id: str, algorithm: str = "ED25519", **options: Any
