@@ -141,7 +141,7 @@ class Imports:
             primary = version.envelope is not None
             made = effects.add_version(change, found, version, bounds, primary=primary)
         if isinstance(source, WrappedKey):
-            wrapping_keys.take(change.tx, tenant, source.wrapping_key)
+            wrapping_keys.take(self._keys.store, change.tx, tenant, source.wrapping_key)
         change.facts["origin"] = Origin.IMPORTED.value
         return made
 

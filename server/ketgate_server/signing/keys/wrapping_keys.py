@@ -17,6 +17,7 @@ from ketgate_server.signing.keys.change import Change, Done, carry_out, repeated
 from ketgate_server.signing.keys.names import ID_BYTES, new_id, wrapping_key_name
 from ketgate_server.signing.keys.wrapping import Wrapping, generate
 from ketgate_server.store.base import Reader, Store, Transaction
+from ketgate_server.store.erasure import erasing
 
 LIFETIME_US = 3_600_000_000
 
@@ -26,8 +27,6 @@ _FIND = """SELECT algorithm, envelope FROM signing_wrapping_keys
     WHERE tenant = ? AND id = ? AND expire_time_us > ?"""
 _DELETE = "DELETE FROM signing_wrapping_keys WHERE tenant = ? AND id = ?"
 _COUNT = "SELECT COUNT(*) FROM signing_wrapping_keys WHERE tenant = ? AND expire_time_us > ?"
-_DELETE_EXPIRED = "DELETE FROM signing_wrapping_keys WHERE expire_time_us <= ?"
-_ANY_EXPIRED = "SELECT 1 FROM signing_wrapping_keys WHERE expire_time_us <= ? LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class WrappingKeys:
         """Forget a wrapping key that something was tried with that does not open."""
 
         def operation(change: Change) -> None:
-            take(change.tx, asker.tenant, wrapping_key_id)
+            take(self._store, change.tx, asker.tenant, wrapping_key_id)
             change.resource = wrapping_key_name(wrapping_key_id)
             change.facts["caller"] = asker.identity.subject
 
@@ -130,19 +129,10 @@ def is_there(reader: Reader, tenant: str, wrapping_key_id: str, now_us: int) -> 
     return reader.row(_FIND, (tenant, wrapping_key_id, now_us)) is not None
 
 
-def take(tx: Transaction, tenant: str, wrapping_key_id: str) -> None:
-    """Use a wrapping key up."""
-    tx.execute(_DELETE, (tenant, wrapping_key_id))
-
-
-def has_expired(reader: Reader, now_us: int) -> bool:
-    """Whether there are any to be dropped."""
-    return reader.row(_ANY_EXPIRED, (now_us,)) is not None
-
-
-def drop_expired(tx: Transaction) -> int:
-    """Forget all that nobody used in time, of all tenants; how many those were."""
-    return tx.execute(_DELETE_EXPIRED, (tx.now_us,))
+def take(store: Store, tx: Transaction, tenant: str, wrapping_key_id: str) -> None:
+    """Use a wrapping key up: it is erased, where the database can do that."""
+    with erasing(store, tx):
+        tx.execute(_DELETE, (tenant, wrapping_key_id))
 
 
 def _owner(tenant: str, wrapping_key_id: str, wrapping: Wrapping) -> Owner:
