@@ -15,7 +15,7 @@ from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.record import KeyRecord
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.store import KeyStore
-from ketgate_server.store.base import Reader, Transaction
+from ketgate_server.store.base import Transaction
 from ketgate_server.store.erasure import erasing
 
 DESTROYED = "signing.key_version.destroyed"
@@ -118,15 +118,11 @@ def expire(keys: KeyStore, tenant: str, change_id: str) -> None:
     keys.change(server_asker(tenant, CHANGE_EXPIRED), operation)
 
 
-def has_expired_wrapping_keys(reader: Reader, now_us: int) -> bool:
-    return reader.row(_WRAPPING_KEYS, (now_us,)) is not None
-
-
 def drop_wrapping_keys(keys: KeyStore) -> bool:
     """Erase wrapping keys that expired; whether there were any. That they were made is in the audit,
     and until when."""
     with keys.store.read() as reader:
-        if not has_expired_wrapping_keys(reader, keys.store.now_us()):
+        if reader.row(_WRAPPING_KEYS, (keys.store.now_us(),)) is None:
             return False
 
     def operation(tx: Transaction) -> bool:
