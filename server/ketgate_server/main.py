@@ -36,7 +36,11 @@ from ketgate_server.shutdown import StopRequest, drain
 from ketgate_server.store.errors import StoreError
 from ketgate_server.tokens import TokenStore
 
-DOMAINS = ("ketgate_server.optimization.service", "ketgate_server.quantum.start")
+DOMAINS = (
+    "ketgate_server.optimization.service",
+    "ketgate_server.quantum.start",
+    "ketgate_server.signing.start",
+)
 """Modules with ``create_domain(settings: Settings) -> Domain``."""
 
 EXIT_FAILED = 1
@@ -128,9 +132,15 @@ def _start(settings: Settings, log: LogWriter) -> Running:
             domain.start(lasting.store)
         return _serve(settings, log, lasting, domains, certificate)
     except BaseException:
+        _end(domains)
         _close(domains)
         lasting.close()
         raise
+
+
+def _end(domains: Iterable[Domain]) -> None:
+    for domain in domains:
+        domain.end()
 
 
 def _close(domains: Iterable[Domain]) -> None:
@@ -216,6 +226,7 @@ def _run(running: Running, stop: StopRequest) -> None:
     running.server.stop()
     if running.metrics_endpoint is not None:
         running.metrics_endpoint.close()
+    _end(running.domains)
     idle = running.durable.close(stop.insisted.is_set) and idle
     _close(running.domains)
     running.log.write("info", "stopped", {"idle": idle})

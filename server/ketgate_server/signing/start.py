@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from ketgate_server.admission import Admission
 from ketgate_server.domain import Domain
-from ketgate_server.rpc.call import Answer, Call, Method, Service
 from ketgate_server.settings import Settings
 from ketgate_server.signing import shared
 from ketgate_server.signing.keys import service as keys_service
 from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.rates import Rates
+from ketgate_server.signing.keys.service import KeyServicer
 from ketgate_server.signing.keys.timers import Timers
 from ketgate_server.signing.use import service as use_service
 from ketgate_server.signing.use.certification import Certification
@@ -33,7 +30,8 @@ class Running:
         limits = settings.limit_values
         ring = Ring(base.keys, base.vault, base.providers, settings.signing.opened_keys_max)
         current = CurrentKeys(base.keys, ring.forget)
-        access, log = Access(current, Rates()), UseLog(store)
+        rates = Rates()
+        access, log = Access(current, rates), UseLog(store)
         batches = Admission(
             limits["signing.batches_max"], limits["signing.batches_queued_max"], "batches"
         )
@@ -45,27 +43,32 @@ class Running:
         self.encryption = Encryption(access, current, ring, log, self.signatures)
         certification = Certification(self.signatures, base.providers)
         self.uses = SigningServicer(self.signatures, self.encryption, certification, limits)
+        self.managed = KeyServicer(base.keys, rates, limits)
         self.timers = Timers(base.keys)
         self.timers.start()
 
-    def close(self) -> None:
+    def end(self) -> None:
         self.timers.close()
         self.ring.forget()
-        shared.close(self.store)
 
 
 def create_domain(settings: Settings) -> Domain:
-    """The domain. What its services do needs keys, which are there from start() to close()."""
+    """The domain. What its services do needs keys, which are there from start() on."""
     running: list[Running] = []
 
     def start(store: Store) -> None:
         running.append(Running(settings, store))
 
+    def end() -> None:
+        for one in running:
+            one.end()
+
     def close() -> None:
         while running:
-            running.pop().close()
+            shared.close(running.pop().store)
 
-    services = [
+    services = (
+        keys_service.create_service(lambda: running[0].managed),
         use_service.create_service(lambda: running[0].uses),
-    ]
-    return Domain(services, (), start, close)
+    )
+    return Domain(services, (), start, end, close)

@@ -52,7 +52,7 @@ class Certification:
         self, asked: Asked, name: str, order: Order, answer: Callable[[Made], bytes]
     ) -> bytes:
         """A certificate, signed by a key; of a repeat, the same one."""
-        known = self._signatures.known(asked)
+        known = self._signatures.known(asked, name)
         if known is not None:
             return known
         now = datetime.now(UTC)

@@ -152,7 +152,7 @@ class SigningServicer:
 
         # What was asked is the whole message, not its first part alone.
         asked = asked.with_content(hashed.content_sha256)
-        known = self._signatures.known(asked)
+        known = self._signatures.known(asked, name)
         return known if known is not None else self._signatures.current(again)
 
     def verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:

@@ -13,6 +13,7 @@ from ketgate_server.errors import FieldError, KetgateError, LimitError, Reason
 from ketgate_server.rpc.call import Call
 from ketgate_server.signing.algorithms import Algorithm, Purpose
 from ketgate_server.signing.keys.access import Access
+from ketgate_server.signing.keys.names import read_key_or_version
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.record import Use as KeyUse
 from ketgate_server.signing.provider import (
@@ -94,7 +95,7 @@ class Signatures:
         self, asked: Asked, name: str, content: bytes, how: How, answer: Callable[[Signed], bytes]
     ) -> bytes:
         """The reply, from answer(), or that of the same request before. Raises KetgateError."""
-        known = self._log.known(asked)
+        known = self.known(asked, name)
         if known is not None:
             return known
         return self.current(lambda: self._sign(asked, name, content, how, answer))
@@ -124,7 +125,7 @@ class Signatures:
         answer: Callable[[list[Signed | KetgateError]], bytes],
     ) -> bytes:
         """As sign, for a batch: for each item its signature, or why there is none."""
-        known = self._log.known(asked)
+        known = self.known(asked, name)
         if known is not None:
             return known
         with_slot = self.slot(asked.call, len(items))
@@ -315,8 +316,15 @@ class Signatures:
     def generation(self) -> int:
         return self._current.generation
 
-    def known(self, asked: Asked) -> bytes | None:
-        return self._log.known(asked)
+    def known(self, asked: Asked, name: str) -> bytes | None:
+        """The reply of the same request before, for who may use the key now; the version need not be usable any
+        more, as nothing is signed."""
+        known = self._log.known(asked)
+        if known is not None:
+            key_id, _ = read_key_or_version(name)
+            self._current.refresh()
+            self._access.find_key(asked.call.identity, key_id, KeyUse.SIGN, "key", name=name)
+        return known
 
     def take(self, key: KeyRecord, uses: int) -> None:
         self._access.take(key, uses)

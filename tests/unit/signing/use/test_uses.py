@@ -6,6 +6,9 @@ from dataclasses import replace
 import pytest
 from ketgate.signing.v1 import signing_service_pb2 as pb
 from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.signing.keys import rows
+from ketgate_server.signing.keys.asker import Asker
+from ketgate_server.signing.keys.record import Grant, Policy, Use
 from ketgate_server.signing.keys.states import Act
 
 
@@ -39,6 +42,24 @@ def test_a_repeat_gets_the_same_signature_after_a_rotation(desk, call):
     desk.rotate("a")
     assert sign(desk, call, request_id="one") == first
     assert sign(desk, call).key_version == "keys/a/versions/2"
+
+
+def test_a_repeat_is_authorised_anew(desk, call):
+    desk.create("a")
+    sign(desk, call, request_id="one")
+    grant = Grant(frozenset({"otto"}), frozenset({Use.SIGN}))
+    desk.keys.change(
+        Asker(call.identity, method="/SetPolicy"),
+        lambda change: rows.write_key(
+            change.tx,
+            change.vault,
+            replace(change.key("a"), policy=Policy(grants=(grant,))),
+            change.generation,
+        ),
+    )
+    with pytest.raises(KetgateError) as caught:
+        sign(desk, call, request_id="one")
+    assert caught.value.reason is Reason.RESOURCE_NOT_FOUND
 
 
 def test_the_same_id_for_another_message_is_refused(desk, call):
