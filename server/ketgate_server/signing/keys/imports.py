@@ -107,16 +107,23 @@ class Imports:
         return sealed
 
     def _unwrap(self, asker: Asker, source: WrappedKey, algorithm: Algorithm) -> Fresh:
+        field = "wrapped.wrapped_key"
+        if not 0 < len(source.content) <= wrapping.WRAPPED_BYTES_MAX:
+            raise FieldError(
+                field,
+                expected=f"1 to {wrapping.WRAPPED_BYTES_MAX:,} bytes",
+                given=source.content,
+            )
         how, private = self._wrapping.open(
             asker.tenant, source.wrapping_key, "wrapped.wrapping_key"
         )
         with wiped(private):
             try:
-                content = wrapping.unwrap(how, private, source.content, "wrapped.wrapped_key")
+                content = wrapping.unwrap(how, private, source.content, field)
             except KetgateError:
                 self._wrapping.spend(asker, source.wrapping_key)
                 raise
-        return read_private(self._keys.providers, algorithm, content, "wrapped.wrapped_key")
+        return read_private(self._keys.providers, algorithm, content, field)
 
     def _newest(self, tenant: str, key_id: str) -> int:
         with self._keys.store.read() as reader:
