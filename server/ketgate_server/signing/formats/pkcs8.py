@@ -116,7 +116,8 @@ def _read(content: bytes, algorithm: Algorithm) -> Material:
 def _read_seeded(private: bytes, algorithm: Algorithm) -> Material:
     """CHOICE of the seed, the expanded key, or both: then they must agree, and the seed is kept."""
     reader = der.Reader(private)
-    seed = expanded = b""
+    seed: bytes | None = None
+    expanded: bytes | None = None
     if reader.next_is(_SEED):
         seed = reader.read(_SEED)
     elif reader.next_is(der.OCTET_STRING):
@@ -126,12 +127,13 @@ def _read_seeded(private: bytes, algorithm: Algorithm) -> Material:
         seed, expanded = both.read(der.OCTET_STRING), both.read(der.OCTET_STRING)
         both.end("both")
     reader.end("the private key")
-    if expanded or not seed:
-        expanded = _sized(expanded, expanded_bytes(algorithm), algorithm, "expanded private key")
-    if not seed:
+    if expanded is not None:
+        _sized(expanded, expanded_bytes(algorithm), algorithm, "expanded private key")
+    if seed is None:
+        assert expanded is not None
         return Material(algorithm, Form.EXPANDED, expanded)
-    seed = _sized(seed, algorithm.private_bytes, algorithm, "seed")
-    if expanded and not agrees(algorithm, seed, expanded):
+    _sized(seed, algorithm.private_bytes, algorithm, "seed")
+    if expanded is not None and not agrees(algorithm, seed, expanded):
         raise KeyInvalid(f"the seed and the expanded key of {algorithm} are of different keys")
     return Material(algorithm, Form.SEED, seed)
 
