@@ -122,17 +122,18 @@ def _item(
     options: Options,
     bytes_max: int,
 ) -> Item:
-    path = f"items[{index}]."
     if item.HasField("context"):
         options = Options(options.input, item.context, options.prehash, options.deterministic)
+    message = item.message
     try:
         if len(item.reference) > REFERENCE_CHARACTERS_MAX:
             raise FieldError(
-                f"{path}reference",
+                f"items[{index}].reference",
                 expected=f"at most {REFERENCE_CHARACTERS_MAX} characters",
                 given=item.reference,
             )
-        message = content(item, "message", bytes_max, "signing.message_bytes_max", path)
+        if len(message) > bytes_max or item.HasField("message_crc32c"):
+            content(item, "message", bytes_max, "signing.message_bytes_max", f"items[{index}].")
     except KetgateError as error:
         return Item(b"", options, error)
     signature = b"" if isinstance(item, signature_pb2.SignItem) else item.signature
@@ -176,12 +177,16 @@ def verify_batch_reply(
     request: pb.VerifyBatchRequest, results: list[Found | KetgateError]
 ) -> pb.VerifyBatchResponse:
     response = pb.VerifyBatchResponse()
+    add = response.results.add
+    made: dict[Found, signature_pb2.Verdict] = {}
     for item, result in zip(request.items, results, strict=True):
-        made = response.results.add(reference=reference(item.reference))
         if isinstance(result, KetgateError):
-            made.error.CopyFrom(_error(result))
-        else:
-            made.verdict.CopyFrom(verdict(result))
+            add(reference=reference(item.reference), error=_error(result))
+            continue
+        message = made.get(result)  # most of a batch have the same
+        if message is None:
+            message = made[result] = verdict(result)
+        add(reference=reference(item.reference), verdict=message)
     return response
 
 

@@ -17,6 +17,7 @@ from ketgate_server.signing.keys.names import read_key_or_version
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.record import Use as KeyUse
 from ketgate_server.signing.provider import (
+    Input,
     KeyInvalid,
     OperationFailed,
     Options,
@@ -305,10 +306,11 @@ class Signatures:
             )
             if any(one is None for one in valid):
                 raise KetgateError(Reason.CANCELLED, "cancelled before all items were verified")
+            right = Found(None, algorithm, name, opened.provider_text)
+            wrong = Found(Failure.MISMATCH, algorithm, name, opened.provider_text)
             for i, holds in zip(left, valid, strict=True):
                 if holds or results[i] is None:
-                    failure = None if holds else Failure.MISMATCH
-                    results[i] = Found(failure, algorithm, name, opened.provider_text)
+                    results[i] = right if holds else wrong
             left = [i for i, holds in zip(left, valid, strict=True) if not holds]
         return [result for result in results if result is not None]
 
@@ -411,6 +413,8 @@ def _context_denied(key: KeyRecord, context: bytes) -> bool:
 
 
 def _wrong_item(algorithm: Algorithm, item: Item, path: str) -> KetgateError | None:
+    if item.options.input is Input.MESSAGE and not item.options.context:
+        return None
     try:
         if item.options.context:
             check.check_context_size(algorithm, item.options.context, f"{path}.context")
