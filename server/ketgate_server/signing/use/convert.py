@@ -178,14 +178,14 @@ def verify_batch_reply(
 ) -> pb.VerifyBatchResponse:
     response = pb.VerifyBatchResponse()
     add = response.results.add
-    made: dict[Found, signature_pb2.Verdict] = {}
+    made: dict[int, signature_pb2.Verdict] = {}
     for item, result in zip(request.items, results, strict=True):
         if isinstance(result, KetgateError):
             add(reference=reference(item.reference), error=_error(result))
             continue
-        message = made.get(result)  # most of a batch have the same
+        message = made.get(id(result))  # most of a batch have the same one
         if message is None:
-            message = made[result] = verdict(result)
+            message = made[id(result)] = verdict(result)
         add(reference=reference(item.reference), verdict=message)
     return response
 
