@@ -61,6 +61,13 @@ PARTS: dict[str, Part] = {
             "pip install 'ketgate-server[s3]'",
         ),
         Part(
+            "pkcs11",
+            "python-pkcs11",
+            "pkcs11",
+            "PKCS #11: keys in a hardware security module, or under a key of one.",
+            "pip install 'ketgate-server[pkcs11]'",
+        ),
+        Part(
             "nats",
             "nats-py",
             "nats",

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from ketgate_server.signing.kek.errors import KeyStoreSealed
 from ketgate_server.signing.kek.file_source import FileSource
 from ketgate_server.signing.kek.passphrase_source import PassphraseSource
+from ketgate_server.signing.kek.pkcs11_source import Pkcs11Source
 from ketgate_server.signing.kek.secret_files import read_text
 from ketgate_server.signing.settings import SigningSettings
 
@@ -48,6 +49,8 @@ def current(settings: SigningSettings, data_dir: Path) -> Source:
                 'signing.kek = "passphrase": expected signing.passphrase_file, or signing.passphrase'
             )
         return passphrase
+    if settings.kek == "pkcs11":
+        return Pkcs11Source(settings.pkcs11)
     return FileSource(settings.kek_file or data_dir / KEK_FILE, "signing.kek_file")
 
 
@@ -63,6 +66,8 @@ def previous(settings: SigningSettings) -> list[Source]:
     )
     if passphrase is not None:
         found.append(passphrase)
+    if settings.pkcs11.module is not None:
+        found.append(Pkcs11Source(settings.pkcs11, any_label=True))
     return found
 
 

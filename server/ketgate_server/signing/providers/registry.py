@@ -58,6 +58,12 @@ def load_providers(settings: SigningSettings) -> Providers:
             raise ProviderMissing("signing.providers", absent)
         if absent.name == "liboqs" and settings.liboqs is not None and not settings.providers:
             raise ProviderMissing("signing.liboqs", absent)
+        if (
+            absent.name == "pkcs11"
+            and settings.pkcs11.module is not None
+            and not settings.providers
+        ):
+            raise ProviderMissing("signing.pkcs11", absent)
     return found.providers
 
 
@@ -66,6 +72,7 @@ def find_providers(settings: SigningSettings) -> Found:
     loaders: dict[str, Callable[[SigningSettings], Provider | Absent]] = {
         "liboqs": _liboqs,
         "cryptography": lambda _: CryptographyProvider(),
+        "pkcs11": _pkcs11,
     }
     wanted: list[str] = list(dict.fromkeys(settings.providers)) or list(loaders)
     tried = {name: loaders[name](settings) for name in wanted if name in loaders}
@@ -95,6 +102,24 @@ def _liboqs(settings: SigningSettings) -> Provider | Absent:
         return LiboqsProvider(settings.liboqs)
     except LibraryAbsent as absent:
         return Absent("liboqs", str(absent), absent.install_command)
+
+
+def _pkcs11(settings: SigningSettings) -> Provider | Absent:
+    install = PARTS["pkcs11"].install_command
+    if settings.pkcs11.module is None:
+        return Absent(
+            "pkcs11",
+            "no token is set",
+            f"{install}, and set signing.pkcs11.module, token_label and pin_file",
+        )
+    from ketgate_server.signing.providers.pkcs11_module import TokenUnusable
+    from ketgate_server.signing.providers.pkcs11_provider import Pkcs11Provider
+    from ketgate_server.signing.providers.pkcs11_token import open_token
+
+    try:
+        return Pkcs11Provider(open_token(settings.pkcs11))
+    except TokenUnusable as error:
+        return Absent("pkcs11", str(error), install)
 
 
 def install_command(algorithm: Algorithm) -> str:
