@@ -121,18 +121,26 @@ def load(library: Library) -> ModuleType:
         if importlib.util.find_spec("oqs") is None:
             raise LibraryAbsent("liboqs-python is not installed", BINDINGS_COMMAND)
         try:
+            ctypes.CDLL(library.path)  # else liboqs-python would set out to build one
             with _quietly(), _finding(library.path):
                 oqs = importlib.import_module("oqs")
         except (Exception, SystemExit) as refusal:  # SystemExit: how it says that it found none
             raise LibraryAbsent(
                 f"liboqs-python cannot be imported: {refusal}", BINDINGS_COMMAND
             ) from None
-        if not hasattr(oqs, "native") or oqs.native()._name != library.path:
+        if not hasattr(oqs, "native") or not _same(oqs.native()._name, library.path):
             raise LibraryAbsent(
                 "the module oqs of this process is not liboqs-python over this library",
                 BINDINGS_COMMAND,
             )
         return oqs
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:  # a name that only the loader knows
+        return False
 
 
 @contextmanager
