@@ -62,6 +62,7 @@ class Reason(StrEnum):
     KEY_CORRUPT = "KEY_CORRUPT"
     KEY_STORE_ROLLED_BACK = "KEY_STORE_ROLLED_BACK"
     CHANGE_UNDECIDABLE = "CHANGE_UNDECIDABLE"
+    CHECKSUM_MISMATCH = "CHECKSUM_MISMATCH"
 
 
 @dataclass(frozen=True)
@@ -325,6 +326,11 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
         "The change is over, was decided by this caller before, or may not be decided by this caller.",
         "Look at the change's state, approvals and requester; the key's policy names the approvers.",
     ),
+    Reason.CHECKSUM_MISMATCH: ReasonSpec(
+        "INVALID_ARGUMENT",
+        "Bytes of the request do not have the checksum that came with them: they were changed on their way.",
+        "Send the request again; if that does not help, look at how the checksum (CRC-32C) is made.",
+    ),
 }
 
 
@@ -403,12 +409,12 @@ def echo(value: object) -> str:
 
 
 class NotFound(KetgateError):  # noqa: N818 - a state of the resource
-    """The tenant has no such resource."""
+    """The tenant has no such resource. hint: what there is instead."""
 
-    def __init__(self, name: str, field: str = "name") -> None:
+    def __init__(self, name: str, field: str = "name", *, hint: str = "") -> None:
         super().__init__(
             Reason.RESOURCE_NOT_FOUND,
-            f"{field}: there is no {echo(name)!r} here",
+            f"{field}: there is no {echo(name)!r} here" + (f"; {hint}" if hint else ""),
             field=field,
             metadata={"resource": echo(name)},
         )

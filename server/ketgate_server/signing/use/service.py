@@ -159,7 +159,7 @@ class SigningServicer:
         start = _start(requests)
         how = _raw(convert.how(start, "start.options"), "in a stream")
         if _names_key(start, "start."):
-            key, versions = self._signatures.verifiers(call, start.key)
+            key, versions = self._signatures.verifiers(call, start.key, "start.key")
             if len(versions) > streams.VERSIONS_MAX:
                 raise FieldError(
                     "start.key",

@@ -179,16 +179,19 @@ class Signatures:
 
     def signer(self, call: Call, name: str, how: How) -> tuple[KeyRecord, VersionRecord]:
         """The key that is to sign, and that it can in this way."""
-        key, version = self._access.find(call.identity, name, KeyUse.SIGN)
-        check.check_purpose(key.algorithm, Purpose.SIGN, "key")
+        field = how.path.removesuffix("options") + "key"
+        key, version = self._access.find(call.identity, name, KeyUse.SIGN, field)
+        check.check_purpose(key.algorithm, Purpose.SIGN, field)
         check.check(key.algorithm, how.options, how.format, how.path)
         return key, version
 
-    def verifiers(self, call: Call, name: str) -> tuple[KeyRecord, list[VersionRecord]]:
+    def verifiers(
+        self, call: Call, name: str, field: str = "key"
+    ) -> tuple[KeyRecord, list[VersionRecord]]:
         """The versions that may have signed, the newest first."""
         self._current.refresh()
-        key, versions = self._access.find_all(call.identity, name, KeyUse.VERIFY)
-        check.check_purpose(key.algorithm, Purpose.SIGN, "key")
+        key, versions = self._access.find_all(call.identity, name, KeyUse.VERIFY, field)
+        check.check_purpose(key.algorithm, Purpose.SIGN, field)
         return key, versions
 
     def verify(self, call: Call, name: str, signature: bytes, content: bytes, how: How) -> Found:

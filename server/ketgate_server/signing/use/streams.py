@@ -59,7 +59,7 @@ def hash_message(
 ) -> Hashed:
     """Read a message to its end. parts: pieces of it, and last, if at all, its CRC-32C.
 
-    Raises KetgateError: a piece that is too long, a message that is, DIGEST_MISMATCH.
+    Raises KetgateError: a piece that is too long, a message that is, CHECKSUM_MISMATCH.
     """
     hashers = _hashers(algorithm, public_keys, options)
     whole = hashlib.sha256()
@@ -99,7 +99,7 @@ def hash_message(
 
 def mismatch(field: str, given: int, found: int) -> KetgateError:
     return KetgateError(
-        Reason.DIGEST_MISMATCH,
+        Reason.CHECKSUM_MISMATCH,
         f"{field}: the bytes that arrived have the CRC-32C {found:#010x}, not the {given:#010x} that came with "
         "them; send them again",
         field=field,

@@ -159,7 +159,7 @@ def test_what_an_algorithm_has_not_is_refused_by_its_field(
 
 def test_a_wrong_checksum_is_told(desk, call):
     desk.create("a")
-    error = refused(lambda: sign(desk, call, message_crc32c=1), Reason.DIGEST_MISMATCH)
+    error = refused(lambda: sign(desk, call, message_crc32c=1), Reason.CHECKSUM_MISMATCH)
     assert error.field == "message_crc32c"
     assert sign(desk, call, message_crc32c=google_crc32c.value(b"m")).signature
 
@@ -213,7 +213,7 @@ class TestBatches:
             "error",
             "signature",
         ]
-        assert made[1].error.reason == "DIGEST_MISMATCH"
+        assert made[1].error.reason == "CHECKSUM_MISMATCH"
         assert "items[1].message_crc32c" in made[1].error.message
         assert "items[2].context" in made[2].error.message
         options = signature_pb2.SigningOptions(context=b"own")
@@ -260,7 +260,7 @@ class TestBatches:
         assert made[0].verdict.key_version == "keys/a/versions/1"
         assert made[1].verdict.key_version == "keys/a/versions/2"
         assert made[3].verdict.failure == signature_pb2.VERIFY_FAILURE_LENGTH
-        assert made[4].error.reason == "DIGEST_MISMATCH"
+        assert made[4].error.reason == "CHECKSUM_MISMATCH"
 
 
 class TestStreams:

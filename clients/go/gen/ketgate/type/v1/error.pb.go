@@ -126,6 +126,8 @@ const (
 	ErrorReason_ERROR_REASON_KEY_STORE_ROLLED_BACK ErrorReason = 48
 	// FAILED_PRECONDITION: the change is over, or this caller may not decide it.
 	ErrorReason_ERROR_REASON_CHANGE_UNDECIDABLE ErrorReason = 49
+	// INVALID_ARGUMENT: bytes of the request do not have the checksum that came with them; send them again.
+	ErrorReason_ERROR_REASON_CHECKSUM_MISMATCH ErrorReason = 50
 )
 
 // Enum value maps for ErrorReason.
@@ -181,6 +183,7 @@ var (
 		47: "ERROR_REASON_KEY_CORRUPT",
 		48: "ERROR_REASON_KEY_STORE_ROLLED_BACK",
 		49: "ERROR_REASON_CHANGE_UNDECIDABLE",
+		50: "ERROR_REASON_CHECKSUM_MISMATCH",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":           0,
@@ -233,6 +236,7 @@ var (
 		"ERROR_REASON_KEY_CORRUPT":           47,
 		"ERROR_REASON_KEY_STORE_ROLLED_BACK": 48,
 		"ERROR_REASON_CHANGE_UNDECIDABLE":    49,
+		"ERROR_REASON_CHECKSUM_MISMATCH":     50,
 	}
 )
 
@@ -267,7 +271,7 @@ var File_ketgate_type_v1_error_proto protoreflect.FileDescriptor
 
 const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xa0\r\n" +
+	"\x1bketgate/type/v1/error.proto\x12\x0fketgate.type.v1*\xc4\r\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eERROR_REASON_MALFORMED_MESSAGE\x10\x01\x12\x1e\n" +
@@ -319,7 +323,8 @@ const file_ketgate_type_v1_error_proto_rawDesc = "" +
 	"\x1dERROR_REASON_KEY_STORE_SEALED\x10.\x12\x1c\n" +
 	"\x18ERROR_REASON_KEY_CORRUPT\x10/\x12&\n" +
 	"\"ERROR_REASON_KEY_STORE_ROLLED_BACK\x100\x12#\n" +
-	"\x1fERROR_REASON_CHANGE_UNDECIDABLE\x101BJ\n" +
+	"\x1fERROR_REASON_CHANGE_UNDECIDABLE\x101\x12\"\n" +
+	"\x1eERROR_REASON_CHECKSUM_MISMATCH\x102BJ\n" +
 	"\x13dev.ketgate.type.v1P\x01Z1ketgate.dev/clients/go/gen/ketgate/type/v1;typev1b\x06proto3"
 
 var (
