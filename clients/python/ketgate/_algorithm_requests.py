@@ -199,11 +199,19 @@ def _amplitude(
     spec: pb.AmplitudeEstimationSpec, epsilon: float | None, alpha: float | None, options: Any
 ) -> Work[AmplitudeEstimationResult]:
     if epsilon is not None:
-        spec.epsilon = number(epsilon, "epsilon", float)
+        spec.epsilon = _within(epsilon, "epsilon", 1e-6, 0.5, "from 0.000001 to 0.5")
     if alpha is not None:
-        spec.alpha = number(alpha, "alpha", float)
+        spec.alpha = _within(alpha, "alpha", 1e-300, 1 - 1e-16, "above 0 and below 1")
     fill_algorithm(spec, options, AlgorithmOptions)
     return work("amplitude_estimation", spec)
+
+
+def _within(value: Any, field: str, least: float, most: float, words: str) -> float:
+    """A number that the contract has no 0 for: 0 says there that nothing was given."""
+    found: float = number(value, field, float)
+    if not least <= found <= most:
+        raise InvalidArgument(f"{field}: expected a number {words}, given {found:g}", field=field)
+    return found
 
 
 def fill_problem(spec: Any, Q: Any, h: Any, J: Any, linear: Any, offset: float) -> Labels:

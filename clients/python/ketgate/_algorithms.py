@@ -42,4 +42,4 @@ class Learning(WorkCalls):
             _learning_requests.CLASSIFY, sent, _learning_requests.CLASSIFY_S
         )
         self._client.artifacts._fetch(answer)
-        return _learning_requests.classification(answer)
+        return _learning_requests.classification(request, answer)

@@ -15,8 +15,9 @@ from ketgate._errors import InvalidArgument
 from ketgate._options import number
 from ketgate.quantum.v1 import circuit_pb2
 
-Parameters = Mapping[Any, float]
-"""Values of a circuit's parameters, in radians, by name or by the framework's own symbol."""
+Parameters = Mapping[Any, Any]
+"""Values of a circuit's parameters, in radians, by name or by the framework's own symbol; of a vector
+of parameters, by its name or itself, all of its values."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,18 @@ class Program:
         for key, given in parameters.items():
             name = str(getattr(key, "name", key))
             value = given.item() if isinstance(given, np.ndarray) and given.ndim == 0 else given
+            elements = [own for own in self.names if own.startswith(f"{name}[")]
+            if is_array(value):
+                if len(value) != len(elements):
+                    raise InvalidArgument(
+                        f"parameters[{name!r}]: expected {len(elements) or 'one'} "
+                        f"value{'s' if elements else ''}, given {len(value)}",
+                        field="parameters",
+                    )
+                for k, one in enumerate(value):
+                    own = f"{name}[{k}]"
+                    values[self.names.get(own, own)] = number(one, f"parameters[{own!r}]", float)
+                continue
             values[self.names.get(name, name)] = number(value, f"parameters[{name!r}]", float)
         return replace(self, parameters={**self.parameters, **values}) if values else self
 
@@ -100,7 +113,7 @@ def read_circuits(
     circuits: Circuits, parameters: Parameters | Sequence[Parameters] | None = None
 ) -> list[Program]:
     """Every circuit of a request. parameters: for all circuits, or a sequence with one for each; a
-    single circuit with a sequence is run with each of them.
+    single circuit with a sequence is run with each of them, and so with arrays of values.
     """
     several = isinstance(circuits, (list, tuple))
     given = list(circuits) if several else [circuits]
@@ -108,6 +121,8 @@ def read_circuits(
         raise InvalidArgument(
             "circuits: expected at least one circuit, given none", field="circuits"
         )
+    if isinstance(parameters, Mapping) and len(given) == 1:
+        parameters = _swept(parameters, given[0])
     if parameters is None or isinstance(parameters, Mapping):
         values: list[Parameters | None] = [parameters] * len(given)
     else:
@@ -126,6 +141,40 @@ def read_circuits(
             field="parameters",
         )
     return [Program.of(one, of_it) for one, of_it in zip(given, values, strict=True)]
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is a row of values."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
+def _swept(parameters: Parameters, circuit: Any) -> Parameters | list[Parameters]:
+    """A mapping for each of the values of arrays, all of one length; without any, as it is. Arrays
+    that are the values of a vector of the circuit's parameters stay whole.
+    """
+    own = getattr(circuit, "parameters", ())
+    elements = [] if callable(own) else [str(getattr(one, "name", "")) for one in own]
+    if isinstance(circuit, Program):
+        elements = list(circuit.names)
+    arrays = {}
+    for key, value in parameters.items():
+        name = str(getattr(key, "name", key))
+        whole = any(element.startswith(f"{name}[") for element in elements)
+        if is_array(value) and not whole:
+            arrays[key] = value
+    if not arrays:
+        return parameters
+    lengths = {str(getattr(key, "name", key)): len(value) for key, value in arrays.items()}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise InvalidArgument(
+            "parameters: expected arrays of one length, a run for each of their values, given "
+            + ", ".join(f"{length} of {name}" for name, length in lengths.items()),
+            field="parameters",
+        )
+    return [
+        {**parameters, **{key: value[k] for key, value in arrays.items()}}
+        for k in range(next(iter(lengths.values())))
+    ]
 
 
 def _read(path: Path) -> Program:

@@ -1,5 +1,6 @@
 """What came of estimations: expectations, their errors and derivatives."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +16,12 @@ SHOWN_MAX = 16
 
 
 class Expectation:
-    """An expectation. message: as the server sent it."""
+    """An expectation. message: as the server sent it. names: the circuit's own, of parameters that
+    the program calls otherwise.
+    """
 
-    def __init__(self, message: pb.Expectation) -> None:
+    def __init__(self, message: pb.Expectation, names: Mapping[str, str] | None = None) -> None:
+        names = names or {}
         self.message = message
         self.circuit: int = message.circuit
         self.observable: int = message.observable
@@ -28,8 +32,10 @@ class Expectation:
         """Groups of commuting terms that were measured together; 0: none was measured."""
         self.raw_value: float | None = optional(message, "raw_value")
         """Before mitigation."""
-        self.gradient: dict[str, float] = dict(sorted(message.gradient.items()))
-        """Derivatives by the program's parameters."""
+        self.gradient: dict[str, float] = {
+            names.get(name, name): slope for name, slope in sorted(message.gradient.items())
+        }
+        """Derivatives by the circuit's parameters."""
 
     def __repr__(self) -> str:
         error = f" +- {self.standard_error:.2g}" if self.standard_error else ""
@@ -39,15 +45,22 @@ class Expectation:
 class EstimateResult:
     """Expectations: of every circuit, every observable.
 
-    Of a single circuit and observable, `value` and the like are its own.
+    Of a single circuit and observable, `value` and the like are its own. names: for each circuit, the
+    names in the program to its own.
     """
 
     def __init__(
-        self, message: pb.EstimateObservablesResult, spec: pb.EstimateObservablesSpec
+        self,
+        message: pb.EstimateObservablesResult,
+        spec: pb.EstimateObservablesSpec,
+        names: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.message = message
         self.spec = spec
-        self.expectations = [Expectation(told) for told in message.expectations]
+        self.expectations = [
+            Expectation(told, names[told.circuit] if names else None)
+            for told in message.expectations
+        ]
         """By circuit, then by observable."""
         self.evidence: Evidence = read_evidence(message.evidence)
 
@@ -71,7 +84,7 @@ class EstimateResult:
 
     @property
     def gradient(self) -> dict[str, float]:
-        """Derivatives by the program's parameters, with gradients=True."""
+        """Derivatives by the circuit's parameters, with gradients=True."""
         return self._only.gradient
 
     def to_pandas(self) -> Any:

@@ -1,6 +1,7 @@
 """Requests of quantum machine learning, from NumPy and pandas."""
 
-from typing import Any, Literal, Unpack
+from collections.abc import Iterable
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,16 +95,19 @@ def train(
 ) -> Work[ClassifierResult]:
     """Train a classifier of two classes, beside classical models on the same split.
 
-    samples: shape (m, d). targets: m whole numbers of two values. model: "variational" (rotations
+    samples: shape (m, d). targets: m whole numbers or texts of two values; labels come back as they
+    were given. model: "variational" (rotations
     and entanglers after the feature map), or "kernel" (a support vector machine on a quantum
     kernel).
 
     >>> trained = client.learning.train(x, y, epochs=30)
     >>> client.learning.classify(trained.model, new).labels
     """
+    labels, class_names = _targets(targets)
     spec = pb.ClassifierSpec(
         samples=to_tensor(float_array(samples, "samples", ndim=2)),
-        labels=to_tensor(_targets(targets)),
+        labels=to_tensor(labels),
+        class_names=class_names,
         components=number(options.get("components", 0), "components", int),
     )
     share = options.get("test_share")
@@ -133,8 +137,12 @@ def classify(model: Any, samples: ArrayLike) -> pb.ClassifyRequest:
     return pb.ClassifyRequest(model=model.message(), samples=to_tensor(array))
 
 
-def classification(answer: pb.ClassifyResponse) -> Classification:
-    return Classification(from_tensor(answer.labels), from_tensor(answer.scores))
+def classification(request: pb.ClassifyRequest, answer: pb.ClassifyResponse) -> Classification:
+    """With the labels that the model was trained with."""
+    labels: NDArray[Any] = from_tensor(answer.labels)
+    if request.model.class_names:
+        labels = np.array(request.model.class_names, dtype=object)[labels]
+    return Classification(labels, from_tensor(answer.scores))
 
 
 def _fill_features(spec: Any, options: FeatureOptions) -> None:
@@ -147,11 +155,23 @@ def _fill_features(spec: Any, options: FeatureOptions) -> None:
         feature_map.scale = number(scale, "scale", float)
 
 
-def _targets(targets: ArrayLike) -> NDArray[np.int64]:
+def _targets(targets: ArrayLike) -> tuple[NDArray[np.int64], list[str]]:
+    """Labels, and of texts their names: 0 is the one that sorts first."""
     array = np.asarray(targets)
-    if array.ndim != 1 or array.dtype.kind not in "iub":
+    given = list(cast(Iterable[Any], targets)) if array.ndim == 1 else []
+    texts = bool(given) and all(isinstance(one, str) for one in given)
+    if array.ndim != 1 or not (texts or array.dtype.kind in "iub"):
         raise InvalidArgument(
-            f"targets: expected whole numbers of shape (m,), given {array.dtype} of shape {array.shape}",
+            "targets: expected whole numbers or texts of shape (m,), given "
+            f"{array.dtype} of shape {array.shape}",
             field="targets",
         )
-    return array.astype(np.int64)
+    if not texts:
+        return array.astype(np.int64), []
+    names = sorted(set(map(str, given)))
+    if len(names) != 2:
+        raise InvalidArgument(
+            f"targets: expected two classes, given {len(names)}: {', '.join(names)[:100]}",
+            field="targets",
+        )
+    return np.array([names.index(one) for one in given], dtype=np.int64), names

@@ -56,6 +56,8 @@ class ClassifierModel:
     content: bytes
     digest: str
     """SHA-256 of content, hexadecimal."""
+    class_names: tuple[str, ...] = ()
+    """Of the lesser label and of the greater, where it was trained with texts."""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file. Returns its path."""
@@ -77,7 +79,12 @@ class ClassifierModel:
         return model
 
     def message(self) -> pb.ClassifierModel:
-        return pb.ClassifierModel(version=self.version, content=self.content, digest=self.digest)
+        return pb.ClassifierModel(
+            version=self.version,
+            content=self.content,
+            digest=self.digest,
+            class_names=self.class_names,
+        )
 
     def __repr__(self) -> str:
         return f"ClassifierModel({len(self.content)} bytes, {self.digest[:12]}…)"
@@ -118,14 +125,14 @@ class ClassifierResult(AlgorithmResult):
 class Classification:
     """What a model says of samples."""
 
-    labels: NDArray[np.int64]
-    """Shape (m,)."""
+    labels: NDArray[Any]
+    """Shape (m,); whole numbers, or texts where the model was trained with those."""
     scores: NDArray[np.float64]
     """Of the greater label, shape (m,): above 0 it is the answer."""
 
 
 def read_model(told: pb.ClassifierModel) -> ClassifierModel:
-    return ClassifierModel(told.version, told.content, told.digest)
+    return ClassifierModel(told.version, told.content, told.digest, tuple(told.class_names))
 
 
 def _score(told: pb.ClassifierScore) -> Score:

@@ -33,9 +33,9 @@ def read_observables(observables: Any, program: Program) -> list[pauli_pb2.Pauli
 
 
 def read_observable(observable: Any, program: Program | None = None) -> pauli_pb2.PauliSum:
-    """An observable: "Z0 Z1"; {"Z0 Z1": 0.5, "X0": -1, "": 2}; pairs of those; a SparsePauliOp or
-    Pauli; a cirq.PauliSum or PauliString; a PennyLane operator with a Pauli form; a PauliSum
-    message. The text "" or "I" is the identity.
+    """An observable: "Z0 Z1"; "0.5*Z0 Z1, -1*X0", a sum; {"Z0 Z1": 0.5, "X0": -1, "": 2}; pairs of
+    those; a SparsePauliOp or Pauli; a cirq.PauliSum or PauliString; a PennyLane operator with a Pauli
+    form; a PauliSum message. The text "" or "I" is the identity.
 
     Qubits: Qiskit's by their number; Cirq's and PennyLane's by their place in the circuit, if that
     is of the same framework, else by their number.
@@ -53,7 +53,8 @@ def read_observable(observable: Any, program: Program | None = None) -> pauli_pb
 
 def _terms(observable: Any, program: Program) -> Iterator[Term]:
     if isinstance(observable, str):
-        yield (*_factors(observable), 1.0)
+        for letters, coefficient in read_terms(observable):
+            yield (*_factors(letters), coefficient)
     elif isinstance(observable, Mapping):
         for text, coefficient in observable.items():
             yield (*_factors(text), coefficient)
@@ -66,6 +67,27 @@ def _terms(observable: Any, program: Program) -> Iterator[Term]:
                 yield from read(observable, program)
                 return
         raise _strange(observable)
+
+
+def read_terms(text: str) -> list[tuple[str, float]]:
+    """ "0.5*Z0 Z1, -1*X0" as pairs of letters and coefficient; a term without a factor has 1."""
+    pairs = []
+    for term in text.split(",") if text.strip() else [text]:
+        factor, star, letters = term.strip().partition("*")
+        try:
+            if not term.strip() and "," in text:
+                raise ValueError
+            pairs.append((letters, float(factor)) if star else (factor, 1.0))
+        except ValueError:
+            if factor[:1].isalpha():  # "Z0*Z1"
+                pairs.append((term.strip(), 1.0))
+                continue
+            raise InvalidArgument(
+                'observables: expected terms such as "Z0 X3" or "0.5*Z0 X3" with commas between, '
+                f"given {term.strip()[:100]!r}",
+                field="observables",
+            ) from None
+    return pairs
 
 
 def _is_of(value: Any, package: str) -> bool:
@@ -190,7 +212,7 @@ def _real(coefficient: Any) -> float:
 def _strange(given: Any) -> InvalidArgument:
     kind = type(given)
     return InvalidArgument(
-        'observables: expected Pauli strings ("Z0 Z1", {"Z0 Z1": 0.5}, pairs of these) or an operator '
+        'observables: expected Pauli strings ("Z0 Z1", "0.5*Z0, X1", {"Z0 Z1": 0.5}, pairs of these) or an operator '
         f"of Qiskit, Cirq or PennyLane, given {kind.__module__}.{kind.__qualname__}",
         field="observables",
     )

@@ -4,11 +4,13 @@ Figures are made without pyplot, so that drawing works without a display and lea
 behind.
 """
 
+from os import PathLike
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
-from ketgate._errors import NoSolution, PartNotInstalled
+from ketgate._errors import InvalidArgument, NoSolution, PartNotInstalled
 from ketgate._portfolio_result import FrontierResult, PortfolioResult
 from ketgate._result import Result
 
@@ -47,7 +49,16 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def finish(figure: Any, path: Any) -> Any:
+    """Write it where a path is given, by the ending of its name; without one, as PNG."""
     if path is not None:
+        kinds = figure.canvas.get_supported_filetypes()
+        ending = PurePath(path).suffix if isinstance(path, (str, PathLike)) else ""
+        if ending and ending[1:].lower() not in kinds:
+            raise InvalidArgument(
+                f"path: expected a name that ends in {', '.join(f'.{kind}' for kind in sorted(kinds))}, "
+                f"given {PurePath(path).name!r}",
+                field="path",
+            )
         figure.savefig(path, dpi=160)
     return figure
 

@@ -34,7 +34,8 @@ class CircuitOptions(RunOptions, total=False):
     """Of circuits.
 
     parameters: values of the circuits' parameters, in radians: a mapping for all of them, or a list
-        of mappings: one for each circuit, or so many runs of a single one.
+        of mappings: one for each circuit, or so many runs of a single one; as many as an array has
+        values, where {"theta": array} gives one.
     optimization_level: compilation for devices, 0 (what must be) to 3 (the most); default 1.
     mitigation: "readout", or {"readout": True, "noise_factors": [1, 3], "extrapolation": "linear"}.
     """
@@ -80,14 +81,17 @@ def estimate(
     observables: "Z0 Z1", {"Z0 Z1": 0.5, "X0": -1.0}, pairs of these, a SparsePauliOp, a
     cirq.PauliSum, a PennyLane operator; or a list of several. shots: of each measured group; 0
     (default): exact, of simulators. gradients: also the derivatives by every parameter of the
-    program, exact; with shots=0 only.
+    circuit, under its own names, exact; with shots=0 only.
 
     >>> client.quantum.estimate(circuit, {"Z0 Z1": 1.0}, parameters={"t": 0.3}, gradients=True).gradient
     """
     programs, spec = _spec(pb.EstimateObservablesSpec(), circuits, shots, options)
     spec.observables.extend(read_observables(observables, programs[0]))
     spec.gradients = bool(gradients)
-    return work("estimate_observables", spec)
+    names = [{safe: own for own, safe in program.names.items()} for program in programs]
+    return Work(
+        "estimate_observables", spec, lambda message, sent: EstimateResult(message, sent, names)
+    )
 
 
 def _spec(spec: Any, circuits: Any, shots: Any, options: Any) -> tuple[list[Program], Any]:

@@ -1,5 +1,6 @@
 """Requests of QAOA and VQE, whose angles are optimised."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike
 from ketgate._algorithm_requests import AlgorithmOptions, fill_algorithm, fill_problem
 from ketgate._algorithm_result import QaoaResult, VqeResult
 from ketgate._circuits import Program
+from ketgate._errors import InvalidArgument
 from ketgate._observables import read_observable
 from ketgate._options import number, one_of
 from ketgate._tensor import float_array, to_tensor
@@ -120,6 +122,12 @@ def vqe(
         spec.ucc.doubles_only = bool(options.get("doubles_only", False))
         spec.ucc.spin_flips = bool(options.get("spin_flips", False))
     else:
+        if isinstance(ansatz, str) and ";" not in ansatz and not os.path.exists(ansatz):
+            raise InvalidArgument(
+                "ansatz: expected 'hardware-efficient', 'ucc' or a circuit with parameters (a file of "
+                f"OpenQASM, its text or a framework's object), given {ansatz[:100]!r}",
+                field="ansatz",
+            )
         program = Program.of(ansatz)
         spec.circuit.CopyFrom(program.message())
     spec.hamiltonian.CopyFrom(read_observable(hamiltonian, program))

@@ -177,7 +177,7 @@ class CircuitOutcome:
     compiling_s: float = 0.0
     running_s: float = 0.0
     method: str = ""
-    """"density-matrix" or "trajectories" where noise was simulated."""
+    """"density-matrix", "trajectories" or "master-equation" where noise was simulated."""
     warnings: Sequence[str] = ()
     mitigated: Mapping[int, float] = field(default_factory=dict)
     """Quasi-probabilities, filled by the gateway where mitigation was asked for."""

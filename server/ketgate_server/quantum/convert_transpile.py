@@ -17,6 +17,7 @@ from ketgate_server.quantum.convert_options import read_level
 from ketgate_server.quantum.convert_result import duration, write_resources
 from ketgate_server.quantum.gates import GATES, is_symmetric
 from ketgate_server.quantum.openqasm.write import write2, write3
+from ketgate_server.quantum.routing import what_there_is
 from ketgate_server.quantum.transpile.target import Target
 
 Pairs = tuple[tuple[int, int], ...]
@@ -61,7 +62,8 @@ def _read_target(request: pb.TranspileCircuitRequest, catalogue: Catalogue, larg
                 raise FieldError(name, expected="nothing beside backend", given="values")
         entry = catalogue.get(request.backend)
         if entry is None:
-            raise NotFound(request.backend, "backend")
+            hint = what_there_is(request.backend, catalogue)
+            raise NotFound(request.backend, "backend", hint=hint)
         description = entry.describe()
         if largest > description.num_qubits:
             raise FieldError(

@@ -29,6 +29,8 @@ COLD_S = 5.0
 QUEUED_JOB_S = 30.0
 """Of a job that waits at a provider, where it tells nothing of times."""
 RETRY_AFTER_S = 5.0
+HERE = "local"
+"""The region of what runs in the server."""
 EMULATORS = "emulator/"
 """How their names begin."""
 TOLD_MAX = 12
@@ -77,6 +79,7 @@ def candidates(route: Route, catalogue: Catalogue, assess: Assess) -> Iterator[C
     """A named back end, then with fail-over the allowed ones; without a name all that may be used,
     by policy. Raises when the named one cannot do it, or none can."""
     work, choice = route.work, route.work.choice
+    _check_regions(route, catalogue)
     found = False
     name = choice.backend or work.device
     if route.own is not None:
@@ -251,13 +254,40 @@ HARDWARE = ("ibm", "braket", "google")
 
 
 def _unknown(field_name: str, name: str, catalogue: Catalogue) -> FieldError:
+    known = what_there_is(name, catalogue)
+    return FieldError(field_name, expected="a back end of this server", given=name, hint=known)
+
+
+def what_there_is(name: str, catalogue: Catalogue) -> str:
+    """What somebody may have meant by a name that no back end has."""
     names = [entry.name for entry in catalogue.entries()]
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     known = f"did you mean {' or '.join(near)}?" if near else "ListBackends tells them"
+    if not near:
+        shown = [one for one in names if not one.startswith(EMULATORS)][:TOLD_MAX]
+        known += f": {', '.join(shown)} and others" if shown else ""
     family = next((one for one in HARDWARE if name.startswith(f"{one}/")), None)
     if family and not any(one.startswith(f"{family}/") for one in names):
         known = f"the operator configures hardware in [quantum.{family}], and none is there now; {known}"
-    return FieldError(field_name, expected="a back end of this server", given=name, hint=known)
+    return known
+
+
+def _check_regions(route: Route, catalogue: Catalogue) -> None:
+    """A region that no back end is in is a slip of the pen; where a provider has not told of its
+    back ends yet, nobody knows. Raises FieldError."""
+    wanted = route.work.choice.regions
+    if not wanted:
+        return
+    # Emulators run here, and each has a file that would be read.
+    entries = [one for one in catalogue.entries() if not one.name.startswith(EMULATORS)]
+    known = sorted({HERE, *(entry.describe().region for entry in entries)})
+    hidden = any(one.provider is not None and "/" not in one.name for one in entries)
+    if not hidden and not set(wanted) & set(known):
+        raise FieldError(
+            "spec.backend.regions",
+            expected=f"a region of this server's back ends ({', '.join(known)})",
+            given=", ".join(wanted),
+        )
 
 
 def _none_left(route: Route) -> KetgateError:

@@ -19,6 +19,7 @@ from ketgate_server.quantum.convert_transpile import read_transpilation, write_t
 from ketgate_server.quantum.estimate import Estimate
 from ketgate_server.quantum.evidence import Evidence
 from ketgate_server.quantum.gateway import Gateway
+from ketgate_server.quantum.routing import what_there_is
 from ketgate_server.quantum.task import RunTask
 from ketgate_server.quantum.work import Caller, Work
 from ketgate_server.rpc.call import Call, Method
@@ -89,7 +90,8 @@ class QuantumServicer:
     ) -> pb.GetBackendResponse:
         entry = self._gateway.catalogue.get(request.name)
         if entry is None:
-            raise NotFound(request.name)
+            hint = what_there_is(request.name, self._gateway.catalogue)
+            raise NotFound(request.name, hint=hint)
         written = convert_backend.write_backend(entry.describe(), _retry_time_us(entry), whole=True)
         return pb.GetBackendResponse(backend=written)
 

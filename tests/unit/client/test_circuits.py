@@ -38,6 +38,49 @@ class TestPrograms:
         with pytest.raises(ketgate.InvalidArgument, match="each of 2 circuits, given 3"):
             read_circuits([TEXT, TEXT], [{}, {}, {}])
 
+    def test_arrays_of_values_are_a_run_for_each(self) -> None:
+        for values in (np.array([1.0, 2.0]), [1, 2], (np.float64(1.0), 2.0)):
+            made = read_circuits(TEXT, {"a": values})
+            assert [program.parameters["a"] for program in made] == [1.0, 2.0]
+        both = read_circuits(TEXT, {"a": np.arange(3.0), "b": 0.5})
+        assert [dict(program.parameters) for program in both] == [
+            {"a": k, "b": 0.5} for k in (0.0, 1.0, 2.0)
+        ]
+        for given, told in (
+            ({"a": [1.0, 2.0], "b": [1.0]}, "arrays of one length, .* given 2 of a, 1 of b"),
+            ({"a": []}, "given 0 of a"),
+            ({"a": np.zeros((2, 2))}, r"parameters\['a'\]: expected a number"),
+        ):
+            with pytest.raises(ketgate.InvalidArgument, match=told):
+                read_circuits(TEXT, given)
+        with pytest.raises(ketgate.InvalidArgument, match="expected one value, given 2"):
+            read_circuits([TEXT, TEXT], {"a": [1.0, 2.0]})
+
+    def test_a_vector_of_qiskit_takes_all_its_values(self) -> None:
+        circuit_of_qiskit = pytest.importorskip("qiskit.circuit")
+        vector = circuit_of_qiskit.ParameterVector("t", 2)
+        circuit = circuit_of_qiskit.QuantumCircuit(2)
+        circuit.ry(vector[0], 0)
+        circuit.ry(vector[1], 1)
+        for key in (vector, "t"):
+            (made,) = read_circuits(circuit, {key: np.array([0.1, 0.2])})
+            assert made.parameters == {made.names["t[0]"]: 0.1, made.names["t[1]"]: 0.2}
+        assert len(read_circuits(circuit, [{"t": [0.1, 0.2]}] * 3)) == 3
+        with pytest.raises(ketgate.InvalidArgument, match="expected 2 values, given 3"):
+            read_circuits(circuit, {"t": [0.1, 0.2, 0.3]})
+
+    def test_gradients_have_the_circuit_s_own_names(self) -> None:
+        circuit_of_qiskit = pytest.importorskip("qiskit.circuit")
+        theta = circuit_of_qiskit.Parameter("θ")
+        circuit = circuit_of_qiskit.QuantumCircuit(1)
+        circuit.ry(theta, 0)
+        work = requests.estimate(circuit, "Z0", gradients=True, parameters={theta: 0.3})
+        (name,) = work.spec.circuits[0].parameters
+        assert name == "theta"
+        answer = pb.EstimateObservablesResult()
+        answer.expectations.add(value=0.9).gradient[name] = -0.3
+        assert work.result(answer, work.spec).gradient == {"θ": -0.3}
+
     @pytest.mark.parametrize(
         ("given", "told"),
         [
@@ -169,6 +212,8 @@ class TestResults:
         (axes,) = figure.axes
         assert [label.get_text() for label in axes.get_xticklabels()] == ["01 1", "10 0"]
         assert [bar.get_height() for bar in axes.patches] == [3 / 8, 5 / 8]
+        with pytest.raises(ketgate.InvalidArgument, match=r"ends in .*\.png.*, given 'p\.xyz'"):
+            CircuitResult(self.circuit()).plot("p.xyz")
         with pytest.raises(ketgate.NoSolution, match="measured nothing"):
             CircuitResult(pb.CircuitResult()).plot()
 

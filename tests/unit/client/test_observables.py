@@ -22,6 +22,8 @@ Z0Z3 = pauli_pb2.PauliSum(
         {"Z0*Z3": 0.5, "I": 2},
         [("Z0@Z3", 0.5), ("I1", 2.0)],
         (("Z0 I1 Z3", 0.5 + 0j), ("", 2.0)),
+        "0.5*Z0 Z3, 2*I",
+        "0.5*Z0*Z3,2*",
         Z0Z3,
     ],
 )
@@ -35,6 +37,15 @@ def test_a_list_holds_several_and_pairs_hold_one() -> None:
     assert len(read_observables("Z0", NO_PROGRAM)) == 1
 
 
+def test_a_text_with_commas_is_a_sum_as_in_the_command() -> None:
+    first, second = read_observables(["0.5*Z0, X1", "-1e-1 * Y2"], NO_PROGRAM)
+    assert [(t.coefficient, t.paulis, list(t.qubits)) for t in first.terms] == [
+        (0.5, "Z", [0]),
+        (1.0, "X", [1]),
+    ]
+    assert [(t.coefficient, t.paulis) for t in second.terms] == [(-0.1, "Y")]
+
+
 def test_zero_is_an_observable() -> None:
     assert read_observable({}).terms[0].coefficient == 0.0
 
@@ -44,6 +55,9 @@ def test_zero_is_an_observable() -> None:
     [
         ("ZZ", "which qubit each letter is on"),
         ("Q0", "given 'Q0'"),
+        ("0.5*Z0, ", "with commas between, given ''"),
+        ("0,5*Z0", "given '0'"),
+        ("0.5.1*Z0", "given '0.5.1\\*Z0'"),
         ("Z0 X0", "each qubit once"),
         ({"Z0": 1j}, "real coefficients"),
         ({"Z0": "a"}, "numbers as coefficients"),

@@ -10,7 +10,6 @@ from ketgate._circuits import Program
 from ketgate._cli import quantum_options as of
 from ketgate._cli import quantum_view as view
 from ketgate._cli.connection import Json, Server, names_server
-from ketgate._errors import InvalidArgument
 
 circuit = typer.Typer(help="Run, estimate, compile and cost circuits.", no_args_is_help=True)
 
@@ -86,7 +85,7 @@ def estimate(
     with server.connect() as client:
         result = client.quantum.estimate(
             _program(file),
-            [_terms(text) for text in observable],
+            list(observable),
             shots or 0,
             gradients=gradients,
             parameters=of.parameters(parameter),
@@ -157,20 +156,3 @@ def cost(
 def _program(file: str) -> Program:
     label = "" if file == "-" else Path(file).stem[:128]
     return Program(of.program(file), label=label)
-
-
-def _terms(text: str) -> list[tuple[str, float]]:
-    """ "0.5*Z0 Z1, -1*X0" as pairs; a term without a factor has 1."""
-    pairs = []
-    for term in text.split(","):
-        factor, star, letters = term.strip().partition("*")
-        try:
-            pairs.append((letters, float(factor)) if star else (factor, 1.0))
-        except ValueError:
-            if factor[:1].isalpha():  # "Z0*Z1"
-                pairs.append((term.strip(), 1.0))
-                continue
-            raise InvalidArgument(
-                f"--observable: expected FACTOR*LETTERS, given {term.strip()!r}", field="observable"
-            ) from None
-    return pairs

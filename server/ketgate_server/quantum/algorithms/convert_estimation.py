@@ -343,6 +343,7 @@ def read_factoring(spec: pb.FactoringSpec, limits: Limits, threads_max: int) -> 
     def perform(runner: Runner) -> pb.FactoringResult:
         found = factoring.factor(number, spec.base, spec.attempts_max or 10, runner)
         assert found.baseline is not None
+        runner.warnings += found.warnings
         return pb.FactoringResult(
             factors=found.factors,
             found=found.found,

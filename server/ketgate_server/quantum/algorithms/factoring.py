@@ -29,6 +29,7 @@ class Factoring:
     """Primes with repetition, rising; empty where none was found."""
     orders: dict[int, int] = field(default_factory=dict)
     shortcuts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     baseline: Baseline | None = None
     complete: bool = True
 
@@ -94,16 +95,25 @@ def _split(
             out.shortcuts.append(f"the base {a} shares the factor {shared} with {number}")
             return shared
         order = find_order(a, number, runner)
-        if order is None:
-            continue
-        out.orders[a] = order
-        if order % 2:
-            continue
-        half: int = pow(a, order // 2, number)
-        divisor = math.gcd(half - 1, number)
-        if 1 < divisor < number:
-            return divisor
+        if order is not None:
+            out.orders[a] = order
+            half: int = pow(a, order // 2, number)
+            divisor = 1 if order % 2 else math.gcd(half - 1, number)
+            if 1 < divisor < number:
+                return divisor
+        if base and not attempt:
+            then = "others were drawn" if attempts_max > 1 else "no other was tried"
+            out.warnings.append(f"the base {base} {_why(order)}: {then}")
     return None
+
+
+def _why(order: int | None) -> str:
+    """Why a base gave no factor."""
+    if order is None:
+        return "gave no order in these shots"
+    if order % 2:
+        return f"has the odd order {order}, which gives no factor"
+    return f"has the order {order}, whose half gives -1 and so no factor"
 
 
 def find_order(base: int, modulus: int, runner: Runner) -> int | None:

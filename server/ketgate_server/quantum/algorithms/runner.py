@@ -66,6 +66,8 @@ class Runner:
         self.options = executor.options
         self.is_native = executor.is_native
         self.used = Used()
+        self.warnings: list[str] = []
+        """For the evidence: what the algorithm did otherwise than it was asked to."""
 
     @property
     def exact(self) -> bool:

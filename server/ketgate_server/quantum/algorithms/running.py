@@ -28,6 +28,7 @@ def run(gateway: Gateway, plan: Plan, caller: Caller, spec: Any, checking_s: flo
             session.succeeded()
     except Stopped:
         raise _stopped(caller, plan.work) from None
+    session.evidence.warnings += runner.warnings
     written: Any = plan.write(found, runner)
     written.evidence.CopyFrom(
         convert_result.write_evidence(

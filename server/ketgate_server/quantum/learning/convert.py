@@ -42,6 +42,7 @@ ANGLE_MAX = 1e6
 TEST_SHARE_DEFAULT = 0.3
 LAYERS_DEFAULT = 2
 PER_CLASS_MIN = 2
+CLASS_NAME_CHARACTERS_MAX = 128
 KINDS = {
     pb.FEATURE_MAP_KIND_UNSPECIFIED: FeatureMapKind.ZZ,
     pb.FEATURE_MAP_KIND_ZZ: FeatureMapKind.ZZ,
@@ -81,6 +82,7 @@ def read_classifier(spec: pb.ClassifierSpec, limits: Limits, threads_max: int) -
     execution = read_execution(spec.execution, limits, threads_max, "spec.execution")
     samples = _read_samples(spec, "samples", None)
     labels = _read_labels(spec, len(samples))
+    class_names = _read_class_names(spec)
     share = spec.test_share if spec.HasField("test_share") else TEST_SHARE_DEFAULT
     if not 0.0 < share < 1.0:
         raise FieldError("spec.test_share", expected="above 0 and below 1", given=share)
@@ -115,7 +117,10 @@ def read_classifier(spec: pb.ClassifierSpec, limits: Limits, threads_max: int) -
             )
         return pb.ClassifierResult(
             model=pb.ClassifierModel(
-                version=model.VERSION, content=content, digest=model.digest(content)
+                version=model.VERSION,
+                content=content,
+                digest=model.digest(content),
+                class_names=class_names,
             ),
             score=_write_score(found.score),
             baselines=[_write_score(one) for one in found.baselines],
@@ -175,6 +180,20 @@ def _read_labels(spec: pb.ClassifierSpec, count: int) -> NDArray[np.int64]:
             given=int(counts.min()),
         )
     return labels
+
+
+def _read_class_names(spec: pb.ClassifierSpec) -> list[str]:
+    names = list(spec.class_names)
+    if names and (len(names) != 2 or names[0] == names[1]):
+        raise FieldError("spec.class_names", expected="none, or two that differ", given=names)
+    for name in names:
+        if len(name) > CLASS_NAME_CHARACTERS_MAX:
+            raise FieldError(
+                "spec.class_names",
+                expected=f"at most {CLASS_NAME_CHARACTERS_MAX} characters each",
+                given=len(name),
+            )
+    return names
 
 
 def _read_feature_map(given: pb.FeatureMap, n: int, limits: Limits) -> FeatureMap:

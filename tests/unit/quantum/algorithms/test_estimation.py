@@ -169,3 +169,16 @@ def test_orders_are_read_from_fractions(executor) -> None:
     found = factoring.factor(15, 7, 1, Runner(Reads()))
     assert found.orders == {7: 4}
     assert found.factors == [3, 5]
+
+
+def test_a_base_that_gives_no_factor_is_told(executor):
+    """15 is not factored by the base 14, whose order is 2 and 14 = -1: others were tried silently."""
+    found = factoring.factor(15, 14, 5, Runner(executor()))
+    assert found.factors == [3, 5]
+    assert found.warnings == [
+        "the base 14 has the order 2, whose half gives -1 and so no factor: others were drawn"
+    ]
+    assert not factoring.factor(15, 7, 5, Runner(executor())).warnings
+    alone = factoring.factor(15, 14, 1, Runner(executor()))
+    assert not alone.found
+    assert alone.warnings[0].endswith("no other was tried")

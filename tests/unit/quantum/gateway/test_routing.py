@@ -14,8 +14,9 @@ from ketgate_server.quantum.base import (
     Price,
     Unsuitable,
 )
+from ketgate_server.quantum.catalogue import Catalogue
 from ketgate_server.quantum.noise import NoiseModel
-from ketgate_server.quantum.routing import _floor_s
+from ketgate_server.quantum.routing import _floor_s, what_there_is
 from ketgate_server.quantum.work import Choice, Policy
 
 from .fakes import ALL, BELL, CALLER, FakeBackend, FakeProvider, gateway, qpu, work
@@ -123,6 +124,28 @@ def test_the_noise_of_a_device_is_added_by_its_emulator_only():
     of = gateway(FakeBackend("a"), FakeBackend("emulator/x", kind=BackendKind.EMULATOR))
     with pytest.raises(Unsuitable, match="its emulator does"):
         chosen(of, choice=Choice("a"), device="emulator/x")
+
+
+def test_a_region_that_nothing_is_in_names_those_that_there_are():
+    here = FakeBackend("a")
+    far = FakeProvider("cloud", replace(qpu("cloud/q"), region="eu-west-2"))
+    with pytest.raises(FieldError, match=r"regions: .*\(eu-west-2, local\), given mars") as refused:
+        chosen(gateway(here, providers=[far]), choice=Choice(regions=("mars",)))
+    assert refused.value.field == "spec.backend.regions"
+    of = gateway(here)
+    of.catalogue = Catalogue([here], [far])  # which has not told of its back ends yet
+    with pytest.raises(KetgateError) as passed:
+        chosen(of, choice=Choice(regions=("eu-west-2",)))
+    assert not isinstance(passed.value, FieldError)
+
+
+def test_a_back_end_that_there_is_not_names_near_ones_or_some():
+    of = gateway(FakeBackend("native"), FakeBackend("aer"), FakeBackend("emulator/ibm_lima"))
+    catalogue = of.catalogue
+    assert what_there_is("natve", catalogue).startswith("did you mean native")
+    told = what_there_is("nope", catalogue)
+    assert told == "ListBackends tells them: aer, native and others"
+    assert "[quantum.ibm]" in what_there_is("ibm/ibm_torino", catalogue)
 
 
 def test_regions_are_kept():

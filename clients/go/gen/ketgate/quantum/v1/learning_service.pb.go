@@ -430,7 +430,10 @@ type ClassifierSpec struct {
 	// Where and how.
 	Execution *ExecutionOptions `protobuf:"bytes,7,opt,name=execution,proto3" json:"execution,omitempty"`
 	// Reduce to so many principal components first; 0: as given.
-	Components    int32 `protobuf:"varint,8,opt,name=components,proto3" json:"components,omitempty"`
+	Components int32 `protobuf:"varint,8,opt,name=components,proto3" json:"components,omitempty"`
+	// What the classes are called: of the lesser label, then of the greater, different and at most 128 characters each;
+	// or none. They are told in the model.
+	ClassNames    []string `protobuf:"bytes,9,rep,name=class_names,json=classNames,proto3" json:"class_names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -530,6 +533,13 @@ func (x *ClassifierSpec) GetComponents() int32 {
 		return x.Components
 	}
 	return 0
+}
+
+func (x *ClassifierSpec) GetClassNames() []string {
+	if x != nil {
+		return x.ClassNames
+	}
+	return nil
 }
 
 type isClassifierSpec_Model interface {
@@ -677,7 +687,9 @@ type ClassifierModel struct {
 	// Bytes; what they hold is told in docs/quantum.md. At most 16 MiB.
 	Content []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	// SHA-256 of `content`, hexadecimal.
-	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// As the spec gave them, for who reads labels; Classify does not look at them.
+	ClassNames    []string `protobuf:"bytes,4,rep,name=class_names,json=classNames,proto3" json:"class_names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -731,6 +743,13 @@ func (x *ClassifierModel) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *ClassifierModel) GetClassNames() []string {
+	if x != nil {
+		return x.ClassNames
+	}
+	return nil
 }
 
 // How well a model does.
@@ -1155,7 +1174,7 @@ const file_ketgate_quantum_v1_learning_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x8e\x01\n" +
 	"\x15ComputeKernelResponse\x128\n" +
 	"\x06result\x18\x01 \x01(\v2 .ketgate.quantum.v1.KernelResultR\x06result\x12;\n" +
-	"\bestimate\x18\x02 \x01(\v2\x1f.ketgate.quantum.v1.RunEstimateR\bestimate\"\xda\x03\n" +
+	"\bestimate\x18\x02 \x01(\v2\x1f.ketgate.quantum.v1.RunEstimateR\bestimate\"\xfb\x03\n" +
 	"\x0eClassifierSpec\x121\n" +
 	"\asamples\x18\x01 \x01(\v2\x17.ketgate.type.v1.TensorR\asamples\x12/\n" +
 	"\x06labels\x18\x02 \x01(\v2\x17.ketgate.type.v1.TensorR\x06labels\x12\"\n" +
@@ -1168,7 +1187,9 @@ const file_ketgate_quantum_v1_learning_service_proto_rawDesc = "" +
 	"\texecution\x18\a \x01(\v2$.ketgate.quantum.v1.ExecutionOptionsR\texecution\x12\x1e\n" +
 	"\n" +
 	"components\x18\b \x01(\x05R\n" +
-	"componentsB\a\n" +
+	"components\x12\x1f\n" +
+	"\vclass_names\x18\t \x03(\tR\n" +
+	"classNamesB\a\n" +
 	"\x05modelB\r\n" +
 	"\v_test_share\"\x86\x01\n" +
 	"\x10VariationalModel\x12\x16\n" +
@@ -1178,11 +1199,13 @@ const file_ketgate_quantum_v1_learning_service_proto_rawDesc = "" +
 	"\n" +
 	"batch_size\x18\x04 \x01(\x05R\tbatchSize\"'\n" +
 	"\vKernelModel\x12\x18\n" +
-	"\apenalty\x18\x01 \x01(\x01R\apenalty\"]\n" +
+	"\apenalty\x18\x01 \x01(\x01R\apenalty\"~\n" +
 	"\x0fClassifierModel\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\fR\acontent\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xbe\x01\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1f\n" +
+	"\vclass_names\x18\x04 \x03(\tR\n" +
+	"classNames\"\xbe\x01\n" +
 	"\x0fClassifierScore\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12%\n" +
 	"\x0etrain_accuracy\x18\x02 \x01(\x01R\rtrainAccuracy\x12#\n" +

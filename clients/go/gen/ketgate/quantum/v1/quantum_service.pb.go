@@ -772,7 +772,8 @@ type RunEvidence struct {
 	NoiseDigest string `protobuf:"bytes,8,opt,name=noise_digest,json=noiseDigest,proto3" json:"noise_digest,omitempty"`
 	// When the calibration was measured.
 	CalibrationTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=calibration_time,json=calibrationTime,proto3" json:"calibration_time,omitempty"`
-	// How noise was simulated: "density-matrix", "trajectories"; empty: none, or real.
+	// How noise was simulated: "density-matrix", "trajectories", "master-equation" (errors while time passes, as QuTiP
+	// has them); empty: none, or real.
 	Method string `protobuf:"bytes,10,opt,name=method,proto3" json:"method,omitempty"`
 	// Expected probability that no error happens, from the calibration; absent for ideal simulators.
 	ExpectedFidelity *float64 `protobuf:"fixed64,11,opt,name=expected_fidelity,json=expectedFidelity,proto3,oneof" json:"expected_fidelity,omitempty"`
