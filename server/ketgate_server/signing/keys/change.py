@@ -20,6 +20,7 @@ from ketgate_server.signing.keys.names import key_name, version_name
 from ketgate_server.signing.keys.record import KeyRecord, Use, VersionRecord
 from ketgate_server.store import requests
 from ketgate_server.store.base import Reader, Store, Transaction
+from ketgate_server.store.erasure import erasing
 
 T = TypeVar("T")
 
@@ -39,7 +40,8 @@ class Done(Generic[T]):
 class Change:
     """What an operation sees: the keys of the asker's tenant, as they are in this transaction."""
 
-    def __init__(self, tx: Transaction, vault: Vault, asker: Asker) -> None:
+    def __init__(self, store: Store, tx: Transaction, vault: Vault, asker: Asker) -> None:
+        self._store = store
         self.tx = tx
         self.vault = vault
         self.asker = asker
@@ -106,8 +108,11 @@ class Change:
         return stored
 
     def put_version(self, version: VersionRecord) -> VersionRecord:
-        """Make or replace a version."""
-        rows.write_version(self.tx, self.vault, version, self.generation)
+        """Make or replace a version. No copy of the row before is left in its place: nothing of a
+        private key is to be found there once it is destroyed."""
+        generation = self.generation
+        with erasing(self._store, self.tx):
+            rows.write_version(self.tx, self.vault, version, generation)
         self.facts |= {"version": str(version.version), "state": version.state.value}
         self.resource = version.name
         return version
@@ -154,7 +159,7 @@ def carry_out(
         before: Done[T] | None = _repeated(tx, asker)
         if before is not None:
             return before
-        change = Change(tx, vault, asker)
+        change = Change(store, tx, vault, asker)
         value = operation(change)
         answer = reply(value)
         requests.remember(
