@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ketgate_server import __version__, durable
+from ketgate_server import __version__, core_dumps, durable
 from ketgate_server.address import reachable, split_address
 from ketgate_server.artifacts.using_service import with_arrays
 from ketgate_server.config import ConfigError, load
@@ -82,6 +82,7 @@ def serve(overrides: Mapping[str, object], config_file: Path | None = None) -> i
     Signals are handled only when called from the main thread. If a call is stuck beyond every limit
     the process is ended from here.
     """
+    core_dumps.forbid()
     try:
         settings, warnings = load(overrides, config_file)
     except ConfigError as error:

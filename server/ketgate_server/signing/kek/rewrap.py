@@ -16,6 +16,7 @@ from ketgate_server.signing.kek.vault import Owner, Vault, wrapping_owner
 from ketgate_server.signing.keys.changes import ChangeRow
 from ketgate_server.signing.keys.rows import KeyRow, VersionRow
 from ketgate_server.store.base import Row, Store, Transaction
+from ketgate_server.store.erasure import erasing
 
 ROWS_PER_STEP = 100
 """A few milliseconds of the writer's time."""
@@ -57,7 +58,7 @@ class Rewrap:
 
     def __init__(self, store: Store, before: Iterable[Vault], after: Vault) -> None:
         """before: of all keys that something may still be encrypted under."""
-        self._store = store
+        self.store = store
         self.before = {vault.kek_id: vault for vault in before}
         self.after = after
 
@@ -68,7 +69,7 @@ class Rewrap:
             position: tuple[object, ...] | None = None
             while True:
                 step = partial(_run, walk, self, position, rows_per_step)
-                position, rows, corrupt = self._store.run(step)
+                position, rows, corrupt = self.store.run(step)
                 counts.rows += rows
                 counts.corrupt += corrupt
                 if position is None:
@@ -91,7 +92,10 @@ def _run(
         condition = f"WHERE ({', '.join(walk.key)}) > ({', '.join('?' * len(after))})"
     order = ", ".join(walk.key)
     rows = tx.rows(f"{walk.select} {condition} ORDER BY {order} LIMIT ?", (*(after or ()), limit))
-    brought = sum(walk.step(tx, rewrap, _plain(row)) for row in rows)
+    with erasing(
+        rewrap.store, tx
+    ):  # what is replaced may be under a key that is not secret any more
+        brought = sum(walk.step(tx, rewrap, _plain(row)) for row in rows)
     position = tuple(rows[-1][: len(walk.key)]) if len(rows) == limit else None
     return position, brought, len(rows) - brought
 
