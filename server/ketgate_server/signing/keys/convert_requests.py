@@ -193,7 +193,7 @@ def _source(request: pb.ImportKeyRequest) -> WrappedKey | PublicKey:
     found = google_crc32c.value(wrapped.wrapped_key)
     if wrapped.HasField("wrapped_key_crc32c") and wrapped.wrapped_key_crc32c != found:
         raise KetgateError(
-            Reason.DIGEST_MISMATCH,
+            Reason.CHECKSUM_MISMATCH,
             f"wrapped.wrapped_key_crc32c: expected {found}, that of wrapped_key, given "
             f"{wrapped.wrapped_key_crc32c}; send it again",
             field="wrapped.wrapped_key_crc32c",
