@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from ketgate_server import __version__
 from ketgate_server.artifacts import start as artifacts
 from ketgate_server.audit import start as audit
+from ketgate_server.audit_signer import open_signer
 from ketgate_server.data_folder import server_name
 from ketgate_server.jobs import start as jobs
 from ketgate_server.jobs.base import JobKind
 from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.rpc.call import Service
 from ketgate_server.settings import Settings
+from ketgate_server.signing import shared
 from ketgate_server.store.base import Store, StoreUnavailable
 from ketgate_server.store.database import open_store
 
@@ -70,6 +72,7 @@ class Durable:
             self.audit.close()
         except StoreUnavailable as error:
             _log.error("the end of this server is not in the audit: %s", error)
+        shared.close(self.store)
         self.store.close()
         return self._idle
 
@@ -81,13 +84,16 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
     with ExitStack() as started:
         store = open_store(settings.data_dir, url)
         started.callback(store.close)
+        started.callback(shared.close, store)
+        signer, reopen = open_signer(settings, store)
         audited = audit.start(
             store,
             settings.data_dir,
             server=server,
             version=__version__,
             settings=settings.model_dump(mode="json"),
-            key_file=settings.audit_key_file,
+            signer=signer,
+            reopen=reopen,
         )
         started.callback(audited.close)
         kept = artifacts.start(

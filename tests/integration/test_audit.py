@@ -17,7 +17,13 @@ from ketgate_server.tokens import TokenStore
 from typer.testing import CliRunner
 
 TIMEOUT_S = 200.0
-BEGINNING = ["log.created", "server.started", "audit.key_changed", "token.created"]
+BEGINNING = [
+    "log.created",
+    "signing.kek.created",
+    "audit.key.created",
+    "server.started",
+    "token.created",
+]
 SERVICE = "/ketgate.audit.v1.AuditService"
 
 
@@ -97,18 +103,19 @@ def test_a_log_from_the_first_start_to_an_auditor_s_desk(start_server: Any, tmp_
 def test_commands(start_server: Any, tmp_path: Path) -> None:
     server = start_server()
     head = json.loads(command(server, "head", "--json").stdout)
-    assert (head["size"], len(head["root"])) == (4, 64)
+    assert (head["size"], len(head["root"])) == (5, 64)
+    assert head["algorithm"] == "ML-DSA-65"
     assert "server.started" in command(server, "list").stdout
     [last] = json.loads(command(server, "list", "--count", 1, "--json").stdout)
     assert (last["action"], last["tenant"]) == ("token.created", "default")
-    proof = json.loads(command(server, "prove", 1).stdout)
+    proof = json.loads(command(server, "prove", 3).stdout)
     assert proof["entry"]["action"] == "server.started"
     exported = tmp_path / "log.jsonl"
     assert command(server, "export", exported).exit_code == 0
     [offline] = json.loads(command(None, "list", "--file", exported, "--count", 1, "--json").stdout)
     assert offline == last
-    assert "says nothing any more" in command(server, "redact", 1, "--reason", "a test").stdout
-    assert "the log is whole: 5 entries (1 redacted)" in command(server, "verify").stdout
+    assert "says nothing any more" in command(server, "redact", 3, "--reason", "a test").stdout
+    assert "the log is whole: 6 entries (1 redacted)" in command(server, "verify").stdout
     wrong = command(None, "verify", exported, "--key", "0" * 64)
     assert "should be by 000" in tampered(wrong)
 
@@ -141,14 +148,63 @@ def test_the_log_goes_on_after_a_kill(start_server: Any) -> None:
         after = client.audit.verify()
         assert (after.head.log_id, after.head.key_id) == (before.log_id, before.key_id)
         actions = [entry.action for entry in client.audit.entries()]
-        assert actions[:5] == [*BEGINNING, "server.started"]
+        assert actions[:6] == [*BEGINNING, "server.started"]
     assert again.stop() == 0
     third = start_server("--log-level", "debug", data_dir=server.data_dir)
     with connect(third) as client:
-        *_, stopped, started, changed = client.audit.entries(5)
+        *_, stopped, started, changed = client.audit.entries(6)
         assert (stopped.action, started.action) == ("server.stopped", "server.started")
         assert changed.action == "settings.changed"
         assert changed.facts["log_level"] == "info -> debug"
+
+
+def test_the_key_is_rotated_while_the_server_runs(start_server: Any, tmp_path: Path) -> None:
+    server = start_server()
+    with connect(server) as client:
+        before = client.audit.head()
+        exported = tmp_path / "before.jsonl"
+        client.audit.export(exported)
+        run = command(None, "rotate-key", "--data-dir", server.data_dir)
+        assert run.exit_code == 0, run.output
+        after = client.audit.verify().head
+        assert (after.log_id, after.algorithm) == (before.log_id, "ML-DSA-65")
+        assert after.key_id != before.key_id
+        assert after.key_id in run.output
+        client.audit.export(tmp_path / "after.jsonl")
+    again = command(None, "verify", tmp_path / "after.jsonl", "--key", before.key_id)
+    assert (again.exit_code, "the key was rotated" in again.output) == (0, True)
+    assert "should be by" in tampered(command(None, "verify", exported, "--key", after.key_id))
+    assert server.stop() == 0
+    restarted = start_server(data_dir=server.data_dir)
+    with connect(restarted, retry=None) as client:
+        assert client.audit.head(accept=True).key_id == after.key_id
+
+
+def test_a_log_of_an_earlier_version_goes_on(start_server: Any, tmp_path: Path) -> None:
+    """It was signed by an Ed25519 key in a file, of which the log says nothing that the server reads."""
+    data_dir = tmp_path / "store"
+    server = start_server("--set", f"audit_key_file={data_dir}/keys/audit.pem")
+    with connect(server) as client:
+        before = client.audit.head()
+    assert before.algorithm == "Ed25519"
+    assert server.stop() == 0
+    [database] = Path(server.data_dir).glob("*.db")
+    connection = sqlite3.connect(database, timeout=200.0)
+    with connection:
+        connection.execute("DELETE FROM audit_keys")
+    connection.close()
+    pins = Path(os.environ["XDG_STATE_HOME"]) / "ketgate" / "audit-pins.json"
+    address = (
+        json.loads(server.ready_file.read_text())["address"] if server.ready_file.exists() else ""
+    )
+    assert pins.exists()
+    again = start_server("--listen", address or "127.0.0.1:0", data_dir=server.data_dir)
+    with connect(again) as client:
+        client.audit._server = next(iter(json.loads(pins.read_text())["servers"]))
+        after = client.audit.head()
+        assert (after.log_id, after.algorithm) == (before.log_id, "ML-DSA-65")
+        [rotation] = after.rotations
+        assert rotation.facts["previous_key_id"] == before.key_id
 
 
 def test_bad_requests(channel: grpc.Channel, metadata: Any) -> None:

@@ -13,6 +13,7 @@ from ketgate._audit_check import LogCheck, VerifiedLog
 from ketgate._audit_entry import AuditEntry, Seen, TreeHead, read_entry, read_head
 from ketgate._audit_export import write_export
 from ketgate._audit_pins import Pins, server_name
+from ketgate._audit_rotation import follow
 from ketgate._errors import InvalidArgument
 from ketgate._merkle import leaf_hash, verify_consistency, verify_inclusion
 from ketgate._tree_head import AuditTampered
@@ -71,14 +72,20 @@ class Audit:
         the change: a new key, a back-up restored, a server set up anew. Raises AuditTampered.
         """
         pins = Pins()
-        answer = self._client._call(_GET_HEAD, pb.GetSignedTreeHeadRequest())
-        head = read_head(answer.head)
+        before = pins.log_of(self._server)
+        pin = None if before is None else pins.log(before)
+        head = self._newest(None if pin is None else pin.key_id)
         if accept:
             pins.forget(self._server, head.log_id)
         else:
             self._compare(head, pins)
         pins.add(self._server, head)
         return head
+
+    def _newest(self, known_key_id: str | None) -> TreeHead:
+        """The newest head; with how its key came after a known one, unless that is None."""
+        request = pb.GetSignedTreeHeadRequest(known_key_id=known_key_id)
+        return read_head(self._client._call(_GET_HEAD, request).head)
 
     def entries(self, start: int = 0, end: int | None = None) -> Iterator[AuditEntry]:
         """The entries from start on, up to end, in the order of the log; read as they are needed.
@@ -117,7 +124,8 @@ class Audit:
     def export(self, path: str | os.PathLike[str]) -> VerifiedLog:
         """Write the whole log to a file, checked on the way. `ketgate audit verify FILE` checks it
         again, anywhere and without a server."""
-        head = self.head()
+        self.head()
+        head = self._newest("")  # with all keys, for those who know an older one
         return write_export(Path(path), head, self.entries(0, head.size))
 
     def prove(self, index: int) -> InclusionProof:
@@ -127,15 +135,21 @@ class Audit:
             raise InvalidArgument(
                 f"index: expected 0 to {head.size - 1}, given {index}", field="index"
             )
-        request = pb.GetInclusionProofRequest(index=index, size=head.size)
-        told = self._client._call(_GET_INCLUSION, request)
         [entry] = self.entries(index, index + 1)
+        if entry.index != index:
+            raise AuditTampered(f"asked for entry {index}, the server gave entry {entry.index}")
+        return InclusionProof(entry, head, self._prove(entry, head))
+
+    def _prove(self, entry: AuditEntry, head: TreeHead) -> tuple[bytes, ...]:
+        """The proof, verified, that an entry is in the tree of a head. Raises AuditTampered."""
+        request = pb.GetInclusionProofRequest(index=entry.index, size=head.size)
+        hashes = tuple(self._client._call(_GET_INCLUSION, request).hashes)
         leaf = leaf_hash(entry.raw.commitment)
-        if entry.index != index or not verify_inclusion(
-            leaf, index, head.size, told.hashes, head.root
-        ):
-            raise AuditTampered(f"entry {index}: the server cannot prove that it is in the log")
-        return InclusionProof(entry, head, tuple(told.hashes))
+        if not verify_inclusion(leaf, entry.index, head.size, hashes, head.root):
+            raise AuditTampered(
+                f"entry {entry.index}: the server cannot prove that it is in the log"
+            )
+        return hashes
 
     def redact(self, index: int, reason: str) -> AuditEntry:
         """Drop what an entry says, for good; its place in the tree stays. Needs the role "admin".
@@ -161,11 +175,8 @@ class Audit:
         pin = pins.log(head.log_id)
         if pin is None:
             return
-        if pin.key_id != head.key_id:
-            raise AuditTampered(
-                f"the head is signed by another key than before: {head.key_id}, and was {pin.key_id}",
-                remedy=explain,
-            )
+        for entry in follow(head, pin.key_id, explain):
+            self._prove(entry, head)
         last = pin.heads[-1]
         if not self._agree(head, last):
             what = "has shrunk or was" if head.size < last.size else "was"

@@ -47,6 +47,7 @@ class LogCheck:
                     remedy="If a back-up was restored, the server's operator can tell; otherwise "
                     "keep both as evidence.",
                 )
+        self._rotations = {one.index: one.raw.commitment for one in head.rotations}
         self._tree = GrowingTree()  # of whole blocks
         self._block = GrowingTree()
         self._redacted = self._withheld = 0
@@ -73,6 +74,10 @@ class LogCheck:
         read = read_entry(entry)
         self._redacted += read.redacted
         self._withheld += read.withheld
+        if self._rotations.get(expected, entry.commitment) != entry.commitment:
+            raise AuditTampered(
+                f"entry {expected} is not the one about a new key of the log that came with the head"
+            )
         if expected == 0 and log_id(entry.commitment) != self._head.log_id:
             raise AuditTampered("entry 0 is not the one that the log is named after")
         if self._block.size == BLOCK_ENTRIES:

@@ -23,6 +23,13 @@ class TreeHead:
     key_id: str
     """SHA-256 of the key's DER, hexadecimal."""
     signed: pb.SignedTreeHead = field(repr=False)
+    rotations: "tuple[AuditEntry, ...]" = field(default=(), repr=False)
+    """Entries about the keys that signed before, oldest first, where they were asked for."""
+
+    @property
+    def algorithm(self) -> str:
+        """Of the signature."""
+        return self.signed.algorithm
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ def read_head(signed: pb.SignedTreeHead) -> TreeHead:
         time=_time(head.time.seconds, head.time.nanos),
         key_id=signed.key_id,
         signed=signed,
+        rotations=tuple(read_entry(entry) for entry in signed.rotations),
     )
 
 

@@ -19,7 +19,8 @@ from ketgate._tree_head import AuditTampered
 from ketgate.audit.v1 import audit_service_pb2 as pb
 
 FORMAT = "ketgate audit export v1"
-LINE_BYTES_MAX = 1 << 20
+LINE_BYTES_MAX = 8 << 20
+"""A header has some 15 KB for each key that the log was signed with."""
 
 
 def write_export(path: Path, head: TreeHead, entries: Iterable[AuditEntry]) -> VerifiedLog:
@@ -174,6 +175,7 @@ def _open(path: Path) -> IO[bytes]:
 
 def _header(head: TreeHead) -> dict[str, Any]:
     signed = head.signed
+    rotations = {"rotations": [_entry(one) for one in signed.rotations]} if signed.rotations else {}
     return {
         "format": FORMAT,
         "log_id": head.log_id,
@@ -185,7 +187,7 @@ def _header(head: TreeHead) -> dict[str, Any]:
         "signature": _text(signed.signature),
         "key_id": signed.key_id,
         "public_key": _text(signed.public_key),
-    }
+    } | rotations
 
 
 def _read_header(lines: _Lines) -> TreeHead:
@@ -202,11 +204,19 @@ def _read_header(lines: _Lines) -> TreeHead:
             signature=_bytes(line, "signature"),
             key_id=str(line.get("key_id")),
             public_key=_bytes(line, "public_key"),
+            rotations=_read_rotations(line),
         )
     )
     if {name: line.get(name) for name in _header(head)} != _header(head):
         raise AuditTampered("line 1: the header says other things than the head that was signed")
     return head
+
+
+def _read_rotations(line: Mapping[str, Any]) -> list[pb.AuditEntry]:
+    told = line.get("rotations", [])
+    if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
+        raise AuditTampered("line 1: its rotations cannot be read")
+    return [_read_entry(one, 1) for one in told]
 
 
 def _entry(entry: pb.AuditEntry) -> dict[str, Any]:
@@ -219,7 +229,7 @@ def _entry(entry: pb.AuditEntry) -> dict[str, Any]:
 
 
 def _read_entry(line: Mapping[str, Any], number: int) -> pb.AuditEntry:
-    index = line["index"]
+    index = line.get("index")
     if type(index) is not int or not 0 <= index < 1 << 63:
         raise AuditTampered(f"line {number}: the index of an entry is no number")
     try:

@@ -4,10 +4,10 @@ Server and client share it, so that there is one definition of what is signed.
 """
 
 from hashlib import sha256
-from typing import Any
 
-from ketgate._errors import KetgateError, PartNotInstalled
+from ketgate._errors import KetgateError
 from ketgate._merkle import HASH_BYTES
+from ketgate._verification import verifies, verify_signature
 from ketgate.audit.v1 import audit_service_pb2 as pb
 
 SIGNING_CONTEXT = b"ketgate tree head v1\x00"
@@ -62,26 +62,10 @@ def open_head(signed: pb.SignedTreeHead) -> pb.TreeHead:
 
 
 def _is_signed(signed: pb.SignedTreeHead) -> bool:
-    try:
-        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-        from cryptography.hazmat.primitives.serialization import load_der_public_key
-    except ImportError:
-        raise PartNotInstalled(
-            "verifying signatures needs the package cryptography",
-            reason="PART_NOT_INSTALLED",
-            remedy="Run: pip install 'ketgate[cli]'",
-        ) from None
-    if signed.algorithm != "Ed25519":
+    if not verifies(signed.algorithm):
         raise AuditTampered(
             f"the tree head is signed with {signed.algorithm[:40]!r}, which this client does not know",
             remedy="Use a newer client, if the server's operator confirms the algorithm.",
         )
-    try:
-        key: Any = load_der_public_key(signed.public_key)
-        if not isinstance(key, Ed25519PublicKey):
-            return False
-        key.verify(signed.signature, SIGNING_CONTEXT + signed.tree_head)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
-        return False
-    return True
+    message = SIGNING_CONTEXT + signed.tree_head
+    return verify_signature(signed.algorithm, signed.public_key, signed.signature, message)

@@ -1,6 +1,7 @@
 """Between what the log keeps and the contract's messages."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ PAGE_SIZE = 100
 SHA256_BYTES = 32
 PAGE_SIZE_MAX = 1_000
 PAGE_TOKEN = re.compile(r"[0-9]{1,18}")
+KEY_ID = re.compile(r"([0-9a-f]{64})?")
 REASON_CHARACTERS_MAX = 200
 REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 
@@ -62,13 +64,14 @@ def tree_head(log_id: str, size: int, root: bytes, time_us: int) -> bytes:
     return head.SerializeToString(deterministic=True)
 
 
-def signed_head(head: "Head") -> pb.SignedTreeHead:
+def signed_head(head: "Head", rotations: Iterable[Row] = ()) -> pb.SignedTreeHead:
     return pb.SignedTreeHead(
         tree_head=head.tree_head,
         algorithm=head.signer.algorithm,
         signature=head.signature,
         key_id=head.signer.key_id,
         public_key=head.signer.public_key,
+        rotations=[entry(row, visible=True) for row in rotations],
     )
 
 
@@ -79,6 +82,18 @@ def entry(row: Row, *, visible: bool) -> pb.AuditEntry:
     if visible and salt is not None:
         message.salt, message.payload = salt, content
     return message
+
+
+def read_known_key(request: pb.GetSignedTreeHeadRequest) -> str | None:
+    """The key that the caller knows; empty: none, but how the key came to be is asked for; None: it is
+    not."""
+    if not request.HasField("known_key_id"):
+        return None
+    if not KEY_ID.fullmatch(request.known_key_id):
+        raise FieldError(
+            "known_key_id", expected="64 hexadecimal digits, or nothing", given=request.known_key_id
+        )
+    return request.known_key_id
 
 
 def read_index(index: int, size: int, field: str = "index") -> int:

@@ -12,7 +12,6 @@ from typing import Any
 
 from ketgate_server.audit.log import Fact
 from ketgate_server.audit.recorder import SERVER, cut
-from ketgate_server.audit.signer import Signer
 from ketgate_server.files import write_whole
 from ketgate_server.settings import flatten
 
@@ -27,34 +26,29 @@ def settings_digest(settings: Mapping[str, Any]) -> str:
 class Remembered:
     """What was told, and what is to be told now. settings: as JSON, with secrets masked."""
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, Any], signer: Signer) -> None:
+    def __init__(self, data_dir: Path, settings: Mapping[str, Any]) -> None:
         self._path = data_dir / FILE_NAME
         self._settings = dict(flatten(settings))
-        self._signer = signer
 
     def changes(self) -> list[Fact]:
         """Entries about what is not as it was told."""
-        try:
-            told = json.loads(self._path.read_bytes())
-            old, old_key = dict(told["settings"]), str(told["key_id"])
-        except (OSError, ValueError, KeyError, TypeError):
-            old, old_key = None, ""
-        facts = []
-        if old is not None and old != self._settings:
-            facts.append(
-                Fact(SERVER, "", "settings.changed", facts=_differences(old, self._settings))
-            )
-        if old_key != self._signer.key_id:
-            about = {"key_id": self._signer.key_id, "algorithm": self._signer.algorithm}
-            about |= {"public_key": self._signer.public_key.hex()}
-            about |= {"previous_key_id": old_key} if old_key else {}
-            facts.append(Fact(SERVER, "", "audit.key_changed", facts=about))
-        return facts
+        old = told_settings(self._path.parent)
+        if old is None or old == self._settings:
+            return []
+        return [Fact(SERVER, "", "settings.changed", facts=_differences(old, self._settings))]
 
     def told(self) -> None:
         """Remember; to be called once the entries are durable. Raises OSError."""
-        now = {"settings": self._settings, "key_id": self._signer.key_id}
+        now = {"settings": self._settings}
         write_whole(self._path, json.dumps(now, sort_keys=True).encode())
+
+
+def told_settings(data_dir: Path) -> dict[str, Any] | None:
+    """The settings of the last start in a data folder, by their dotted names; None if not known."""
+    try:
+        return dict(json.loads((data_dir / FILE_NAME).read_bytes())["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:

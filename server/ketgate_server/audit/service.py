@@ -5,12 +5,12 @@ from dataclasses import replace
 from ketgate._merkle import leaf_hash
 from ketgate.audit.v1 import audit_service_pb2 as pb
 
-from ketgate_server.audit import convert, entries, merkle, nodes
+from ketgate_server.audit import convert, entries, keys, merkle, nodes
 from ketgate_server.audit.heads import Heads
 from ketgate_server.audit.log import Fact
 from ketgate_server.audit.sequencer import Sequencer
-from ketgate_server.audit.signer import Signer
-from ketgate_server.errors import NotFound
+from ketgate_server.audit.signer import Reopen, Signer
+from ketgate_server.errors import FieldError, NotFound
 from ketgate_server.rpc.call import Call, Identity, Method, Service
 from ketgate_server.store import requests
 from ketgate_server.store.base import Row, Store, Transaction
@@ -21,9 +21,11 @@ ADMIN_ROLE = "admin"
 CATCH_UP_S_MAX = 10.0
 
 
-def create_service(store: Store, sequencer: Sequencer, signer: Signer) -> Service:
+def create_service(
+    store: Store, sequencer: Sequencer, signer: Signer, reopen: Reopen = lambda _: None
+) -> Service:
     """The service as the edge serves it."""
-    servicer = AuditServicer(store, sequencer, signer)
+    servicer = AuditServicer(store, sequencer, Heads(store, signer, reopen))
     return Service(
         NAME,
         {
@@ -47,18 +49,21 @@ def create_service(store: Store, sequencer: Sequencer, signer: Signer) -> Servic
 class AuditServicer:
     """Parse, call the domain, build the answer."""
 
-    def __init__(self, store: Store, sequencer: Sequencer, signer: Signer) -> None:
+    def __init__(self, store: Store, sequencer: Sequencer, heads: Heads) -> None:
         self._store = store
         self._sequencer = sequencer
-        self._heads = Heads(store, signer)
+        self._heads = heads
 
     def get_signed_tree_head(
-        self,
-        call: Call,
-        request: pb.GetSignedTreeHeadRequest,  # noqa: ARG002
+        self, call: Call, request: pb.GetSignedTreeHeadRequest
     ) -> pb.GetSignedTreeHeadResponse:
+        known = convert.read_known_key(request)
         head = self._heads.at(self._newest(call))
-        return pb.GetSignedTreeHeadResponse(head=convert.signed_head(head))
+        rotations: list[Row] = []
+        if known is not None and known != head.signer.key_id:
+            with self._store.read() as reader:
+                rotations = keys.rotations(reader, known)
+        return pb.GetSignedTreeHeadResponse(head=convert.signed_head(head, rotations))
 
     def get_inclusion_proof(
         self, call: Call, request: pb.GetInclusionProofRequest
@@ -104,6 +109,13 @@ class AuditServicer:
         missing = NotFound(entries.resource(index), field="index")
 
         def operation(tx: Transaction) -> Row:
+            if keys.is_about_a_key(tx, index):
+                raise FieldError(
+                    "index",
+                    expected="an entry that does not prove a key of the log",
+                    given=index,
+                    hint="it says nothing of persons, and clients need it to trust the log's key",
+                )
             return entries.redact(tx, index, replace(fact), request_id, digest, missing)
 
         row = self._store.run(operation)

@@ -1,6 +1,7 @@
 """Who vouches for the heads of the log."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +30,7 @@ class Signer(Protocol):
     """A key that signs. What it is and where it lives is its own affair."""
 
     algorithm: str
-    """For example "Ed25519"."""
+    """For example "ML-DSA-65"."""
     key_id: str
     """SHA-256 of public_key, hexadecimal."""
     public_key: bytes
@@ -37,6 +38,10 @@ class Signer(Protocol):
 
     def sign(self, content: bytes) -> bytes:
         """A signature over content."""
+
+
+Reopen = Callable[[str], Signer | None]
+"""The signer of a key, by its id; None where it is not to be had."""
 
 
 class Ed25519Signer:
@@ -70,6 +75,20 @@ def open_signer(path: Path) -> Signer:
             f"the audit's key {path} cannot be used: {error.strerror}; "
             "choose another with the setting audit_key_file"
         ) from error
+    return _read_key(path, content)
+
+
+def find_signer(path: Path, key_id: str) -> Signer | None:
+    """The signer whose key is in a file, if there is one and it has this id; of an empty id, whichever
+    it is."""
+    try:
+        found = _read_key(path, path.read_bytes())
+    except (OSError, SignerError):
+        return None
+    return found if key_id in ("", found.key_id) else None
+
+
+def _read_key(path: Path, content: bytes) -> Signer:
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError) as error:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ketgate_server.audit import log, nodes
+from ketgate_server.audit import nodes
 from ketgate_server.audit.recorder import Recorder
 from ketgate_server.audit.remembered import Remembered, settings_digest
 from ketgate_server.audit.sequencer import Sequencer
 from ketgate_server.audit.service import create_service
-from ketgate_server.audit.signer import KEY_FILE, open_signer
+from ketgate_server.audit.signer import Reopen, Signer
 from ketgate_server.rpc.call import Service
 from ketgate_server.store.base import Store, StoreUnavailable
 
@@ -45,18 +45,17 @@ def start(
     server: str,
     version: str,
     settings: Mapping[str, Any],
-    key_file: Path | None = None,
+    signer: Signer,
+    reopen: Reopen,
 ) -> Audit:
     """Start the audit of a server, and record its start before anything else is recorded.
 
-    server: its name, as workers' names begin. settings: as JSON, with secrets masked. key_file: of
-    the key that signs; None: one in the data folder, made when it is not there. Raises SignerError,
-    StoreUnavailable, and OSError for the data folder.
+    server: its name, as workers' names begin. settings: as JSON, with secrets masked. signer: of the
+    key that signs, of which the log knows already. Raises StoreUnavailable, and OSError for the data
+    folder.
     """
-    signer = open_signer(key_file or data_dir / KEY_FILE)
-    store.run(log.create(log.new_salt()))
     recorder = Recorder(store, server)
-    remembered = Remembered(data_dir, settings, signer)
+    remembered = Remembered(data_dir, settings)
     recorder.server_started(
         {"version": version, "settings_sha256": settings_digest(settings)}, *remembered.changes()
     )
@@ -65,7 +64,7 @@ def start(
     sequencer = Sequencer(store, f"{server}/{os.getpid()}/{os.urandom(4).hex()}")
     background = Background(recorder, sequencer)
     background.start()
-    return Audit(recorder, sequencer, create_service(store, sequencer, signer), background)
+    return Audit(recorder, sequencer, create_service(store, sequencer, signer, reopen), background)
 
 
 class Background:

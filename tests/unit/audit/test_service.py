@@ -53,7 +53,7 @@ def test_heads_are_signed_once_for_a_while(
     store: Store, sequencer: Sequencer, tmp_path: Path
 ) -> None:
     now = [100.0]
-    made = Heads(store, open_signer(tmp_path / "audit.pem"), lambda: now[0])
+    made = Heads(store, open_signer(tmp_path / "audit.pem"), lambda _: None, lambda: now[0])
     sequencer.catch_up(60.0)
     first = made.at(SIZE)
     now[0] += 0.99

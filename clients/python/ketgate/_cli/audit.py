@@ -13,7 +13,10 @@ from ketgate._audit_check import VerifiedLog
 from ketgate._audit_entry import AuditEntry, TreeHead
 from ketgate._audit_export import export_entries, export_head, verify_export
 from ketgate._audit_pins import Pins
+from ketgate._audit_rotation import follow
+from ketgate._cli.backup import Config, DataDir
 from ketgate._cli.connection import Json, Server, names_server
+from ketgate._cli.serve import require_server, settings_of
 from ketgate._cli.show import print_table
 from ketgate._errors import InvalidArgument
 from ketgate._tree_head import AuditTampered, key_id
@@ -141,9 +144,7 @@ def verify(
                 "compare it with what its operator says, or pass --key"
             )
     if wanted is not None and verified.head.key_id != wanted:
-        raise AuditTampered(
-            f"the head is signed by the key {verified.head.key_id}, and should be by {wanted}"
-        )
+        verified = _followed(verified, wanted, asked=file is None)
     _tell(verified, as_json, "the log is whole", warning)
 
 
@@ -189,6 +190,37 @@ def redact(
     typer.echo(f"entry {index} says nothing any more")
 
 
+@audit.command("rotate-key")
+def rotate_key(data_dir: DataDir = None, config: Config = None) -> None:
+    """Have a new key sign from now on, on the server's machine and also while it runs. The key until
+    now signs for the new one and is destroyed; clients follow by themselves."""
+    require_server()
+    from ketgate_server.audit_signer import rotate
+    from ketgate_server.store.errors import StoreError
+
+    try:
+        signer = rotate(settings_of(data_dir, config))
+    except StoreError as error:
+        raise InvalidArgument(str(error), field="audit_key", reason="") from None
+    typer.echo(f"heads are signed by {signer.key_id} ({signer.algorithm}) from now on")
+
+
+def _followed(verified: VerifiedLog, wanted: str, *, asked: bool) -> VerifiedLog:
+    """For a log that another key signed by now than the one that is wanted. Raises AuditTampered where
+    that did not sign for the new one. asked: of a server, by a client that has followed its own pin."""
+    if not verified.head.rotations and not asked:
+        raise AuditTampered(
+            f"the head is signed by the key {verified.head.key_id}, and should be by {wanted}"
+        )
+    for entry in follow(verified.head, wanted):
+        typer.echo(
+            f"the key was rotated by entry {entry.index}: {entry.facts['key_id']} comes after "
+            f"{entry.facts['previous_key_id']}, which signed for it",
+            err=True,
+        )
+    return verified
+
+
 def _first(start: int | None, count: int, size: int) -> int:
     if start is not None and start < 0:
         raise InvalidArgument(f"--start: expected 0 or more, given {start}", field="--start")
@@ -225,6 +257,7 @@ def _head(found: TreeHead) -> dict[str, Any]:
         "size": found.size,
         "root": found.root.hex(),
         "time": found.time.isoformat(),
+        "algorithm": found.algorithm,
         "key_id": found.key_id,
     }
 

@@ -102,14 +102,18 @@ type SignedTreeHead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Bytes of a TreeHead, as they were signed.
 	TreeHead []byte `protobuf:"bytes,1,opt,name=tree_head,json=treeHead,proto3" json:"tree_head,omitempty"`
-	// Algorithm of the signature, for example "Ed25519".
+	// Algorithm of the signature: "ML-DSA-65", "ML-DSA-44", "ML-DSA-87" or "Ed25519".
 	Algorithm string `protobuf:"bytes,2,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	// The signature.
 	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
 	// SHA-256 of `public_key`, hexadecimal.
 	KeyId string `protobuf:"bytes,4,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The key, as DER SubjectPublicKeyInfo. Pin it: a signature only says something with a key you know.
-	PublicKey     []byte `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	PublicKey []byte `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// How the key came after those before it, where that was asked for: entries of the log with the action
+	// "audit.key.rotated", oldest first, whole even where the caller may not read others. Each has the key before and its
+	// signature over the new one (docs/audit.md), so that who trusts the one may trust the other.
+	Rotations     []*AuditEntry `protobuf:"bytes,6,rep,name=rotations,proto3" json:"rotations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -175,6 +179,13 @@ func (x *SignedTreeHead) GetKeyId() string {
 func (x *SignedTreeHead) GetPublicKey() []byte {
 	if x != nil {
 		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *SignedTreeHead) GetRotations() []*AuditEntry {
+	if x != nil {
+		return x.Rotations
 	}
 	return nil
 }
@@ -381,7 +392,10 @@ func (x *AuditPayload) GetFacts() map[string]string {
 
 // Request of GetSignedTreeHead.
 type GetSignedTreeHeadRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of a key that the caller trusts, hexadecimal: when another signs by now, `rotations` of the head tells how it
+	// came after that one. Empty: all rotations. Absent: none.
+	KnownKeyId    *string `protobuf:"bytes,1,opt,name=known_key_id,json=knownKeyId,proto3,oneof" json:"known_key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,6 +428,13 @@ func (x *GetSignedTreeHeadRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetSignedTreeHeadRequest.ProtoReflect.Descriptor instead.
 func (*GetSignedTreeHeadRequest) Descriptor() ([]byte, []int) {
 	return file_ketgate_audit_v1_audit_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetSignedTreeHeadRequest) GetKnownKeyId() string {
+	if x != nil && x.KnownKeyId != nil {
+		return *x.KnownKeyId
+	}
+	return ""
 }
 
 // Response of GetSignedTreeHead.
@@ -929,14 +950,15 @@ const file_ketgate_audit_v1_audit_service_proto_rawDesc = "" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x1b\n" +
 	"\troot_hash\x18\x03 \x01(\fR\brootHash\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x9f\x01\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xdb\x01\n" +
 	"\x0eSignedTreeHead\x12\x1b\n" +
 	"\ttree_head\x18\x01 \x01(\fR\btreeHead\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1c\n" +
 	"\tsignature\x18\x03 \x01(\fR\tsignature\x12\x15\n" +
 	"\x06key_id\x18\x04 \x01(\tR\x05keyId\x12\x1d\n" +
 	"\n" +
-	"public_key\x18\x05 \x01(\fR\tpublicKey\"\x8c\x01\n" +
+	"public_key\x18\x05 \x01(\fR\tpublicKey\x12:\n" +
+	"\trotations\x18\x06 \x03(\v2\x1c.ketgate.audit.v1.AuditEntryR\trotations\"\x8c\x01\n" +
 	"\n" +
 	"AuditEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x1e\n" +
@@ -959,8 +981,11 @@ const file_ketgate_audit_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
 	"FactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1a\n" +
-	"\x18GetSignedTreeHeadRequest\"Q\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"R\n" +
+	"\x18GetSignedTreeHeadRequest\x12%\n" +
+	"\fknown_key_id\x18\x01 \x01(\tH\x00R\n" +
+	"knownKeyId\x88\x01\x01B\x0f\n" +
+	"\r_known_key_id\"Q\n" +
 	"\x19GetSignedTreeHeadResponse\x124\n" +
 	"\x04head\x18\x01 \x01(\v2 .ketgate.audit.v1.SignedTreeHeadR\x04head\"D\n" +
 	"\x18GetInclusionProofRequest\x12\x14\n" +
@@ -1033,26 +1058,27 @@ var file_ketgate_audit_v1_audit_service_proto_goTypes = []any{
 }
 var file_ketgate_audit_v1_audit_service_proto_depIdxs = []int32{
 	15, // 0: ketgate.audit.v1.TreeHead.time:type_name -> google.protobuf.Timestamp
-	15, // 1: ketgate.audit.v1.AuditPayload.time:type_name -> google.protobuf.Timestamp
-	14, // 2: ketgate.audit.v1.AuditPayload.facts:type_name -> ketgate.audit.v1.AuditPayload.FactsEntry
-	1,  // 3: ketgate.audit.v1.GetSignedTreeHeadResponse.head:type_name -> ketgate.audit.v1.SignedTreeHead
-	2,  // 4: ketgate.audit.v1.ListEntriesResponse.entries:type_name -> ketgate.audit.v1.AuditEntry
-	2,  // 5: ketgate.audit.v1.RedactEntryResponse.entry:type_name -> ketgate.audit.v1.AuditEntry
-	4,  // 6: ketgate.audit.v1.AuditService.GetSignedTreeHead:input_type -> ketgate.audit.v1.GetSignedTreeHeadRequest
-	6,  // 7: ketgate.audit.v1.AuditService.GetInclusionProof:input_type -> ketgate.audit.v1.GetInclusionProofRequest
-	8,  // 8: ketgate.audit.v1.AuditService.GetConsistencyProof:input_type -> ketgate.audit.v1.GetConsistencyProofRequest
-	10, // 9: ketgate.audit.v1.AuditService.ListEntries:input_type -> ketgate.audit.v1.ListEntriesRequest
-	12, // 10: ketgate.audit.v1.AuditService.RedactEntry:input_type -> ketgate.audit.v1.RedactEntryRequest
-	5,  // 11: ketgate.audit.v1.AuditService.GetSignedTreeHead:output_type -> ketgate.audit.v1.GetSignedTreeHeadResponse
-	7,  // 12: ketgate.audit.v1.AuditService.GetInclusionProof:output_type -> ketgate.audit.v1.GetInclusionProofResponse
-	9,  // 13: ketgate.audit.v1.AuditService.GetConsistencyProof:output_type -> ketgate.audit.v1.GetConsistencyProofResponse
-	11, // 14: ketgate.audit.v1.AuditService.ListEntries:output_type -> ketgate.audit.v1.ListEntriesResponse
-	13, // 15: ketgate.audit.v1.AuditService.RedactEntry:output_type -> ketgate.audit.v1.RedactEntryResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	2,  // 1: ketgate.audit.v1.SignedTreeHead.rotations:type_name -> ketgate.audit.v1.AuditEntry
+	15, // 2: ketgate.audit.v1.AuditPayload.time:type_name -> google.protobuf.Timestamp
+	14, // 3: ketgate.audit.v1.AuditPayload.facts:type_name -> ketgate.audit.v1.AuditPayload.FactsEntry
+	1,  // 4: ketgate.audit.v1.GetSignedTreeHeadResponse.head:type_name -> ketgate.audit.v1.SignedTreeHead
+	2,  // 5: ketgate.audit.v1.ListEntriesResponse.entries:type_name -> ketgate.audit.v1.AuditEntry
+	2,  // 6: ketgate.audit.v1.RedactEntryResponse.entry:type_name -> ketgate.audit.v1.AuditEntry
+	4,  // 7: ketgate.audit.v1.AuditService.GetSignedTreeHead:input_type -> ketgate.audit.v1.GetSignedTreeHeadRequest
+	6,  // 8: ketgate.audit.v1.AuditService.GetInclusionProof:input_type -> ketgate.audit.v1.GetInclusionProofRequest
+	8,  // 9: ketgate.audit.v1.AuditService.GetConsistencyProof:input_type -> ketgate.audit.v1.GetConsistencyProofRequest
+	10, // 10: ketgate.audit.v1.AuditService.ListEntries:input_type -> ketgate.audit.v1.ListEntriesRequest
+	12, // 11: ketgate.audit.v1.AuditService.RedactEntry:input_type -> ketgate.audit.v1.RedactEntryRequest
+	5,  // 12: ketgate.audit.v1.AuditService.GetSignedTreeHead:output_type -> ketgate.audit.v1.GetSignedTreeHeadResponse
+	7,  // 13: ketgate.audit.v1.AuditService.GetInclusionProof:output_type -> ketgate.audit.v1.GetInclusionProofResponse
+	9,  // 14: ketgate.audit.v1.AuditService.GetConsistencyProof:output_type -> ketgate.audit.v1.GetConsistencyProofResponse
+	11, // 15: ketgate.audit.v1.AuditService.ListEntries:output_type -> ketgate.audit.v1.ListEntriesResponse
+	13, // 16: ketgate.audit.v1.AuditService.RedactEntry:output_type -> ketgate.audit.v1.RedactEntryResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_ketgate_audit_v1_audit_service_proto_init() }
@@ -1060,6 +1086,7 @@ func file_ketgate_audit_v1_audit_service_proto_init() {
 	if File_ketgate_audit_v1_audit_service_proto != nil {
 		return
 	}
+	file_ketgate_audit_v1_audit_service_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -48,7 +48,7 @@ type AuditServiceClient interface {
 	// Lists entries in the order of the log.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
 	// Drops salt and payload of an entry, for good; the commitment stays, and the redaction is an entry itself. For
-	// erasure requests; needs the role `admin`.
+	// erasure requests; needs the role `admin`. Entries about a new key of the log are not redacted.
 	RedactEntry(ctx context.Context, in *RedactEntryRequest, opts ...grpc.CallOption) (*RedactEntryResponse, error)
 }
 
@@ -132,7 +132,7 @@ type AuditServiceServer interface {
 	// Lists entries in the order of the log.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
 	// Drops salt and payload of an entry, for good; the commitment stays, and the redaction is an entry itself. For
-	// erasure requests; needs the role `admin`.
+	// erasure requests; needs the role `admin`. Entries about a new key of the log are not redacted.
 	RedactEntry(context.Context, *RedactEntryRequest) (*RedactEntryResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
