@@ -24,8 +24,8 @@ class Domain:
     services: Sequence[Service]
     kinds: Sequence[JobKind]
     start: Callable[[Store], object] = _nothing
-    end: Callable[[], object] = _nothing
-    """Called when no call runs any more, while the store is still open."""
     close: Callable[[], object] = _nothing
     show: Callable[[CollectorRegistry], object] = _nothing
     """Called once, with where the domain's metrics are to be shown."""
+    end: Callable[[], object] = _nothing
+    """Called when no call runs any more, while the store is still open."""

@@ -53,6 +53,8 @@ def read(form: Format, algorithm: Algorithm, signature: bytes, content: bytes) -
         parsed = (jws if form is Format.JWS else sign1).parse(signature, algorithm, content)
     except Malformed as error:
         return Found(Failure.MALFORMED, algorithm, said=str(error))
+    if content and parsed.payload != content:
+        return Found(Failure.MISMATCH, algorithm, said="it brings another message along")
     return Read(parsed.signature, parsed.signed, parsed.kid)
 
 

@@ -12,6 +12,7 @@ from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing import messages
 from ketgate_server.signing.formats import spki
 from ketgate_server.signing.keys.record import Grant, Policy, Use
+from ketgate_server.signing.keys.states import Act
 
 SIGNING = ("ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ED25519")
 INPUT, FORMAT = signature_pb2.SigningInput, signature_pb2.SignatureFormat
@@ -121,6 +122,27 @@ def test_a_prehash_is_another_signature(desk, call):
         desk, call, made.signature, message=hashlib.sha512(b"m").digest(), options=digest
     )
     assert found.valid
+
+
+@pytest.mark.parametrize("form", ["SIGNATURE_FORMAT_JWS", "SIGNATURE_FORMAT_COSE_SIGN1"])
+@pytest.mark.parametrize(
+    "algorithm", ["ML_DSA_44", "ED25519", "ECDSA_P256_SHA256", "ECDSA_SECP256K1_SHA256"]
+)
+def test_a_wrapped_signature_holds_for_its_own_message_alone(desk, call, form, algorithm):
+    desk.create("a", algorithm)
+    options = signature_pb2.SigningOptions(format=form)
+    made = sign(desk, call, options=options)
+    assert made.format == signature_pb2.SignatureFormat.Value(form)
+    assert verify(desk, call, made.signature, options=options).valid
+    assert verify(desk, call, made.signature, options=options, message=b"").valid
+    other = verify(desk, call, made.signature, options=options, message=b"n")
+    assert (other.valid, other.failure) == (False, signature_pb2.VERIFY_FAILURE_MISMATCH)
+    desk.rotate("a")
+    found = verify(desk, call, made.signature, options=options)
+    assert (found.valid, found.key_version) == (True, "keys/a/versions/1")
+    desk.act("a", 1, Act.DISABLE)
+    found = verify(desk, call, made.signature, options=options)
+    assert (found.valid, found.failure) == (False, signature_pb2.VERIFY_FAILURE_VERSION)
 
 
 @pytest.mark.parametrize(
