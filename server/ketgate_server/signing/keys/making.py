@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
@@ -11,12 +12,15 @@ from ketgate_server.signing.kek.vault import Vault
 from ketgate_server.signing.keys import rows
 from ketgate_server.signing.keys.record import KeyRecord, Origin, VersionRecord, VersionState
 from ketgate_server.signing.provider import (
+    Form,
     KeyInvalid,
     Material,
     OperationFailed,
     Provider,
     Providers,
 )
+
+_log = logging.getLogger(__name__)
 
 INSTALL = {
     "cryptography": "pip install 'ketgate-server'",
@@ -35,6 +39,9 @@ class Fresh:
     public_key: bytes
     """Raw; empty for MACs."""
     fingerprint: str
+
+    def __repr__(self) -> str:
+        return f"Fresh({self.provider}, {self.material!r})"
 
 
 def provider_for(
@@ -100,6 +107,35 @@ def make(provider: Provider, algorithm: Algorithm) -> Fresh:
         ) from None
     fingerprint = spki.fingerprint(algorithm, public_key) if public_key else ""
     return Fresh(provider.name, material, public_key, fingerprint)
+
+
+def discard(provider: Provider, fresh: Fresh) -> None:
+    """Forget a private key that was not stored: one that was made in a token would else stay there."""
+    destroy = getattr(provider, "destroy", None)
+    if destroy is not None:
+        try:
+            destroy(fresh.material)
+        except OperationFailed as error:
+            _log.warning("%s keeps a key of %s that nobody has: %s", provider.name, fresh, error)
+
+
+def destroy_in_token(providers: Providers, version: VersionRecord, material: Material) -> None:
+    """Destroy a private key where it lies, if that is not the store. Doing it again does nothing.
+
+    Raises PART_NOT_INSTALLED where the token is not here, PROVIDER_FAILED.
+    """
+    if material.form is not Form.TOKEN:
+        return
+    provider = providers.named(version.provider)
+    if provider is None:
+        raise PartMissing(version.provider, INSTALL.get(version.provider, "the provider's own way"))
+    destroy = getattr(provider, "destroy", None)
+    if destroy is None:
+        return
+    try:
+        destroy(material)
+    except OperationFailed as error:
+        raise KetgateError(Reason.PROVIDER_FAILED, f"{version.name}: {error}") from None
 
 
 def sealed(vault: Vault, key: KeyRecord, number: int, fresh: Fresh) -> VersionRecord:

@@ -19,16 +19,18 @@ from ketgate_server.signing.keys import effects, making, rows, updates
 from ketgate_server.signing.keys.asker import Asker
 from ketgate_server.signing.keys.change import Change, Done, carry_out, repeated
 from ketgate_server.signing.keys.effects import Bounds, Moved
+from ketgate_server.signing.keys.making import Fresh
 from ketgate_server.signing.keys.names import key_name
 from ketgate_server.signing.keys.record import KeyRecord, Policy, VersionRecord
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.updates import Update
-from ketgate_server.signing.provider import Providers
-from ketgate_server.store.base import Store
+from ketgate_server.signing.provider import Provider, Providers
+from ketgate_server.store.base import Store, StoreUnavailable
 
 T = TypeVar("T")
 Made = tuple[KeyRecord, VersionRecord]
 Reply = Callable[[Made], bytes]
+Guard = Callable[[Change, KeyRecord], None]
 
 DESTROY_DELAY_US = 30 * 86_400_000_000
 NO_POLICY = Policy()
@@ -113,10 +115,13 @@ class KeyStore:
         making.check_generates(new.algorithm)
         provider = making.provider_for(self.providers, new.algorithm, new.provider)
         key = new_record(asker, new)
-        first = making.sealed(self.vault, key, 1, making.make(provider, new.algorithm))
-        return self.change(
-            asker, lambda change: effects.add_key(change, key, first, self.bounds), reply
-        )
+        fresh = making.make(provider, new.algorithm)
+        first = making.sealed(self.vault, key, 1, fresh)
+
+        def operation(change: Change) -> Made:
+            return effects.add_key(change, key, first, self.bounds)
+
+        return _stored(provider, fresh, lambda: self.change(asker, operation, reply))
 
     def rotate(
         self,
@@ -124,7 +129,7 @@ class KeyStore:
         key_id: str,
         reply: Reply = no_reply,
         *,
-        guard: Callable[[Change, KeyRecord], None] | None = None,
+        guard: Guard | None = None,
     ) -> Done[Made]:
         """A new version, which becomes the primary one. guard: asked in the transaction before it is
         written; it may raise.
@@ -143,6 +148,22 @@ class KeyStore:
         effects.check_versions(found, newest, self.bounds)
         provider = making.provider_for(self.providers, found.algorithm, found.provider, "name")
         fresh = making.make(provider, found.algorithm)
+        return _stored(
+            provider,
+            fresh,
+            lambda: self._add_version(asker, found, newest, fresh, reply, guard),
+        )
+
+    def _add_version(
+        self,
+        asker: Asker,
+        found: KeyRecord,
+        newest: int,
+        fresh: Fresh,
+        reply: Reply,
+        guard: Guard | None,
+    ) -> Done[Made]:
+        key_id = found.id
         while True:
             version = making.sealed(self.vault, found, newest + 1, fresh)
 
@@ -179,6 +200,22 @@ class KeyStore:
             return effects.act(change, key, change.version(key, number), what)
 
         return self.change(asker, operation, reply)
+
+
+def _stored(provider: Provider, fresh: Fresh, store: Callable[[], Done[Made]]) -> Done[Made]:
+    """What store() does with a new private key; where it does not keep it, the key is discarded."""
+    try:
+        done = store()
+    except StoreUnavailable as error:
+        if not error.uncertain:
+            making.discard(provider, fresh)
+        raise
+    except Exception:
+        making.discard(provider, fresh)
+        raise
+    if done.value is None:
+        making.discard(provider, fresh)
+    return done
 
 
 def new_record(asker: Asker, new: NewKey) -> KeyRecord:

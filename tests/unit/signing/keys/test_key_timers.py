@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.keys import due, rows
 from ketgate_server.signing.keys.due import Destruction, NotDue
 from ketgate_server.signing.keys.record import VersionState
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.timers import BACKOFF_US, Timers
-from ketgate_server.signing.provider import OperationFailed, Providers
+from ketgate_server.signing.provider import Abilities, Form, Material, OperationFailed, Providers
 from ketgate_server.store.base import Store
 from ketgate_server.store.database import open_store
 from ketgate_server.store.erasure import cut_log
@@ -189,3 +190,67 @@ def test_a_destroyed_key_is_in_no_file_of_sqlite(
     found = content(tmp_path / "files")
     assert not [n for n, envelope in zip("abc", envelopes, strict=True) if envelope[-40:] in found]
     assert not any(envelopes[2][i : i + 16] in found for i in range(0, 9_000, 16))
+
+
+class TokenProvider:
+    """Keys that lie elsewhere; the store has their identifiers."""
+
+    name = "pkcs11"
+    version = "1"
+
+    def __init__(self) -> None:
+        self.there: set[bytes] = set()
+        self.is_lost = False
+
+    def abilities(self) -> dict[str, Abilities]:
+        return {"ED25519": Abilities()}
+
+    def generate(self, algorithm: Algorithm) -> Material:
+        content = os.urandom(16)
+        self.there.add(content)
+        return Material(algorithm, Form.TOKEN, content, bytes(32))
+
+    def public_key(self, material: Material) -> bytes:
+        return material.public
+
+    def destroy(self, material: Material) -> None:
+        if self.is_lost:
+            raise OperationFailed("the token does not answer")
+        self.there.discard(material.content)
+
+
+def test_a_key_in_a_token_is_destroyed_there_first(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = TokenProvider()
+    bench.keys.providers = Providers([token])  # type: ignore[list-item]
+    bench.create(destroy_delay_us=MINUTE_US)
+    bench.act(Act.DESTROY, 1)
+    bench.time.pass_us(MINUTE_US)
+    timers = Timers(bench.keys)
+    token.is_lost = True
+    timers.run_once()
+    assert bench.version(1).state is VersionState.DESTROY_SCHEDULED
+    assert "the token does not answer" in caplog.text
+    bench.time.pass_us(BACKOFF_US)
+    bench.keys.providers = Providers([])
+    timers.run_once()
+    assert bench.version(1).state is VersionState.DESTROY_SCHEDULED
+    token.is_lost = False
+    bench.keys.providers = Providers([token])  # type: ignore[list-item]
+    bench.time.pass_us(2 * BACKOFF_US)
+    timers.run_once()
+    assert bench.version(1).state is VersionState.DESTROYED
+    assert not token.there
+
+
+def test_a_key_in_a_token_that_was_not_stored_does_not_stay_there(bench: Bench) -> None:
+    token = TokenProvider()
+    bench.keys.providers = Providers([token])  # type: ignore[list-item]
+    for name in "abcde":
+        bench.create(name)
+    with pytest.raises(KetgateError):
+        bench.create("f")
+    with pytest.raises(KetgateError):
+        bench.create("a")
+    assert len(token.there) == 5
