@@ -287,7 +287,8 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
     ),
     Reason.KEY_UNUSABLE: ReasonSpec(
         "FAILED_PRECONDITION",
-        "The version of the key is disabled, destroyed, to be destroyed, or below the key's minimum.",
+        "The version of the key is disabled, destroyed, to be destroyed, or below the key's minimum; or a change of "
+        "its state begins from another state.",
         "Use another version; enable it, or cancel its destruction while that is possible.",
     ),
     Reason.KEY_NOT_EXPORTABLE: ReasonSpec(

@@ -289,7 +289,9 @@ type Key struct {
 	Algorithm Algorithm `protobuf:"varint,6,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
 	// What they do; follows from the algorithm.
 	Purpose KeyPurpose `protobuf:"varint,7,opt,name=purpose,proto3,enum=ketgate.signing.v1.KeyPurpose" json:"purpose,omitempty"`
-	// Number of the version that signs, seals and makes codes when none is named; 0 when no version is usable.
+	// Number of the version that signs, seals and makes codes when none is named; 0 when no version is usable. When it
+	// is disabled, to be destroyed, or falls below min_version, the newest usable version takes its place, one with a
+	// private key before others, and keeps it; otherwise only rotation, import and UpdateKey change it.
 	PrimaryVersion int32 `protobuf:"varint,8,opt,name=primary_version,json=primaryVersion,proto3" json:"primary_version,omitempty"`
 	// Versions below this are refused for every use, verification included.
 	MinVersion int32 `protobuf:"varint,9,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
@@ -297,7 +299,9 @@ type Key struct {
 	Exportable bool `protobuf:"varint,10,opt,name=exportable,proto3" json:"exportable,omitempty"`
 	// Who may do what.
 	Policy *KeyPolicy `protobuf:"bytes,11,opt,name=policy,proto3" json:"policy,omitempty"`
-	// How often a new version is made by itself; absent: by hand only. An hour to 10 years.
+	// How often a new version is made by itself; absent: by hand only. An hour to 10 years. A rotation by hand begins the
+	// period anew; however many were missed while no server ran, one makes up for them; and a key without a usable version
+	// waits until it has one.
 	RotationPeriod *durationpb.Duration `protobuf:"bytes,12,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
 	// When that is next.
 	NextRotationTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=next_rotation_time,json=nextRotationTime,proto3" json:"next_rotation_time,omitempty"`

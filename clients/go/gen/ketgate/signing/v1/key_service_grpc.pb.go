@@ -49,7 +49,7 @@ const (
 // Keys: made, rotated, guarded and destroyed. Private keys are stored encrypted under a key-encryption key of the
 // operator's, and leave the service only where a key was made exportable.
 //
-// Changes need the role `signing.admin`, and what a key's policy grants. To a caller whom a key's policy names nowhere,
+// Changes need the role `signing.admin`, reads that or `signing.user`, and both what a key's policy grants. To a caller whom a key's policy names nowhere,
 // the key does not exist: NOT_FOUND, in the same time. Every change is in the audit before it is answered.
 type KeyServiceClient interface {
 	// Lists the algorithms, and which providers of this server have them.
@@ -71,12 +71,13 @@ type KeyServiceClient interface {
 	GetKeyVersion(ctx context.Context, in *GetKeyVersionRequest, opts ...grpc.CallOption) (*GetKeyVersionResponse, error)
 	// Lists the versions of a key, the newest first.
 	ListKeyVersions(ctx context.Context, in *ListKeyVersionsRequest, opts ...grpc.CallOption) (*ListKeyVersionsResponse, error)
-	// Makes a disabled version usable.
+	// Makes a disabled version usable. KEY_UNUSABLE for one that is to be destroyed or was.
 	EnableKeyVersion(ctx context.Context, in *EnableKeyVersionRequest, opts ...grpc.CallOption) (*EnableKeyVersionResponse, error)
-	// Refuses a version for every use until it is enabled.
+	// Refuses a version for every use until it is enabled. KEY_UNUSABLE for one that is to be destroyed or was.
 	DisableKeyVersion(ctx context.Context, in *DisableKeyVersionRequest, opts ...grpc.CallOption) (*DisableKeyVersionResponse, error)
 	// Schedules the destruction of a version, after the key's `destroy_delay`. Where the key has a quorum, the answer is a
-	// change that waits for approvals.
+	// change that waits for approvals. Of a version whose destruction is scheduled, the time stays; KEY_UNUSABLE for one that
+	// was destroyed.
 	DestroyKeyVersion(ctx context.Context, in *DestroyKeyVersionRequest, opts ...grpc.CallOption) (*DestroyKeyVersionResponse, error)
 	// Cancels a scheduled destruction; the version is then DISABLED. FAILED_PRECONDITION once the moment has passed.
 	RestoreKeyVersion(ctx context.Context, in *RestoreKeyVersionRequest, opts ...grpc.CallOption) (*RestoreKeyVersionResponse, error)
@@ -325,7 +326,7 @@ func (c *keyServiceClient) RejectKeyChange(ctx context.Context, in *RejectKeyCha
 // Keys: made, rotated, guarded and destroyed. Private keys are stored encrypted under a key-encryption key of the
 // operator's, and leave the service only where a key was made exportable.
 //
-// Changes need the role `signing.admin`, and what a key's policy grants. To a caller whom a key's policy names nowhere,
+// Changes need the role `signing.admin`, reads that or `signing.user`, and both what a key's policy grants. To a caller whom a key's policy names nowhere,
 // the key does not exist: NOT_FOUND, in the same time. Every change is in the audit before it is answered.
 type KeyServiceServer interface {
 	// Lists the algorithms, and which providers of this server have them.
@@ -347,12 +348,13 @@ type KeyServiceServer interface {
 	GetKeyVersion(context.Context, *GetKeyVersionRequest) (*GetKeyVersionResponse, error)
 	// Lists the versions of a key, the newest first.
 	ListKeyVersions(context.Context, *ListKeyVersionsRequest) (*ListKeyVersionsResponse, error)
-	// Makes a disabled version usable.
+	// Makes a disabled version usable. KEY_UNUSABLE for one that is to be destroyed or was.
 	EnableKeyVersion(context.Context, *EnableKeyVersionRequest) (*EnableKeyVersionResponse, error)
-	// Refuses a version for every use until it is enabled.
+	// Refuses a version for every use until it is enabled. KEY_UNUSABLE for one that is to be destroyed or was.
 	DisableKeyVersion(context.Context, *DisableKeyVersionRequest) (*DisableKeyVersionResponse, error)
 	// Schedules the destruction of a version, after the key's `destroy_delay`. Where the key has a quorum, the answer is a
-	// change that waits for approvals.
+	// change that waits for approvals. Of a version whose destruction is scheduled, the time stays; KEY_UNUSABLE for one that
+	// was destroyed.
 	DestroyKeyVersion(context.Context, *DestroyKeyVersionRequest) (*DestroyKeyVersionResponse, error)
 	// Cancels a scheduled destruction; the version is then DISABLED. FAILED_PRECONDITION once the moment has passed.
 	RestoreKeyVersion(context.Context, *RestoreKeyVersionRequest) (*RestoreKeyVersionResponse, error)
