@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ketgate_server.signing.keys import changes, effects, making, quorum, states
+from ketgate_server.signing.keys import changes, effects, quorum, states
 from ketgate_server.signing.keys.asker import server_asker
 from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.record import KeyRecord
@@ -23,7 +23,6 @@ ROTATED = "signing.key.rotated"
 CHANGE_EXPIRED = "signing.key_change.expired"
 """Actions of the audit."""
 
-TOKEN_PROVIDER = "pkcs11"  # noqa: S105 - a provider's name
 PIECE = 200
 
 _DESTRUCTIONS = """SELECT v.tenant, k.uid, v.key_id, v.version FROM signing_versions v
@@ -83,16 +82,7 @@ def expirations(keys: KeyStore) -> list[tuple[str, str]]:
 
 
 def destroy(keys: KeyStore, due: Destruction) -> None:
-    """Destroy a version whose moment has come: its private key is erased, and in its token first where
-    it lies there. Raises NotDue, PART_NOT_INSTALLED and PROVIDER_FAILED for a token, and what the
-    vault raises."""
-    version = keys.version(due.tenant, due.key_id, due.version)
-    key = keys.get(due.tenant, due.key_id)
-    if key is None or version is None or not states.has_elapsed(version, keys.store.now_us()):
-        raise NotDue
-    if version.envelope is not None and version.provider == TOKEN_PROVIDER:
-        material = keys.vault.open(keys.owner(key, version), version.envelope)
-        making.destroy_in_token(keys.providers, version, material)
+    """Destroy a version whose moment has come: its private key is erased. Raises NotDue."""
 
     def operation(change: Change) -> None:
         key = change.key(due.key_id)

@@ -12,7 +12,6 @@ from ketgate_server.signing.kek.vault import Vault
 from ketgate_server.signing.keys import rows
 from ketgate_server.signing.keys.record import KeyRecord, Origin, VersionRecord, VersionState
 from ketgate_server.signing.provider import (
-    Form,
     KeyInvalid,
     Material,
     OperationFailed,
@@ -117,25 +116,6 @@ def discard(provider: Provider, fresh: Fresh) -> None:
             destroy(fresh.material)
         except OperationFailed as error:
             _log.warning("%s keeps a key of %s that nobody has: %s", provider.name, fresh, error)
-
-
-def destroy_in_token(providers: Providers, version: VersionRecord, material: Material) -> None:
-    """Destroy a private key where it lies, if that is not the store. Doing it again does nothing.
-
-    Raises PART_NOT_INSTALLED where the token is not here, PROVIDER_FAILED.
-    """
-    if material.form is not Form.TOKEN:
-        return
-    provider = providers.named(version.provider)
-    if provider is None:
-        raise PartMissing(version.provider, INSTALL.get(version.provider, "the provider's own way"))
-    destroy = getattr(provider, "destroy", None)
-    if destroy is None:
-        return
-    try:
-        destroy(material)
-    except OperationFailed as error:
-        raise KetgateError(Reason.PROVIDER_FAILED, f"{version.name}: {error}") from None
 
 
 def sealed(vault: Vault, key: KeyRecord, number: int, fresh: Fresh) -> VersionRecord:

@@ -200,7 +200,6 @@ class TokenProvider:
 
     def __init__(self) -> None:
         self.there: set[bytes] = set()
-        self.is_lost = False
 
     def abilities(self) -> dict[str, Abilities]:
         return {"ED25519": Abilities()}
@@ -214,34 +213,7 @@ class TokenProvider:
         return material.public
 
     def destroy(self, material: Material) -> None:
-        if self.is_lost:
-            raise OperationFailed("the token does not answer")
         self.there.discard(material.content)
-
-
-def test_a_key_in_a_token_is_destroyed_there_first(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    token = TokenProvider()
-    bench.keys.providers = Providers([token])  # type: ignore[list-item]
-    bench.create(destroy_delay_us=MINUTE_US)
-    bench.act(Act.DESTROY, 1)
-    bench.time.pass_us(MINUTE_US)
-    timers = Timers(bench.keys)
-    token.is_lost = True
-    timers.run_once()
-    assert bench.version(1).state is VersionState.DESTROY_SCHEDULED
-    assert "the token does not answer" in caplog.text
-    bench.time.pass_us(BACKOFF_US)
-    bench.keys.providers = Providers([])
-    timers.run_once()
-    assert bench.version(1).state is VersionState.DESTROY_SCHEDULED
-    token.is_lost = False
-    bench.keys.providers = Providers([token])  # type: ignore[list-item]
-    bench.time.pass_us(2 * BACKOFF_US)
-    timers.run_once()
-    assert bench.version(1).state is VersionState.DESTROYED
-    assert not token.there
 
 
 def test_a_key_in_a_token_that_was_not_stored_does_not_stay_there(bench: Bench) -> None:
