@@ -22,6 +22,7 @@ COMMANDS = (
     "load",
     "verify",
     "audit",
+    "doctor",
     "token",
     "backup",
     "restore",

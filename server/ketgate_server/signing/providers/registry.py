@@ -5,7 +5,7 @@ What is not there is named, with why and how to have it. What the operator named
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ketgate_server.errors import KetgateError, PartMissing, Reason
@@ -40,6 +40,7 @@ class ProviderMissing(PartMissing):
             f"to have it: {absent.install_command}",
             metadata={"part": absent.name},
         )
+        self.absent = absent
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,23 @@ class Found:
 def load_providers(settings: SigningSettings) -> Providers:
     """The providers of a server. Raises ProviderMissing for one that the settings name and that is not there."""
     found = find_providers(settings)
+    for missing in unmet(settings, found):
+        raise missing
+    return found.providers
+
+
+def unmet(settings: SigningSettings, found: Found) -> Iterator[ProviderMissing]:
+    """Those that the settings name and that are not there."""
+    named = {
+        "signing.liboqs": ("liboqs", settings.liboqs is not None),
+        "signing.pkcs11": ("pkcs11", settings.pkcs11.module is not None),
+    }
     for absent in found.absent:
         if absent.name in settings.providers:
-            raise ProviderMissing("signing.providers", absent)
-        if absent.name == "liboqs" and settings.liboqs is not None and not settings.providers:
-            raise ProviderMissing("signing.liboqs", absent)
-        if (
-            absent.name == "pkcs11"
-            and settings.pkcs11.module is not None
-            and not settings.providers
-        ):
-            raise ProviderMissing("signing.pkcs11", absent)
-    return found.providers
+            yield ProviderMissing("signing.providers", absent)
+        for setting, (name, is_set) in named.items():
+            if name == absent.name and is_set and not settings.providers:
+                yield ProviderMissing(setting, absent)
 
 
 def find_providers(settings: SigningSettings) -> Found:
