@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ketgate_server.admission import Admission
 from ketgate_server.domain import Domain
 from ketgate_server.settings import Settings
@@ -11,6 +13,8 @@ from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.rates import Rates
 from ketgate_server.signing.keys.service import KeyServicer
 from ketgate_server.signing.keys.timers import Timers
+from ketgate_server.signing.keys.token_keys import destroy_in_token
+from ketgate_server.signing.metrics import SigningMetrics
 from ketgate_server.signing.use import service as use_service
 from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.current import CurrentKeys
@@ -25,7 +29,7 @@ from ketgate_server.store.base import Store
 class Running:
     """What there is once the store is open."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, metrics: SigningMetrics) -> None:
         base = shared.foundation(settings, store)
         limits = settings.limit_values
         ring = Ring(base.keys, base.vault, base.providers, settings.signing.opened_keys_max)
@@ -38,13 +42,21 @@ class Running:
         self.store = store
         self.ring = ring
         self.signatures = Signatures(
-            access, current, ring, log, batches=batches, threads=settings.processors
+            access,
+            current,
+            ring,
+            log,
+            batches=batches,
+            threads=settings.processors,
+            metrics=metrics,
         )
-        self.encryption = Encryption(access, current, ring, log, self.signatures)
+        self.encryption = Encryption(access, current, ring, log, self.signatures, metrics)
+        metrics.open_keys = lambda: ring.open_keys
+        metrics.batches = lambda: batches.running
         certification = Certification(self.signatures, base.providers)
         self.uses = SigningServicer(self.signatures, self.encryption, certification, limits)
         self.managed = KeyServicer(base.keys, rates, limits)
-        self.timers = Timers(base.keys)
+        self.timers = Timers(base.keys, partial(destroy_in_token, base.keys))
         self.timers.start()
 
     def end(self) -> None:
@@ -55,9 +67,10 @@ class Running:
 def create_domain(settings: Settings) -> Domain:
     """The domain. What its services do needs keys, which are there from start() on."""
     running: list[Running] = []
+    metrics = SigningMetrics()
 
     def start(store: Store) -> None:
-        running.append(Running(settings, store))
+        running.append(Running(settings, store, metrics))
 
     def end() -> None:
         for one in running:
@@ -71,4 +84,4 @@ def create_domain(settings: Settings) -> Domain:
         keys_service.create_service(lambda: running[0].managed),
         use_service.create_service(lambda: running[0].uses),
     )
-    return Domain(services, (), start, end, close)
+    return Domain(services, (), start, close, metrics.show, end)

@@ -11,6 +11,7 @@ from ketgate_server.rpc.call import Call
 from ketgate_server.signing.algorithms import Algorithm, Purpose
 from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.record import Use as KeyUse
+from ketgate_server.signing.metrics import SigningMetrics
 from ketgate_server.signing.provider import (
     DecapsulationKey,
     EncapsulationKey,
@@ -46,8 +47,15 @@ class Encryption:
     """Threads share it."""
 
     def __init__(
-        self, access: Access, current: CurrentKeys, ring: Ring, log: UseLog, signatures: Signatures
+        self,
+        access: Access,
+        current: CurrentKeys,
+        ring: Ring,
+        log: UseLog,
+        signatures: Signatures,
+        metrics: SigningMetrics | None = None,
     ) -> None:
+        self._count = (metrics or SigningMetrics()).count
         self._access = access
         self._current = current
         self._ring = ring
@@ -63,6 +71,7 @@ class Encryption:
         """For a public key, raw."""
         opened = cast(Opened[EncapsulationKey], self._public(algorithm, public_key))
         secret, ciphertext = opened.key.encapsulate()
+        self._count("encapsulate", algorithm, opened.provider.name)
         return Done(ciphertext, algorithm, version, opened.provider_text, secret)
 
     def seal(
@@ -84,6 +93,7 @@ class Encryption:
         """For a public key, raw."""
         opened = cast(Opened[SealingKey], self._public(algorithm, public_key))
         ciphertext = opened.key.seal(plaintext, info, associated_data)
+        self._count("seal", algorithm, opened.provider.name)
         return Done(ciphertext, algorithm, version, opened.provider_text)
 
     def decapsulate(self, asked: Asked, name: str, ciphertext: bytes) -> Done:
@@ -104,6 +114,7 @@ class Encryption:
             opened = cast(Opened[DecapsulationKey], self._ring.private(key, version))
             secret = opened.key.decapsulate(ciphertext)
             self._write(asked, generation, version.name, opened.provider_text)
+            self._count("decapsulate", key.algorithm, opened.provider.name)
             return Done(secret, key.algorithm, version.name, opened.provider_text)
 
         return self._again(work)
@@ -121,6 +132,7 @@ class Encryption:
                 plaintext = opened.key.open(ciphertext, info, data)
                 if plaintext is not None:
                     self._write(asked, generation, version.name, opened.provider_text)
+                    self._count("open", key.algorithm, opened.provider.name)
                     return Done(plaintext, key.algorithm, version.name, opened.provider_text)
             raise KetgateError(
                 Reason.CIPHERTEXT_INVALID,
@@ -139,6 +151,7 @@ class Encryption:
             opened = cast(Opened[MacKey], self._ring.private(key, version))
             code = opened.key.compute(message)
             self._write(asked, generation, version.name, opened.provider_text)
+            self._count("mac", key.algorithm, opened.provider.name)
             return Done(code, key.algorithm, version.name, opened.provider_text)
 
         return self._again(work)

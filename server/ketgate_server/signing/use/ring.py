@@ -54,6 +54,9 @@ class Cache(Generic[T]):
                 self._kept.popitem(last=False)
         return there
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
@@ -125,6 +128,11 @@ class Ring:
             return Opened(provider.open_public(algorithm, public_key), provider)
 
         return self._public.get((algorithm.id, public_key, how), make)
+
+    @property
+    def open_keys(self) -> int:
+        """Private keys that are open."""
+        return len(self._private)
 
     def forget(self) -> None:
         """Drop what is open: keys were changed, or the server ends."""

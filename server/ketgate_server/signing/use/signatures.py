@@ -16,6 +16,7 @@ from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.names import read_key_or_version
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.record import Use as KeyUse
+from ketgate_server.signing.metrics import SigningMetrics
 from ketgate_server.signing.provider import (
     Input,
     KeyInvalid,
@@ -83,8 +84,10 @@ class Signatures:
         *,
         batches: Admission,
         threads: int,
+        metrics: SigningMetrics | None = None,
     ) -> None:
         """batches: how many run and wait. threads: for one batch."""
+        self._count = (metrics or SigningMetrics()).count
         self._access = access
         self._current = current
         self._ring = ring
@@ -115,7 +118,10 @@ class Signatures:
         digest = hashlib.sha256(content).digest()
         signed = Signed(wrapping.finish(raw), digest, version, opened.provider_text, how.format)
         facts = {"content_sha256": digest.hex(), "provider": opened.provider_text}
-        return self._log.write(Use(asked, generation, version.name, answer(signed), facts=facts))
+        use = Use(asked, generation, version.name, answer(signed), facts=facts)
+        reply = self._log.write(use)
+        self._count("sign", key.algorithm, opened.provider.name)
+        return reply
 
     def sign_many(
         self,
@@ -175,7 +181,9 @@ class Signatures:
             "provider": text,
         }
         reply = answer([result for result in results if result is not None])
-        return self._log.write(Use(asked, generation, version.name, reply, facts=facts))
+        reply = self._log.write(Use(asked, generation, version.name, reply, facts=facts))
+        self._count("sign", key.algorithm, opened.provider.name, len(doing))
+        return reply
 
     def signer(self, call: Call, name: str, how: How) -> tuple[KeyRecord, VersionRecord]:
         """The key that is to sign, and that it can in this way."""
@@ -247,6 +255,7 @@ class Signatures:
         if wrong_length(algorithm, read.signature):
             return Found(Failure.LENGTH, algorithm, version, opened.provider_text)
         valid = opened.key.verify(read.signature, read.signed, options)
+        self._count("verify", algorithm, opened.provider.name)
         return Found(None if valid else Failure.MISMATCH, algorithm, version, opened.provider_text)
 
     def verifying_key(
@@ -309,6 +318,7 @@ class Signatures:
             )
             if any(one is None for one in valid):
                 raise KetgateError(Reason.CANCELLED, "cancelled before all items were verified")
+            self._count("verify", algorithm, opened.provider.name, len(left))
             right = Found(None, algorithm, name, opened.provider_text)
             wrong = Found(Failure.MISMATCH, algorithm, name, opened.provider_text)
             for i, holds in zip(left, valid, strict=True):
@@ -368,7 +378,9 @@ class Signatures:
     ) -> tuple[bytes, str]:
         """(raw signature, provider); the caller has checked everything, and writes it down."""
         opened = self._ring.private(key, version, options)
-        return self._done(opened, lambda k: k.sign(content, options)), opened.provider_text
+        signature = self._done(opened, lambda k: k.sign(content, options))
+        self._count("sign", key.algorithm, opened.provider.name)
+        return signature, opened.provider_text
 
     def slot(self, call: Call, items: int):  # type: ignore[no-untyped-def]
         """A slot for a batch, when one is free."""
