@@ -1,7 +1,7 @@
 """CBOR (RFC 8949), as much of it as COSE needs: written deterministically, read strictly.
 
-Lengths are definite and the shortest there are, keys of maps differ, and depth is bounded: bytes have one
-reading, and a reader's work is bounded by their number.
+Lengths are definite and the shortest there are, keys of maps differ, and depth and number are bounded: bytes
+have one reading, and a reader's work is bounded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Final
 from ketgate_server.signing.formats.malformed import Malformed
 
 DEPTH_MAX = 16
+ITEMS_MAX = 1_000
+"""Values in one input, whatever they are in: headers have few."""
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _FLOATS: Final = {25: ">e", 26: ">f", 27: ">d"}
@@ -77,11 +79,15 @@ def _head(major: int, argument: int) -> bytes:
 class _Reader:
     def __init__(self, content: bytes) -> None:
         self._content = content
+        self._items = 0
         self.at = 0
 
     def value(self, depth: int) -> Value:
         if depth > DEPTH_MAX:
             raise Malformed(f"CBOR nested deeper than {DEPTH_MAX}")
+        self._items += 1
+        if self._items > ITEMS_MAX:
+            raise Malformed(f"CBOR of more than {ITEMS_MAX} values is not read")
         first = self._take(1)[0]
         major, code = first >> 5, first & 0x1F
         if major == _SIMPLE:

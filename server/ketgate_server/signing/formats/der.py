@@ -108,11 +108,14 @@ class Reader:
     def at_end(self) -> bool:
         return self._at == len(self._content)
 
+    def left(self) -> int:
+        """Bytes that were not read yet."""
+        return len(self._content) - self._at
+
     def end(self, what: str) -> None:
         """Nothing may follow. what: what ends here, for the message."""
         if not self.at_end():
-            left = len(self._content) - self._at
-            raise Malformed(f"{what}: {left} bytes follow its end")
+            raise Malformed(f"{what}: {self.left()} bytes follow its end")
 
     def next_is(self, tag: int) -> bool:
         return self._at < len(self._content) and self._content[self._at] == tag

@@ -113,7 +113,9 @@ def _kind(text: str) -> tuple[int, bytes]:
     """(tag, content) of what a text is; content is empty where it is nothing."""
     if not text or len(text) > ALTERNATIVE_CHARACTERS_MAX or not text.isascii():
         return _HOST, b""
-    if "%" in text and "://" not in text:  # the scope of an address means something on one host only
+    if (
+        "%" in text and "://" not in text
+    ):  # the scope of an address means something on one host only
         return _ADDRESS, b""
     try:
         return _ADDRESS, ipaddress.ip_address(text).packed

@@ -88,7 +88,7 @@ def _read(content: bytes, algorithm: Algorithm) -> Material:
     reader.end("PKCS #8")
     version = outer.integer()
     if version not in (0, 1):
-        raise Malformed(f"PKCS #8 of version {version}; 0 and 1 are known")
+        raise Malformed("PKCS #8 of another version than 0 and 1")
     found = spki.read_identifier(outer.enter())
     if found != algorithm:
         raise KeyInvalid(f"expected a private key of {algorithm}, given one of {found}")

@@ -15,6 +15,7 @@ EXTENSION_REQUEST: Final = "1.2.840.113549.1.9.14"
 SUBJECT_ALTERNATIVE_NAME: Final = "2.5.29.17"
 REQUEST_BYTES_MAX = 256 << 10
 _ATTRIBUTES_MAX = 32
+_EXTENSIONS_MAX = 64
 
 Sign = Callable[[bytes], bytes]
 """Content to RAW signature, with an empty context."""
@@ -106,7 +107,9 @@ def _read_extensions(values: der.Reader) -> list[str]:
     extensions = values.enter()
     values.end("the extension request")
     found: list[str] | None = None
-    while not extensions.at_end():
+    for _ in range(_EXTENSIONS_MAX):
+        if extensions.at_end():
+            return found or []
         extension = extensions.enter()
         oid = extension.oid()
         if extension.next_is(der.BOOLEAN):
@@ -117,4 +120,4 @@ def _read_extensions(values: der.Reader) -> list[str]:
             if found is not None:
                 raise Malformed("the request has subject alternative names twice")
             found = names.read_alternatives(content)
-    return found or []
+    raise Malformed(f"a request of more than {_EXTENSIONS_MAX} extensions is not read")

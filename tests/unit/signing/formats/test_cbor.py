@@ -82,6 +82,7 @@ def test_keys_are_sorted_by_their_bytes() -> None:
         ("0000", "follow"),
         ("81" * 18 + "00", "nested"),
         ("c6" * 18 + "00", "nested"),
+        ("9903e8" + "00" * 1000, "more than 1000 values"),
     ],
 )
 def test_what_is_loose_is_refused(content: str, said: str) -> None:

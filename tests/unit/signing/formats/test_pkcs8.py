@@ -158,7 +158,8 @@ def test_refusals_name_what_is_wrong_and_show_no_key() -> None:
         (pair("ML_DSA_44").material.content, "neither DER nor PEM"),
         (pkcs8.write(pair("ML_DSA_44").material), "expected a private key of ECDSA-P256-SHA-256"),
         (large, "its numbers are wrong"),
-        (version, "version 2"),
+        (version, "another version"),
+        (der.sequence(der.integer(1 << 50_000)), "another version"),
         (content + b"\0", "bytes follow"),
         (content[:-1], "were announced"),
     ]
