@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from ketgate_server.errors import FieldError
 from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.formats import base64url, jose
 from ketgate_server.signing.formats.jose import REGISTERED
@@ -33,9 +34,11 @@ class Parsed:
 
 def prepare(algorithm: Algorithm, payload: bytes, kid: str) -> bytes:
     """What is to be signed: the header and the payload. kid: name of the key's version; empty: none. Raises
-    ValueError for algorithms that JOSE has not."""
+    FieldError for algorithms that JOSE has not."""
     if not jose.exists(algorithm):
-        raise ValueError(f"JOSE has no name for {algorithm}")
+        raise FieldError(
+            "options.format", expected="RAW", given="JWS", hint=f"JOSE has no name for {algorithm}"
+        )
     header = {"alg": REGISTERED[algorithm.id].jose}
     if kid:
         header["kid"] = kid

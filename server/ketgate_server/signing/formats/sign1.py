@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ketgate_server.errors import FieldError
 from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.formats import cbor, jose
 from ketgate_server.signing.formats.jose import REGISTERED
@@ -56,7 +57,12 @@ def parse(content: bytes, algorithm: Algorithm, message: bytes = b"") -> Parsed:
 
 def _protected(algorithm: Algorithm, kid: str) -> bytes:
     if not jose.exists(algorithm):
-        raise ValueError(f"COSE has no number for {algorithm}")
+        raise FieldError(
+            "options.format",
+            expected="RAW",
+            given="COSE_SIGN1",
+            hint=f"COSE has no number for {algorithm}",
+        )
     header: dict[cbor.Key, cbor.Value] = {_ALG: REGISTERED[algorithm.id].cose}
     if kid:
         header[_KID] = kid.encode()

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from ketgate_server.errors import FieldError
 from ketgate_server.signing.algorithms import ALGORITHMS, SECP256K1
 from ketgate_server.signing.formats import base64url, cbor, ecdsa, jose, jws, sign1
 from ketgate_server.signing.formats.export import PublicKeyFormat, export_public_key
@@ -88,7 +89,7 @@ def test_what_is_signed_verifies(name: str, module: Any, kid: str) -> None:
 def test_what_jose_has_not_is_refused(name: str) -> None:
     own = pair(name)
     for module in (jws, sign1):
-        with pytest.raises(ValueError, match=f"has no n.* for {own.algorithm}"):
+        with pytest.raises(FieldError, match=f"options.format: .*has no n.* for {own.algorithm}"):
             module.prepare(own.algorithm, PAYLOAD, KID)  # type: ignore[attr-defined]
     with pytest.raises(Malformed, match=f"keys of {own.algorithm} make no JWS"):
         jws.parse(jws_of(pair("ED25519"), {"alg": "EdDSA"}), own.algorithm)
