@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,9 +34,10 @@ class Kind:
     sign: str
     """Names of pkcs11.Mechanism."""
     point_bytes: int
-    hash: hashes.HashAlgorithm | None = None
-    """What ECDSA signs the hash of; None: the message itself is given to the token."""
-    nist: ec.EllipticCurve | None = None
+    hash: str = ""
+    """Of the message, that ECDSA signs; empty: the token is given the message itself."""
+    nist: tuple[ec.EllipticCurve, hashes.HashAlgorithm] | None = None
+    """Curve and hash of ECDSA, for `cryptography`."""
 
 
 KINDS = {
@@ -45,11 +47,17 @@ KINDS = {
         "EC_KEY_PAIR_GEN",
         "ECDSA",
         65,
-        hashes.SHA256(),
-        ec.SECP256R1(),
+        "sha256",
+        (ec.SECP256R1(), hashes.SHA256()),
     ),
     "ECDSA_P384_SHA384": Kind(
-        "1.3.132.0.34", "EC", "EC_KEY_PAIR_GEN", "ECDSA", 97, hashes.SHA384(), ec.SECP384R1()
+        "1.3.132.0.34",
+        "EC",
+        "EC_KEY_PAIR_GEN",
+        "ECDSA",
+        97,
+        "sha384",
+        (ec.SECP384R1(), hashes.SHA384()),
     ),
     "ED25519": Kind("1.3.101.112", "EC_EDWARDS", "EC_EDWARDS_KEY_PAIR_GEN", "EDDSA", 32),
 }
@@ -72,31 +80,35 @@ class TokenSigningKey:
     ) -> None:
         """Signs something first: a key that is not there, or not the one of this public key, is told
         here. Raises KeyInvalid, OperationFailed."""
+        import pkcs11
+
         self.public_key = public_key
         self._token = token
         self._kind = KINDS[algorithm.id]
+        self._mechanism = pkcs11.Mechanism[self._kind.sign]
+        self._failed: type[Exception] = pkcs11.PKCS11Error
         self._id = key_id
         self._check()
 
     def sign(self, content: bytes, options: Options) -> bytes:
         """Raises OperationFailed."""
-        import pkcs11
-
         kind = self._kind
-        if kind.hash is not None and options.input is Input.MESSAGE:
-            digest = hashes.Hash(kind.hash)
-            digest.update(content)
-            content = digest.finalize()
-        mechanism = getattr(pkcs11.Mechanism, kind.sign)
+        if kind.hash and options.input is Input.MESSAGE:
+            content = hashlib.new(kind.hash, content).digest()
 
         def operation(session: TokenSession) -> bytes:
-            return bytes(self._find(session).sign(content, mechanism=mechanism))
+            key = session.keys.get(self._id)
+            if key is None:
+                key = session.keys[self._id] = find(session, self._id, private=True)
+            return bytes(key.sign(content, mechanism=self._mechanism))
 
         try:
             made = self._token.run(operation)
-        except pkcs11.PKCS11Error as error:
-            raise _failed("sign", error) from None
-        if kind.nist is None:
+        except self._failed as error:
+            raise OperationFailed(
+                f"the token did not sign: {str(error) or type(error).__name__}"
+            ) from None
+        if not kind.hash:
             return made
         half = len(made) // 2
         return utils.encode_dss_signature(
@@ -112,23 +124,16 @@ class TokenSigningKey:
     def close(self) -> None:
         """The key is the token's to keep."""
 
-    def _find(self, session: TokenSession) -> Any:
-        key = session.keys.get(self._id)
-        if key is None:
-            key = session.keys[self._id] = find(session, self._id, private=True)
-        return key
-
     def _check(self) -> None:
         probe = os.urandom(32)
         made = self.sign(probe, Options())
-        kind = self._kind
         try:
-            if kind.nist is None:
+            if self._kind.nist is None:
                 ed25519.Ed25519PublicKey.from_public_bytes(self.public_key).verify(made, probe)
             else:
-                assert kind.hash is not None
-                point = ec.EllipticCurvePublicKey.from_encoded_point(kind.nist, self.public_key)
-                point.verify(made, probe, ec.ECDSA(kind.hash))
+                curve, hash_algorithm = self._kind.nist
+                point = ec.EllipticCurvePublicKey.from_encoded_point(curve, self.public_key)
+                point.verify(made, probe, ec.ECDSA(hash_algorithm))
         except (InvalidSignature, ValueError):
             raise KeyInvalid("the token has another key of this identifier") from None
 
@@ -146,7 +151,3 @@ def find(session: TokenSession, key_id: bytes, *, private: bool) -> Any:
             f"the token does not have exactly one key of the identifier {key_id.hex()}: is it the token "
             "that the key was made in?"
         ) from None
-
-
-def _failed(what: str, error: Exception) -> OperationFailed:
-    return OperationFailed(f"the token did not {what}: {str(error) or type(error).__name__}")

@@ -54,7 +54,7 @@ class Pkcs11Provider:
             name: Abilities(
                 public=False,
                 inputs=frozenset({Input.MESSAGE, Input.DIGEST} if kind.hash else {Input.MESSAGE}),
-                deterministic=kind.hash is None,
+                deterministic=not kind.hash,
                 forms=frozenset({Form.TOKEN}),
                 rank=RANK,
             )

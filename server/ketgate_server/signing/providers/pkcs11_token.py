@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +24,9 @@ SESSIONS_MAX = 16
 
 LOGIN_INTERVAL_S = 1.0
 """Between attempts to log in to a token that was lost."""
+
+_GONE = -1
+"""Of no login."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Token:
         self._next_login_s = 0.0
         self._refused = ""
         """Why the PIN is not tried again."""
+        self._lost = _lost_errors()
         self._token, self._main = self._log_in()
 
     @property
@@ -91,21 +94,6 @@ class Token:
                 f"the token {self.label!r} was lost again ({type(error).__name__})"
             ) from None
 
-    @property
-    def _lost(self) -> tuple[type[Exception], ...]:
-        import pkcs11
-
-        return (
-            pkcs11.SessionHandleInvalid,
-            pkcs11.SessionClosed,
-            pkcs11.DeviceRemoved,
-            pkcs11.DeviceError,
-            pkcs11.TokenNotPresent,
-            pkcs11.UserNotLoggedIn,
-            pkcs11.ObjectHandleInvalid,
-            pkcs11.KeyHandleInvalid,
-        )
-
     def _run(self, operation: Callable[[TokenSession], T], write: bool) -> T:
         if write:
             session = self._token.open(rw=True)
@@ -113,16 +101,11 @@ class Token:
                 return operation(TokenSession(session, self.module, self._login))
             finally:
                 session.close()
-        with self._session() as leased:
-            return operation(leased)
-
-    @contextmanager
-    def _session(self) -> Iterator[TokenSession]:
         leased = self._take()
         try:
-            yield leased
+            return operation(leased)
         except self._lost:
-            leased.login = -1
+            leased.login = _GONE
             raise
         finally:
             with self._free:
@@ -229,6 +212,22 @@ class Token:
                 f"the token {self.label!r} has one try left before it locks, and it is not spent here: log in "
                 "with the token's own program and the right PIN first, then start again"
             )
+
+
+def _lost_errors() -> tuple[type[Exception], ...]:
+    """What operations raise when the token, or the login to it, is gone."""
+    import pkcs11
+
+    return (
+        pkcs11.SessionHandleInvalid,
+        pkcs11.SessionClosed,
+        pkcs11.DeviceRemoved,
+        pkcs11.DeviceError,
+        pkcs11.TokenNotPresent,
+        pkcs11.UserNotLoggedIn,
+        pkcs11.ObjectHandleInvalid,
+        pkcs11.KeyHandleInvalid,
+    )
 
 
 _tokens: dict[tuple[Path, str], Token] = {}
