@@ -37,34 +37,34 @@ def _is_folder(path: Path) -> bool:
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
-    name = str(folder)
     nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     other = "choose another with --data-dir"
     if not nearest.is_dir():
-        yield Finding(TOPIC, name, State.FAULT, f"{nearest} is a file", other)
+        yield Finding(TOPIC, "data_dir", State.FAULT, f"{folder}: {nearest} is a file", other)
         return
     if not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding(TOPIC, name, State.FAULT, f"{nearest} cannot be written to", other)
+        told = f"{folder}: {nearest} cannot be written to"
+        yield Finding(TOPIC, "data_dir", State.FAULT, told, other)
         return
     free = shutil.disk_usage(nearest).free
     if free < FREE_BYTES_MIN:
         told = (
-            f"{free / 1e6:,.0f} MB are free on its disk; a server needs {FREE_BYTES_MIN / 1e6:,.0f}"
+            f"{folder}: {free / 1e6:,.0f} MB are free; a server needs {FREE_BYTES_MIN / 1e6:,.0f}"
         )
-        yield Finding(TOPIC, name, State.FAULT, told, other)
+        yield Finding(TOPIC, "data_dir", State.FAULT, told, other)
         return
     if nearest is not folder:
-        yield Finding(TOPIC, name, State.FINE, "made by the first start")
+        yield Finding(TOPIC, "data_dir", State.FINE, f"{folder}: made by the first start")
         return
     state = folder.stat()
     if state.st_uid != os.geteuid():
-        told = f"belongs to user {state.st_uid}, and this is user {os.geteuid()}"
-        yield Finding(TOPIC, name, State.FAULT, told, f"chown -R {os.geteuid()} {name}")
+        told = f"{folder} belongs to user {state.st_uid}, and this is user {os.geteuid()}"
+        yield Finding(TOPIC, "data_dir", State.FAULT, told, f"chown -R {os.geteuid()} {folder}")
     elif state.st_mode & 0o077:
-        told = f"can be entered by others (mode {stat.S_IMODE(state.st_mode):04o})"
-        yield Finding(TOPIC, name, State.FAULT, told, f"chmod 700 {name}")
+        told = f"{folder} is open to others (mode {stat.S_IMODE(state.st_mode):04o})"
+        yield Finding(TOPIC, "data_dir", State.FAULT, told, f"chmod 700 {folder}")
     else:
-        yield Finding(TOPIC, name, State.FINE, f"{free / 1e9:,.1f} GB free")
+        yield Finding(TOPIC, "data_dir", State.FINE, f"{folder}: {free / 1e9:,.1f} GB free")
 
 
 def _secrets(folder: Path) -> Iterator[Path]:

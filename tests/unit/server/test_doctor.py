@@ -66,15 +66,16 @@ def test_a_folder_as_a_server_leaves_it_is_fine(data_dir: Path) -> None:
 def test_a_folder_that_is_yet_to_be_made_is_fine_and_stays_so(tmp_path: Path) -> None:
     data_dir = tmp_path / "a" / "b"
     (found,) = folder.findings(Settings(data_dir=data_dir))
-    assert (found.state, found.detail) == (State.FINE, "made by the first start")
+    assert (found.state, found.detail) == (State.FINE, f"{data_dir}: made by the first start")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_file_in_its_place_is_told(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").touch()
-    found = faults(folder.findings(Settings(data_dir=tmp_path / "file" / below)))
-    assert [one.detail for one in found.values()] == [f"{tmp_path / 'file'} is a file"]
+    data_dir = tmp_path / "file" / below
+    found = faults(folder.findings(Settings(data_dir=data_dir)))
+    assert [one.detail for one in found.values()] == [f"{data_dir}: {tmp_path / 'file'} is a file"]
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701])
@@ -114,7 +115,7 @@ def test_a_full_disk_is_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_another_users_folder_is_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
-    assert "4321" in faults(folder.findings(Settings(data_dir=data_dir)))[str(data_dir)].remedy
+    assert "4321" in faults(folder.findings(Settings(data_dir=data_dir)))["data_dir"].remedy
 
 
 def test_files_that_the_settings_name_must_be_there(data_dir: Path, tmp_path: Path) -> None:

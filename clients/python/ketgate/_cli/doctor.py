@@ -30,8 +30,7 @@ def doctor(
     config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is installed, what is missing and how to have it. Exit status 1: something is wrong that a
-    server needs, or that leaves its secrets open."""
+    """Say what is installed, what is missing and how to have it; exit status 1 if something is wrong."""
     findings = [*_client(), *_server(data_dir, config)]
     fine = all(one["state"] != FAULT for one in findings)
     if as_json:
