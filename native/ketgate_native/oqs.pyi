@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 ITEMS_MAX: int
 CONTEXT_BYTES_MAX: int
 OUTPUT_BYTES_MAX: int
+THREADS_MAX: int
 
 class Failed(Exception):
     """The library returned an error."""

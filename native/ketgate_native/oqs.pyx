@@ -58,7 +58,7 @@ cdef extern from "src/oqs.h" nogil:
 ITEMS_MAX = 1_000_000
 CONTEXT_BYTES_MAX = 255
 OUTPUT_BYTES_MAX = 1 << 20
-cdef int THREADS_MAX = 64
+THREADS_MAX = 64
 # Taking the GIL back may wait 5 ms for whoever has it: a fifth of one thread's time, where all others are busy.
 cdef int64_t ASK_EVERY_NS = 20_000_000
 

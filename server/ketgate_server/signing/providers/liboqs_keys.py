@@ -22,6 +22,10 @@ def _can(algorithm: Algorithm, options: Options) -> bool:
     )
 
 
+def _threads(threads: int) -> int:
+    return min(max(threads, 1), kernel.THREADS_MAX)
+
+
 def _context(algorithm: Algorithm, options: Options) -> bytes:
     """Raises ValueError for what liboqs cannot do."""
     if not _can(algorithm, options) or options.deterministic:
@@ -52,7 +56,7 @@ class LiboqsSigningKey:
     ) -> list[bytes | None]:
         contexts = [_context(self._algorithm, option) for option in options]
         try:
-            return self._key.sign_many(contents, contexts, threads=threads, stop=stop)
+            return self._key.sign_many(contents, contexts, threads=_threads(threads), stop=stop)
         except (kernel.Failed, kernel.Closed) as failure:
             raise OperationFailed(f"liboqs: {failure}") from None
 
@@ -95,7 +99,7 @@ class LiboqsVerifyingKey:
             [signatures[i] for i in possible],
             [contents[i] for i in possible],
             [options[i].context for i in possible],
-            threads=threads,
+            threads=_threads(threads),
             stop=stop,
         )
         for i, answer in zip(possible, found, strict=True):

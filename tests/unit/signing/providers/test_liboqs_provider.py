@@ -221,6 +221,13 @@ def test_a_key_may_be_closed_while_others_use_it(liboqs: Any) -> None:
     assert all(public.verify(signature, b"m", PLAIN) for signature in made)
 
 
+def test_as_many_threads_as_a_large_machine_has(liboqs: Any) -> None:
+    key = cast(SigningKey, liboqs.open_private(material(ML_DSA)))
+    public = cast(VerifyingKey, liboqs.open_public(ML_DSA, key.public_key))
+    made = key.sign_many([b"m"] * 3, [PLAIN] * 3, 1_000, never)
+    assert public.verify_many(made, [b"m"] * 3, [PLAIN] * 3, 1_000, never) == [True] * 3  # type: ignore[arg-type]
+
+
 def test_only_what_the_standards_name_is_there(liboqs: Any) -> None:
     """SPHINCS+ of before FIPS 205 is another algorithm, and liboqs 0.13 has only that."""
     names = {liboqs_schemes.scheme_name(ALGORITHMS[name]) for name in liboqs.abilities()}
