@@ -43,6 +43,8 @@ class _Call:
         self.changed = threading.Condition()
         self.begun = False
         self.stopped = False
+        self.left = False
+        """Nobody waits for it any more, though it may yet begin."""
         self.over = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -52,10 +54,12 @@ class _Call:
             self.stopped = True
             self.changed.notify_all()
 
-    def begin(self) -> None:
+    def begin(self) -> bool:
+        """Whether it was left meanwhile."""
         with self.changed:
             self.begun = True
             self.changed.notify_all()
+            return self.left
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         with self.changed:
@@ -135,17 +139,21 @@ class WorkerProcess:
             if not call.over:
                 self._tell(("stop", call.number))
                 # What only imports yet goes on, for those who come next; nobody waits for it.
+                call.left = not call.begun
                 if call.begun and not call.changed.wait_for(lambda: call.over, STOP_TIMEOUT_S):
                     self._kill()
         if not call.over:
-            if not call.begun:
-                timer = threading.Timer(PREPARE_TIMEOUT_S, self._kill_unless_over, [call])
-                timer.daemon = True
-                timer.start()
+            if call.left:
+                self._kill_later(call, PREPARE_TIMEOUT_S)
             raise Stopped
         if call.error is not None:
             raise call.error
         return call.result
+
+    def _kill_later(self, call: _Call, timeout_s: float) -> None:
+        timer = threading.Timer(timeout_s, self._kill_unless_over, [call])
+        timer.daemon = True
+        timer.start()
 
     def _kill_unless_over(self, call: _Call) -> None:
         if not call.over:
@@ -206,8 +214,8 @@ class WorkerProcess:
         while True:
             match self._wire.receive():
                 case ("begun", number):
-                    if (call := self._current(number)) is not None:
-                        call.begin()
+                    if (call := self._current(number)) is not None and call.begin():
+                        self._kill_later(call, STOP_TIMEOUT_S)  # it was told to stop already
                 case ("answer", number, result, retained):
                     if (call := self._current(number)) is not None:
                         self.retained_bytes = retained

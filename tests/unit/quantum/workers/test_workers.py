@@ -15,6 +15,7 @@ import psutil
 import pytest
 from ketgate_server.errors import KetgateError, LimitError, Reason
 from ketgate_server.quantum.base import Stopped, Unsuitable
+from ketgate_server.quantum.workers import process
 from ketgate_server.quantum.workers.isolated import Remote
 from ketgate_server.quantum.workers.order import TASK, OrderTask
 
@@ -53,6 +54,15 @@ def written(path):
         assert time.monotonic() < end_s
         time.sleep(0.01)  # another process's file: there is nothing to wait on
     return int(path.read_text())
+
+
+def begun(pool, *pids):
+    """Wait until the server has heard that the calls of these processes began: a file of theirs may be
+    there sooner, and who stops a call before leaves it to itself."""
+    end_s = time.monotonic() + TIMEOUT_S
+    while {worker.pid for worker in pool._all if worker._call and worker._call.begun} < {*pids}:
+        assert time.monotonic() < end_s
+        time.sleep(0.01)  # what was heard is told to nobody
 
 
 def gone(pid):
@@ -161,6 +171,7 @@ def test_a_call_that_hears_is_stopped_and_its_worker_stays(pool, patient, tmp_pa
     task = OrderTask()
     wait = in_thread(pool.call, "worker_calls:touch_and_wait", (str(tmp_path / "on"), TASK), task)
     pid = written(tmp_path / "on")
+    begun(pool, pid)
     task.stop()
     with pytest.raises(Stopped):
         wait()
@@ -174,6 +185,7 @@ def test_a_call_that_does_not_hear_is_killed_and_another_goes_on(pool, patient, 
         pool.call, "worker_calls:touch_and_wait", (str(tmp_path / "other"), TASK), other
     )
     victim, survivor = written(tmp_path / "deaf"), written(tmp_path / "other")
+    begun(pool, victim, survivor)
     task.stop()
     with pytest.raises(Stopped):
         deaf()
@@ -183,6 +195,27 @@ def test_a_call_that_does_not_hear_is_killed_and_another_goes_on(pool, patient, 
     with pytest.raises(Stopped):
         heard()
     assert pool.call("worker_calls:pid") == survivor
+
+
+def test_a_call_that_was_stopped_as_it_began_is_killed_too(pool, monkeypatch, tmp_path):
+    """Stopped between its beginning and the server's hearing of it, it was left to itself for two
+    minutes, as one that still imports is."""
+    heard, begin = threading.Event(), process._Call.begin
+
+    def late(call):
+        assert heard.wait(TIMEOUT_S)
+        return begin(call)
+
+    monkeypatch.setattr(process._Call, "begin", late)
+    monkeypatch.setattr(process, "PREPARE_TIMEOUT_S", 10 * TIMEOUT_S)
+    task = OrderTask()
+    deaf = in_thread(pool.call, "worker_calls:touch_and_ignore", (str(tmp_path / "deaf"),), task)
+    victim = written(tmp_path / "deaf")
+    task.stop()
+    with pytest.raises(Stopped):
+        deaf()
+    heard.set()
+    gone(victim)
 
 
 def test_a_deadline_stops_without_anybody_telling(pool, tmp_path):
@@ -248,6 +281,7 @@ def test_calls_wait_while_all_are_busy_and_stop_waiting_when_told(open_pool, pat
     task = OrderTask()
     first = in_thread(pool.call, "worker_calls:touch_and_wait", (str(tmp_path / "on"), TASK), task)
     pid = written(tmp_path / "on")
+    begun(pool, pid)
     with pytest.raises(Stopped):
         pool.call("worker_calls:pid", (), OrderTask(0.05))
     second = in_thread(pool.call, "worker_calls:pid")
@@ -265,6 +299,7 @@ def test_idle_workers_end_the_spare_ones_soon(open_pool, patient, tmp_path):
         arguments = (str(tmp_path / str(i)), TASK)
         waits.append(in_thread(pool.call, "worker_calls:touch_and_wait", arguments, task))
     pids = [written(tmp_path / "0"), written(tmp_path / "1")]
+    begun(pool, *pids)
     for task, wait in zip(tasks, waits, strict=True):
         task.stop()
         with pytest.raises(Stopped):
@@ -355,6 +390,7 @@ def test_a_closed_pool_ends_its_processes_and_refuses(open_pool, tmp_path):
     pool = open_pool()
     wait = in_thread(pool.call, "worker_calls:touch_and_ignore", (str(tmp_path / "on"),))
     pid = written(tmp_path / "on")
+    begun(pool, pid)
     pool.close()
     gone(pid)
     with pytest.raises(KetgateError) as caught:
