@@ -75,6 +75,10 @@ class Context:
     def checkpoint(self, handle: bytes) -> None:
         self.handle = handle
 
+    def reserve(self) -> None: ...
+
+    def release(self) -> None: ...
+
 
 def until_over(provider: BraketProvider, context: Context, work: Work) -> Finished:
     while True:

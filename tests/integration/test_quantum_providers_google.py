@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 from ketgate_server.errors import Reason
 from ketgate_server.jobs.faults import Stopped, Submitted
-from ketgate_server.quantum.base import BackendKind, BackendStatus, RunOptions, Unsuitable
+from ketgate_server.quantum.base import (
+    BackendKind,
+    BackendStatus,
+    ProviderJobStatus,
+    RunOptions,
+    Unsuitable,
+)
 from ketgate_server.quantum.circuit import Barrier, Circuit, Gate, Measure, Place
 from ketgate_server.quantum.gates import GATES
+from ketgate_server.quantum.providers import google
 from ketgate_server.quantum.providers.durable import Finished, Work, turn
 from ketgate_server.quantum.providers.errors import (
     CredentialsRefused,
@@ -23,6 +30,7 @@ from ketgate_server.quantum.providers.errors import (
 )
 from ketgate_server.quantum.providers.google import GoogleProvider
 from ketgate_server.quantum.providers.google_circuit import compiled
+from ketgate_server.quantum.providers.google_circuit import ours as as_ours
 from ketgate_server.quantum.providers.settings import GoogleSettings
 
 pytest.importorskip("cirq_google", reason="cirq-google is not installed")
@@ -85,6 +93,10 @@ class Context:
     def checkpoint(self, handle: bytes) -> None:
         self.handle = handle
 
+    def reserve(self) -> None: ...
+
+    def release(self) -> None: ...
+
 
 def until_over(provider: GoogleProvider, context: Context, work: Work) -> Finished:
     while True:
@@ -121,12 +133,30 @@ def test_circuits_run_and_their_bits_are_ours(provider: GoogleProvider, api: Goo
     assert (mixed.counts, one.counts) == ({0b01000: 30}, {1: 30})
     np.testing.assert_array_equal(mixed.memory, np.tile([0, 0, 0, 1, 0], (30, 1)))
     assert any("barriers" in warning for warning in mixed.warnings)
+    assert mixed.compiled.num_qubits == 23
+    assert [op.bit for op in mixed.compiled.walk() if isinstance(op, Measure)] == [0, 2, 3]
+    assert [op.name for op in one.compiled.walk() if isinstance(op, Gate)] == ["u"]
     (name,) = api.jobs
     assert name == f"projects/ours/programs/{finished.tag}/jobs/run"
     alone = Context()
     alone.job_id = "another"
     finished = until_over(provider, alone, Work(RAINBOW, [ONE], OPTIONS))
     assert finished.result.outcomes[0].counts == {1: 30}
+    assert finished.result.outcomes[0].compiled is not None
+
+
+def test_a_result_is_not_lost_because_its_circuits_are(
+    provider: GoogleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("SYC is no gate of ours")
+
+    monkeypatch.setattr(google, "ours", refuse)
+    job = provider.submit(RAINBOW, [ONE], OPTIONS, "ketgate-a")
+    while provider.poll(RAINBOW, job).status is not ProviderJobStatus.SUCCEEDED:
+        pass
+    (outcome,) = provider.fetch(RAINBOW, job, [ONE], OPTIONS).outcomes
+    assert (outcome.counts, outcome.compiled) == ({1: 30}, None)
 
 
 @pytest.mark.parametrize("operation", ["CreateQuantumProgram", "CreateQuantumJob"])
@@ -231,6 +261,7 @@ def test_virtual_processors_are_emulators(virtual: GoogleProvider) -> None:
 def test_a_virtual_job_runs_and_is_lost_with_its_process(virtual: GoogleProvider) -> None:
     finished = until_over(virtual, Context(), Work(RAINBOW, [MIXED, ONE], OPTIONS))
     assert [one.counts for one in finished.result.outcomes] == [{0b01000: 30}, {1: 30}]
+    assert all(one.compiled is not None for one in finished.result.outcomes)
     again = pickle.loads(pickle.dumps(virtual))
     assert again.find(RAINBOW, finished.tag) is None
     with pytest.raises(JobFailed, match="ended with the process"):
@@ -268,17 +299,28 @@ def test_placed_and_routed_circuits_mean_the_same(virtual: GoogleProvider) -> No
                  for i in range(16)]  # fmt: skip
         found = (np.abs(amplitudes) ** 2).sum(axis=1)[index]
         np.testing.assert_allclose(found, ours, atol=1e-6)
+        told = as_ours(theirs, device.metadata.qubit_set, 4)
+        place = {qubit: k for k, qubit in enumerate(told.active_qubits)}
+        gates = [
+            replace(op, qubits=tuple(place[q] for q in op.qubits))
+            for op in told.operations
+            if isinstance(op, Gate)
+        ]
+        shares = np.abs(_state(gates, len(place))) ** 2
+        read = {op.bit: place[op.qubit] for op in told.operations if isinstance(op, Measure)}
+        index = sum(((np.arange(len(shares)) >> read[bit]) & 1) << bit for bit in range(4))
+        np.testing.assert_allclose(np.bincount(index, shares), ours, atol=1e-6)
 
 
-def _state(operations: list[Gate]) -> np.ndarray:
+def _state(operations: list[Gate], num_qubits: int = 4) -> np.ndarray:
     """The slow, obvious way."""
     from ketgate_server.quantum.gates import matrix
 
-    state = np.zeros(16, dtype=np.complex128)
+    state = np.zeros(1 << num_qubits, dtype=np.complex128)
     state[0] = 1.0
     for gate in operations:
         small, new = matrix(gate), np.zeros_like(state)
-        for i in range(16):
+        for i in range(len(state)):
             inside = sum(((i >> q) & 1) << k for k, q in enumerate(gate.qubits))
             rest = i & ~sum(1 << q for q in gate.qubits)
             for row in range(len(small)):

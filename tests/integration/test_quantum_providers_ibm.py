@@ -103,6 +103,10 @@ class Context:
     def checkpoint(self, handle: bytes) -> None:
         self.handle = handle
 
+    def reserve(self) -> None: ...
+
+    def release(self) -> None: ...
+
 
 class Clock:
     """Goes on by what a turn says."""
@@ -158,10 +162,27 @@ def test_circuits_run_and_their_bits_are_ours(provider: IbmProvider, api: IbmApi
     assert finished.result.device_s == 2.5
     assert finished.result.queued_s == 90.5
     assert finished.result.cost_minor_units == 400
+    on_device = mixed.compiled
+    assert on_device.num_qubits == 5
+    names = [op.name for op in on_device.walk() if isinstance(op, Gate)]
+    assert names
+    assert set(names) <= {"id", "rz", "sx", "x", "cx"}
+    assert [op.bit for op in on_device.walk() if isinstance(op, Measure)] == [0, 2, 3]
+    assert one.compiled.num_qubits == 5
     (job,) = api.jobs.values()
     assert job.wanted["tags"] == ["ketgate-" + Context.job_id] == [finished.tag]
     assert job.wanted["cost"] == 600
     assert finished.provider_job == job.id
+
+
+def test_a_result_is_not_lost_because_its_circuits_are(provider: IbmProvider, api: IbmApi) -> None:
+    job = provider.submit(MANILA, [ONE], OPTIONS, "ketgate-a")
+    api.jobs[job].wanted["params"] = {"pubs": [["what nobody knows"]]}
+    while provider.poll(MANILA, job).status is not ProviderJobStatus.SUCCEEDED:
+        pass
+    (outcome,) = provider.fetch(MANILA, job, [ONE], OPTIONS).outcomes
+    assert outcome.counts == {1: 40}
+    assert outcome.compiled is None
 
 
 def test_a_lost_reply_is_searched_for_and_never_sent_again(
@@ -348,7 +369,9 @@ def test_a_local_job_has_noise_and_the_same_result_for_the_same_seed(local: IbmP
     for number in range(2):
         context = Context()
         context.job_id = f"job-{number}"
-        counts.append(until_over(local, context, work).result.outcomes[0].counts)
+        (outcome,) = until_over(local, context, work).result.outcomes
+        assert outcome.compiled is not None
+        counts.append(outcome.counts)
     assert counts[0] == counts[1]
     right = counts[0][0] + counts[0][3]
     assert 1600 < right < 2000

@@ -78,7 +78,8 @@ class IbmApi:
             case "GET", ["jobs"]:
                 return self._answer("ListJobs", lambda: self._list(question))
             case "GET", ["jobs", job]:
-                return self._answer("GetJob", lambda: self._get(job))
+                whole = "exclude_params" not in question.query
+                return self._answer("GetJob", lambda: self._get(job, whole))
             case "GET", ["jobs", job, "results"]:
                 return self._answer("GetResults", lambda: self._results(job))
             case "GET", ["jobs", job, "metrics"]:
@@ -159,11 +160,11 @@ class IbmApi:
         ]
         return json_reply({"jobs": found, "count": len(found)})
 
-    def _get(self, name: str) -> Reply:
+    def _get(self, name: str, whole: bool) -> Reply:
         job = self.jobs.get(name)
         if job is None:
             return refusal(404, "Job not found")
-        told = self._told(job)
+        told = self._told(job) | ({"params": job.wanted["params"]} if whole else {})
         last = 0 if self.waits else len(STATES) - (2 if self.never_ends else 1)
         if not job.ended and job.state < last:
             job.state += 1

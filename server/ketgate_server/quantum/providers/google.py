@@ -7,6 +7,7 @@ arrives twice is refused as existing, and found by its name.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from ketgate_server.quantum.base import (
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.providers import suitable
 from ketgate_server.quantum.providers.errors import JobFailed, Refused, plain
-from ketgate_server.quantum.providers.google_circuit import compiled, outcome
+from ketgate_server.quantum.providers.google_circuit import compiled, ours, outcome
 from ketgate_server.quantum.providers.google_device import describe
 from ketgate_server.quantum.providers.google_faults import NAME, status_of, translated
 from ketgate_server.quantum.providers.settings import GoogleSettings
@@ -40,6 +41,9 @@ _STATUS = {
     "SUCCESS": ProviderJobStatus.SUCCEEDED,
     "FAILURE": ProviderJobStatus.FAILED,
 }
+
+
+log = logging.getLogger("ketgate.quantum")
 
 
 class GoogleProvider:
@@ -141,12 +145,28 @@ class GoogleProvider:
         if len(results) != len(circuits):
             words = f"it has results of {len(results)} circuits instead of {len(circuits)}"
             raise JobFailed(NAME, provider_job, words)
-        return ProviderResult(
-            [
-                outcome(circuit, result.measurements, options)
-                for circuit, result in zip(circuits, results, strict=True)
+        outcomes = []
+        there = self._compiled(backend, job, circuits)
+        for circuit, result, ran in zip(circuits, results, there, strict=True):
+            outcomes.append(outcome(circuit, result.measurements, options))
+            outcomes[-1].compiled = ran
+        return ProviderResult(outcomes)
+
+    def _compiled(
+        self, backend: str, job: Any, circuits: Sequence[Circuit]
+    ) -> Sequence[Circuit] | Sequence[None]:
+        """What ran. A result is not lost because that is not told, or holds what we have no word for."""
+        try:
+            grid = self._processor(backend).get_device().metadata.qubit_set
+            there = job.program().get_circuits()
+            found = [
+                ours(theirs, grid, circuit.num_bits)
+                for theirs, circuit in zip(there, circuits, strict=True)
             ]
-        )
+        except Exception as error:
+            log.warning("the compiled circuits of %s are not known", job, exc_info=error)
+            return [None] * len(circuits)
+        return found
 
     def cancel(self, backend: str, provider_job: str) -> None:
         with translated(backend, job=provider_job):

@@ -3,14 +3,19 @@ has, all by Cirq."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from ketgate_server.quantum import gates
 from ketgate_server.quantum.base import CircuitOutcome, RunOptions
-from ketgate_server.quantum.circuit import Barrier, Circuit, Gate, Measure
+from ketgate_server.quantum.circuit import Barrier, Circuit, Gate, Measure, Operation
+from ketgate_server.quantum.emulators.decompose import local_gates
+from ketgate_server.quantum.gates import Matrix
 from ketgate_server.quantum.providers import readings
 from ketgate_server.quantum.providers.suitable import check_width
 
+ZERO = 1e-9
 BARRIERS = "barriers were left out: Cirq's compiler may move gates across them"
 
 
@@ -59,6 +64,36 @@ def _unitary(circuit: Circuit, number: dict[int, Any]) -> Any:
             case _:
                 raise AssertionError(f"{operation} is not for a circuit that measures at its end")
     return cirq.Circuit(out)
+
+
+def ours(theirs: Any, grid: Iterable[Any], num_bits: int) -> Circuit:
+    """What `compiled` made, on a processor's qubits in their order: pulses on one as u or rz. Raises
+    ValueError for a gate that we have no word for."""
+    import cirq
+
+    number = {qubit: k for k, qubit in enumerate(sorted(grid))}
+    out: list[Operation] = []
+    for operation in theirs.all_operations():
+        on = tuple(number[qubit] for qubit in operation.qubits)
+        if cirq.is_measurement(operation):
+            out.append(Measure(on[0], int(cirq.measurement_key_name(operation))))
+        elif len(on) == 1:
+            out += local_gates(cirq.unitary(operation), on[0], ("rz", "u"))
+        else:
+            out.append(_two(cirq.unitary(operation), on))
+    return Circuit(len(number), num_bits, tuple(out))
+
+
+def _two(unitary: Matrix, on: tuple[int, ...]) -> Gate:
+    """By what it does, as Cirq has several gates that are one: cz, or a power of iswap."""
+    for name, angle in (
+        ("cz", ()),
+        ("xx_plus_yy", (-2.0 * math.atan2(unitary[1, 2].imag, unitary[1, 1].real), 0.0)),
+    ):
+        gate = Gate(name, on, angle)
+        if abs(gates.matrix(gate) - unitary).max() < ZERO:
+            return gate
+    raise ValueError(f"no gate of ours does\n{unitary}")
 
 
 def outcome(circuit: Circuit, measurements: Any, options: RunOptions) -> CircuitOutcome:

@@ -6,6 +6,7 @@ sent again; what the SDK would send twice by itself is prevented in ibm_service.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ from ketgate_server.quantum.providers.ibm_faults import NAME, translated
 from ketgate_server.quantum.providers.ibm_service import Service, opened, read_token
 from ketgate_server.quantum.providers.prices import cost_cents, ibm_price
 from ketgate_server.quantum.providers.settings import IbmSettings
+
+log = logging.getLogger("ketgate.quantum")
 
 
 class IbmProvider:
@@ -100,9 +103,11 @@ class IbmProvider:
             price = ibm_price(service.plan(), self._settings.cents_per_minute)
         if result is None or len(result) != len(circuits):
             raise JobFailed(NAME, provider_job, "it has no result of each circuit")
-        outcomes = [
-            _outcome(circuit, one, options) for circuit, one in zip(circuits, result, strict=True)
-        ]
+        compiled = self._compiled(service, provider_job, len(circuits))
+        outcomes = []
+        for circuit, one, there in zip(circuits, result, compiled, strict=True):
+            outcomes.append(_outcome(circuit, one, options))
+            outcomes[-1].compiled = there
         cost = None
         if usage.device_s is not None:
             shots = options.shots * len(circuits)
@@ -114,6 +119,19 @@ class IbmProvider:
     def cancel(self, backend: str, provider_job: str) -> None:
         with self._translated(backend, job=provider_job):
             self._service().cancel(provider_job)
+
+    def _compiled(
+        self, service: Service, job: str, count: int
+    ) -> Sequence[Circuit] | Sequence[None]:
+        """What ran. A result is not lost because that is not told, or holds what we have no word for."""
+        from ketgate_server.quantum.transpile.from_qiskit import from_qiskit
+
+        try:
+            found = [from_qiskit(circuit) for circuit in service.circuits(job)]
+        except Exception as error:
+            log.warning("the compiled circuits of %s are not known", job, exc_info=error)
+            found = []
+        return found if len(found) == count else [None] * count
 
     def _compile(
         self, backend: str, device: Any, circuits: Sequence[Circuit], options: RunOptions

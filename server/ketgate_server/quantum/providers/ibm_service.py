@@ -63,6 +63,9 @@ class Service(Protocol):
     def result(self, job: str) -> Any:
         """qiskit PrimitiveResult."""
 
+    def circuits(self, job: str) -> Sequence[Any]:
+        """Of Qiskit, as they were submitted: compiled."""
+
     def usage(self, job: str) -> Usage: ...
 
     def cancel(self, job: str) -> None: ...
@@ -174,6 +177,10 @@ class Cloud:
         with quiet():
             return self._service.job(job).result()
 
+    def circuits(self, job: str) -> Sequence[Any]:
+        with quiet():
+            return _circuits(self._service.job(job))
+
     def usage(self, job: str) -> Usage:
         with quiet():
             told = self._service.job(job).metrics()
@@ -237,6 +244,9 @@ class Local:
         with quiet():
             return self._job(job).result()
 
+    def circuits(self, job: str) -> Sequence[Any]:
+        return _circuits(self._job(job))
+
     def usage(self, job: str) -> Usage:  # noqa: ARG002
         return Usage()
 
@@ -247,6 +257,11 @@ class Local:
         if job not in self._jobs:
             raise JobFailed(NAME, job, "it ended with the process that had it")
         return self._jobs[job]
+
+
+def _circuits(job: Any) -> Sequence[Any]:
+    pubs = (job.inputs or {}).get("pubs", ())
+    return [pub.circuit if hasattr(pub, "circuit") else pub[0] for pub in pubs]
 
 
 def read_token(settings: IbmSettings) -> str:
