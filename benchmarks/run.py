@@ -36,6 +36,7 @@ PROGRAMS: dict[str, list[list[str]]] = {
         ["quantum/emulators.py", "--slow"],
         ["quantum/gateway.py", "--backends", "native,aer"],
     ],
+    "signing": [["signing/providers.py"]],
 }
 """By page: programs and their arguments, one section each where there are several."""
 SHORT: dict[str, list[list[str]]] = {
@@ -77,6 +78,8 @@ LISTED = (
     "amazon-braket-sdk",
     "pennylane",
     "pennylane-lightning",
+    "cryptography",
+    "liboqs-python",
 )
 
 
