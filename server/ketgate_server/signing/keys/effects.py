@@ -38,8 +38,8 @@ def add_key(
         primary_version=first.version,
         next_rotation_us=next_rotation(key, now_us),
     )
-    stored = change.put_key(key)
-    return stored, change.put_version(replace(first, create_time_us=now_us))
+    version = change.put_version(replace(first, create_time_us=now_us))
+    return change.put_key(key), version
 
 
 def check_new_key(reader: Reader, vault: Vault, tenant: str, key_id: str, bounds: Bounds) -> None:

@@ -94,13 +94,13 @@ class KeyStore:
         return carry_out(self.store, self.vault, asker, operation, reply)
 
     def preview(self, asker: Asker, new: NewKey) -> KeyRecord:
-        """The key that create() would make now, after the same checks."""
+        """The key that create() would make now, after the same checks; without uid and etag."""
         making.check_generates(new.algorithm)
         making.provider_for(self.providers, new.algorithm, new.provider)
         with self.store.read() as reader:
             effects.check_new_key(reader, self.vault, asker.tenant, new.id, self.bounds)
         now_us = self.store.now_us()
-        key = replace(new_record(asker, new), create_time_us=now_us)
+        key = replace(new_record(asker, new), uid="", create_time_us=now_us)
         return replace(key, next_rotation_us=effects.next_rotation(key, now_us))
 
     def create(self, asker: Asker, new: NewKey, reply: Reply = no_reply) -> Done[Made]:
