@@ -126,12 +126,6 @@ class Reader:
         self._at = end
         return self._content[start:end]
 
-    def any(self) -> bytes:
-        """Content of the next element, whatever it is; tags of one byte only."""
-        if self.at_end() or self._content[self._at] & 0x1F == 0x1F:
-            raise Malformed("an element was expected")
-        return self.read(self._content[self._at])
-
     def whole(self, tag: int) -> bytes:
         """The next element with its tag and length."""
         begin = self._at

@@ -25,6 +25,10 @@ _HOST = der.context(2, constructed=False)
 _URI = der.context(6, constructed=False)
 _ADDRESS = der.context(7, constructed=False)
 
+_TEXTS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii"}
+"""UTF8String, PrintableString and IA5String, which RFC 5280 (4.1.2.4) leaves."""
+
+_HEXADECIMAL: Final = re.compile(r"(?<!\\)=\s*#")
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _LOCAL_PART: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", re.ASCII)
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
@@ -39,17 +43,28 @@ def distinguished(text: str, field: str) -> bytes:
             expected=f'a distinguished name of 1 to {NAME_CHARACTERS_MAX} characters, as "CN=desk"',
             given=f"{len(text)} characters",
         )
+    hint = "known are CN, L, ST, O, OU, C, STREET, DC, UID and dotted object identifiers"
     try:
-        return x509.Name.from_rfc4514_string(text).public_bytes()
+        name = x509.Name.from_rfc4514_string(text)
     except (ValueError, TypeError, KeyError) as error:
-        known = "CN, L, ST, O, OU, C, STREET, DC, UID and dotted object identifiers"
-        why = f"; {error}" if str(error).startswith("Attribute's length") else ""
-        raise FieldError(
-            field,
-            expected='a distinguished name (RFC 4514), as "CN=desk,O=Example"',
-            given=text,
-            hint=f"known are {known}{why}",
-        ) from None
+        if str(error).startswith("Attribute's length"):
+            hint = str(error)
+    else:
+        # What is hexadecimal there stands for any element; the library would take it for text.
+        if _HEXADECIMAL.search(text):
+            hint = "values in hexadecimal are not taken"
+        elif len(list(name)) > _PARTS_MAX:
+            hint = f"a name has at most {_PARTS_MAX} parts"
+        elif not all(_is_visible(attribute.value) for attribute in name):
+            hint = "values are of printable characters, one at least"
+        else:
+            return name.public_bytes()
+    raise FieldError(
+        field,
+        expected='a distinguished name (RFC 4514), as "CN=desk,O=Example"',
+        given=text,
+        hint=hint,
+    )
 
 
 def read_distinguished(reader: der.Reader) -> bytes:
@@ -64,7 +79,7 @@ def read_distinguished(reader: der.Reader) -> bytes:
         while True:
             attribute = part.enter()
             attribute.oid()
-            attribute.any()
+            _check_value(attribute)
             attribute.end("an attribute of a name")
             count += 1
             if count > _PARTS_MAX:
@@ -72,6 +87,24 @@ def read_distinguished(reader: der.Reader) -> bytes:
             if part.at_end():
                 break
     return name
+
+
+def _is_visible(value: object) -> bool:
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _check_value(attribute: der.Reader) -> None:
+    """The value of a name's attribute: what people who decide by it would not see is refused. Raises Malformed."""
+    for tag, encoding in _TEXTS.items():
+        if attribute.next_is(tag):
+            try:
+                text = attribute.read(tag).decode(encoding)
+            except UnicodeDecodeError:
+                text = ""
+            if not _is_visible(text):
+                raise Malformed("a name has a value that is not of printable characters")
+            return
+    raise Malformed("a name has a value that is no UTF8String, PrintableString or IA5String")
 
 
 def alternatives(texts: Sequence[str], field: str) -> bytes:

@@ -19,7 +19,7 @@ _ALG, _CRIT, _KID = 1, 2, 4
 
 
 def prepare(algorithm: Algorithm, payload: bytes, kid: str) -> bytes:
-    """What is to be signed: Sig_structure. kid: name of the key's version; empty: none. Raises ValueError for
+    """What is to be signed: Sig_structure. kid: name of the key's version; empty: none. Raises FieldError for
     algorithms that COSE has not."""
     return _structure(_protected(algorithm, kid), payload)
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from ketgate_server.errors import FieldError, KetgateError, Reason
+from ketgate_server.signing.algorithms import ALGORITHMS
 from ketgate_server.signing.certificates import (
     Order,
     Signer,
@@ -203,7 +204,14 @@ def test_a_request_that_no_provider_can_verify_says_what_is_missing() -> None:
         ({"issuer": "CN=" + "a" * 65}, "length must be >= 1 and <= 64"),
         ({"issuer": "C=Germany"}, "length must be >= 2 and <= 2"),
         ({"issuer": "CN=\\ff"}, "issuer: "),
-        ({"issuer": "CN=#0500"}, ""),
+        ({"issuer": "CN=#0500"}, "values in hexadecimal are not taken"),
+        ({"issuer": "O=a, CN= #0500"}, "issuer: "),
+        ({"issuer": "CN=a\\00b"}, "values are of printable characters"),
+        ({"issuer": "CN=a\\0Ab"}, "values are of printable characters"),
+        ({"issuer": "O="}, "values are of printable characters, one at least"),
+        ({"issuer": "2.5.4.45=a"}, "issuer: "),
+        ({"issuer": ",".join(["O=a"] * 65)}, "a name has at most 64 parts"),
+        ({"issuer": "CN=a\\=#b"}, ""),
         ({"validity": timedelta(seconds=59)}, "validity: expected a minute to 30 years"),
         ({"validity": timedelta(days=31 * 366)}, "validity: expected a minute to 30 years"),
         ({"validity": timedelta(days=-1)}, "validity: expected a minute to 30 years"),
@@ -265,10 +273,33 @@ def test_other_kinds_of_alternative_names_in_requests_are_refused(tag: int) -> N
     refused("a subject alternative name", certificate_request=request)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (der.element(0x0C, b"a\0b"), "printable"),
+        (der.element(0x13, b"\xc3\xa9"), "printable"),
+        (der.element(0x0C, b"\xff"), "printable"),
+        (der.element(0x0C, b""), "printable"),
+        (der.element(0x1E, b"\0a"), "no UTF8String"),
+        (der.element(0x14, b"a"), "no UTF8String"),
+        (der.sequence(), "no UTF8String"),
+        (b"", "no UTF8String"),
+        (der.element(0x0C, b"a") * 2, "bytes follow"),
+    ],
+)
+def test_subjects_whose_text_cannot_be_seen_are_refused(value: bytes, said: str) -> None:
+    own = pair("ED25519")
+    subject = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), value)))
+    request = requests.write(own.algorithm, own.public_key, subject, b"", own.sign)
+    refused(f"certificate_request: .*{said}", certificate_request=request)
+    many = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), der.element(12, b"a"))))
+    parts = der.Reader(many).read(der.SEQUENCE) * 65
+    request = requests.write(own.algorithm, own.public_key, der.sequence(parts), b"", own.sign)
+    refused("a name of more than 64 parts", certificate_request=request)
+
+
 @pytest.mark.parametrize("name", ["FALCON_512", "RSA_PSS_SHA256", "HMAC_SHA256", "ML_KEM_768"])
 def test_keys_that_sign_no_certificates(name: str) -> None:
-    from ketgate_server.signing.algorithms import ALGORITHMS
-
     signer = Signer(ALGORITHMS[name], b"", lambda _: b"")
     with pytest.raises(FieldError, match=f"key: .*given one of {ALGORITHMS[name]}"):
         create_signing_request(signer, "CN=a", [])
