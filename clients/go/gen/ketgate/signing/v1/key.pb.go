@@ -460,15 +460,18 @@ func (x *Key) GetCreator() string {
 // Who may use a key, for what, and how.
 type KeyPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who may do what. Empty: whoever has the role of the method. With grants, only who one of them names; the role
-	// `admin` does not stand above them for uses, only for changes of the policy itself.
+	// Who may do what; at most 100. Empty: whoever has the role of the method. With grants, only who one of them names, and
+	// approvers, who may read what they decide about; the role `admin` does not stand above them for uses, only for reading
+	// the key and for changes of the policy itself.
 	Grants []*KeyGrant `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
-	// Contexts that signatures may have, each of at most 255 bytes; empty: any. The empty context is then allowed only if it
-	// is listed.
+	// Contexts that signatures may have, at most 100, each of at most 255 bytes; empty: any. The empty context is then
+	// allowed only if it is listed.
 	Contexts [][]byte `protobuf:"bytes,2,rep,name=contexts,proto3" json:"contexts,omitempty"`
-	// Uses a second over all callers, at most 1,000,000; an item of a batch is a use. 0: no limit.
+	// Uses a second over all callers, 0.0001 to 1,000,000; an item of a batch is a use. 0: no limit. Every server counts by
+	// itself: several that share a store allow as many each.
 	UsesPerSecond float64 `protobuf:"fixed64,3,opt,name=uses_per_second,json=usesPerSecond,proto3" json:"uses_per_second,omitempty"`
-	// Uses that may come at once, after a pause; 0: as many as a second's.
+	// Uses that may come at once, after a pause, at most 1,000,000; 0: as many as a second's, and at least one. A batch of
+	// more items is always refused.
 	Burst int32 `protobuf:"varint,4,opt,name=burst,proto3" json:"burst,omitempty"`
 	// Approvals that destruction and changes of the policy need; absent: none.
 	Quorum        *Quorum `protobuf:"bytes,5,opt,name=quorum,proto3" json:"quorum,omitempty"`

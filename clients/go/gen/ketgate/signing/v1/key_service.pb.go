@@ -96,8 +96,8 @@ type WrappingAlgorithm int32
 const (
 	// Refused.
 	WrappingAlgorithm_WRAPPING_ALGORITHM_UNSPECIFIED WrappingAlgorithm = 0
-	// ML-KEM-768: the KEM's ciphertext (1,088 bytes), then AES-256-GCM under its shared secret of the 12-byte nonce,
-	// the content and the tag; see docs/signing.md.
+	// ML-KEM-768: the KEM's ciphertext (1,088 bytes), a nonce (12 bytes), then the content in AES-256-GCM with its tag (16
+	// bytes). The AES key is derived from the shared secret; docs/signing-formats.md tells how.
 	WrappingAlgorithm_WRAPPING_ALGORITHM_ML_KEM_768_AES_256_GCM WrappingAlgorithm = 1
 	// RSA-OAEP (SHA-256, MGF1 with it) of a random AES-256 key, then AES key wrap with padding (RFC 5649) of the content,
 	// as PKCS #11's CKM_RSA_AES_KEY_WRAP.
@@ -2209,7 +2209,7 @@ type WrappedKey struct {
 	// Name of the wrapping key.
 	WrappingKey string `protobuf:"bytes,1,opt,name=wrapping_key,json=wrappingKey,proto3" json:"wrapping_key,omitempty"`
 	// The private key, encrypted as the wrapping key says: PKCS #8 in DER, or raw: the seed for ML-DSA (32 bytes), ML-KEM
-	// (64) and HPKE (32), the key for HMAC.
+	// (64), HPKE (32) and Ed25519 (32), the key for HMAC, and as docs/signing-formats.md says for the others.
 	WrappedKey []byte `protobuf:"bytes,2,opt,name=wrapped_key,json=wrappedKey,proto3" json:"wrapped_key,omitempty"`
 	// CRC-32C of wrapped_key; checked when given.
 	WrappedKeyCrc32C *uint32 `protobuf:"fixed32,3,opt,name=wrapped_key_crc32c,json=wrappedKeyCrc32c,proto3,oneof" json:"wrapped_key_crc32c,omitempty"`

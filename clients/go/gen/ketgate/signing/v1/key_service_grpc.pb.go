@@ -63,7 +63,8 @@ type KeyServiceClient interface {
 	// Changes labels, rotation, the minimum version, the primary version, the provider of new versions, or takes away that
 	// a key is exportable. The policy is changed by SetKeyPolicy.
 	UpdateKey(ctx context.Context, in *UpdateKeyRequest, opts ...grpc.CallOption) (*UpdateKeyResponse, error)
-	// Replaces a key's policy. Where the key has a quorum, the answer is a change that waits for approvals.
+	// Replaces a key's policy. Where the key has a quorum, the answer is a change that waits for approvals; also to take the
+	// quorum away. A new policy ends the other changes of the key that wait.
 	SetKeyPolicy(ctx context.Context, in *SetKeyPolicyRequest, opts ...grpc.CallOption) (*SetKeyPolicyResponse, error)
 	// Makes a new version, which becomes the primary one.
 	RotateKey(ctx context.Context, in *RotateKeyRequest, opts ...grpc.CallOption) (*RotateKeyResponse, error)
@@ -86,18 +87,23 @@ type KeyServiceClient interface {
 	// Exports the private key of a version, encrypted to the caller's own public key. FAILED_PRECONDITION
 	// `KEY_NOT_EXPORTABLE` unless the key is exportable.
 	ExportPrivateKey(ctx context.Context, in *ExportPrivateKeyRequest, opts ...grpc.CallOption) (*ExportPrivateKeyResponse, error)
-	// Makes a wrapping key, to which key material is encrypted for ImportKey. It is good for one import, for an hour.
+	// Makes a wrapping key, to which key material is encrypted for ImportKey. It is good for one import, for an hour; an
+	// attempt with content that does not open uses it up as well.
 	CreateWrappingKey(ctx context.Context, in *CreateWrappingKeyRequest, opts ...grpc.CallOption) (*CreateWrappingKeyResponse, error)
 	// Imports a key, as the first version of a new one or the next of one that exists: a private key that was encrypted to
-	// a wrapping key, or a public key to verify with.
+	// a wrapping key, or a public key to verify with. A private one becomes the primary version, a public one only where
+	// there is none. INVALID_ARGUMENT `CIPHERTEXT_INVALID` for content that does not open, without saying more.
 	ImportKey(ctx context.Context, in *ImportKeyRequest, opts ...grpc.CallOption) (*ImportKeyResponse, error)
-	// Returns a change.
+	// Returns a change, to who asked for it, who may decide, and who may manage its key.
 	GetKeyChange(ctx context.Context, in *GetKeyChangeRequest, opts ...grpc.CallOption) (*GetKeyChangeResponse, error)
 	// Lists changes, the newest first.
 	ListKeyChanges(ctx context.Context, in *ListKeyChangesRequest, opts ...grpc.CallOption) (*ListKeyChangesResponse, error)
-	// Approves a change; with the last approval needed it is carried out at once.
+	// Approves a change; with the last approval needed it is carried out at once. Needs a token of one of the approvers, of
+	// whatever role. NOT_FOUND for those whom the change does not concern, FAILED_PRECONDITION `CHANGE_UNDECIDABLE` for
+	// those who may read it and not approve it, or not any more.
 	ApproveKeyChange(ctx context.Context, in *ApproveKeyChangeRequest, opts ...grpc.CallOption) (*ApproveKeyChangeResponse, error)
-	// Rejects a change, as an approver, or takes it back, as the requester.
+	// Rejects a change, as an approver, also after having approved it, or takes it back, as the requester. Errors as of
+	// ApproveKeyChange.
 	RejectKeyChange(ctx context.Context, in *RejectKeyChangeRequest, opts ...grpc.CallOption) (*RejectKeyChangeResponse, error)
 }
 
@@ -340,7 +346,8 @@ type KeyServiceServer interface {
 	// Changes labels, rotation, the minimum version, the primary version, the provider of new versions, or takes away that
 	// a key is exportable. The policy is changed by SetKeyPolicy.
 	UpdateKey(context.Context, *UpdateKeyRequest) (*UpdateKeyResponse, error)
-	// Replaces a key's policy. Where the key has a quorum, the answer is a change that waits for approvals.
+	// Replaces a key's policy. Where the key has a quorum, the answer is a change that waits for approvals; also to take the
+	// quorum away. A new policy ends the other changes of the key that wait.
 	SetKeyPolicy(context.Context, *SetKeyPolicyRequest) (*SetKeyPolicyResponse, error)
 	// Makes a new version, which becomes the primary one.
 	RotateKey(context.Context, *RotateKeyRequest) (*RotateKeyResponse, error)
@@ -363,18 +370,23 @@ type KeyServiceServer interface {
 	// Exports the private key of a version, encrypted to the caller's own public key. FAILED_PRECONDITION
 	// `KEY_NOT_EXPORTABLE` unless the key is exportable.
 	ExportPrivateKey(context.Context, *ExportPrivateKeyRequest) (*ExportPrivateKeyResponse, error)
-	// Makes a wrapping key, to which key material is encrypted for ImportKey. It is good for one import, for an hour.
+	// Makes a wrapping key, to which key material is encrypted for ImportKey. It is good for one import, for an hour; an
+	// attempt with content that does not open uses it up as well.
 	CreateWrappingKey(context.Context, *CreateWrappingKeyRequest) (*CreateWrappingKeyResponse, error)
 	// Imports a key, as the first version of a new one or the next of one that exists: a private key that was encrypted to
-	// a wrapping key, or a public key to verify with.
+	// a wrapping key, or a public key to verify with. A private one becomes the primary version, a public one only where
+	// there is none. INVALID_ARGUMENT `CIPHERTEXT_INVALID` for content that does not open, without saying more.
 	ImportKey(context.Context, *ImportKeyRequest) (*ImportKeyResponse, error)
-	// Returns a change.
+	// Returns a change, to who asked for it, who may decide, and who may manage its key.
 	GetKeyChange(context.Context, *GetKeyChangeRequest) (*GetKeyChangeResponse, error)
 	// Lists changes, the newest first.
 	ListKeyChanges(context.Context, *ListKeyChangesRequest) (*ListKeyChangesResponse, error)
-	// Approves a change; with the last approval needed it is carried out at once.
+	// Approves a change; with the last approval needed it is carried out at once. Needs a token of one of the approvers, of
+	// whatever role. NOT_FOUND for those whom the change does not concern, FAILED_PRECONDITION `CHANGE_UNDECIDABLE` for
+	// those who may read it and not approve it, or not any more.
 	ApproveKeyChange(context.Context, *ApproveKeyChangeRequest) (*ApproveKeyChangeResponse, error)
-	// Rejects a change, as an approver, or takes it back, as the requester.
+	// Rejects a change, as an approver, also after having approved it, or takes it back, as the requester. Errors as of
+	// ApproveKeyChange.
 	RejectKeyChange(context.Context, *RejectKeyChangeRequest) (*RejectKeyChangeResponse, error)
 	mustEmbedUnimplementedKeyServiceServer()
 }
