@@ -10,9 +10,13 @@ from ketgate_server.audit.remembered import told_settings
 from ketgate_server.audit.signer import Reopen, Signer, SignerError
 from ketgate_server.errors import KetgateError
 from ketgate_server.settings import Settings
-from ketgate_server.signing import audit_key, shared
+from ketgate_server.signing import audit_key, rollback, shared
+from ketgate_server.signing.keys.journal import Version
+from ketgate_server.signing.keys.store import KeyStore
+from ketgate_server.signing.rollback import Rollback
 from ketgate_server.store.base import Store
 from ketgate_server.store.database import open_store
+from ketgate_server.store.errors import StoreError
 
 
 def open_signer(settings: Settings, store: Store) -> tuple[Signer, Reopen]:
@@ -27,12 +31,26 @@ def open_signer(settings: Settings, store: Store) -> tuple[Signer, Reopen]:
         signer = files.open_signer(settings.audit_key_file)
         audit_keys.use(store, signer, _either(settings, store, on_file))
         return signer, on_file
-    keys = shared.foundation(settings, store).keys
+    base = shared.foundation(settings, store)
+    keys = base.keys
+    algorithm = settings.signing.audit_algorithm
     try:
-        signer = audit_key.open_signer(keys, settings.signing.audit_algorithm, on_file)
+        if base.rollback is not None:
+            return _as_it_is(keys, store, base.rollback), lambda _: None
+        signer = audit_key.open_signer(keys, algorithm, on_file, base.journal.add)
     except KetgateError as error:
         raise SignerError(f"the audit has no key to sign with: {error.message}") from error
     return signer, lambda key_id: audit_key.signer_of(keys, key_id)
+
+
+def _as_it_is(keys: KeyStore, store: Store, older: Rollback) -> Signer:
+    """The signer, while no key is made or changed. Raises KetgateError."""
+    with store.read() as reader:
+        active = audit_keys.active(reader)
+    signer = audit_key.signer_of(keys, active)
+    if signer is None:
+        raise older.refusal()
+    return signer
 
 
 def rotate(settings: Settings) -> Signer:
@@ -47,11 +65,33 @@ def rotate(settings: Settings) -> Signer:
     store = open_store(settings.data_dir, url)
     try:
         store.run(log.create(log.new_salt()))
-        keys = shared.foundation(settings, store).keys
+        base = shared.foundation(settings, store)
+        algorithm = settings.signing.audit_algorithm
         try:
-            return audit_key.rotate(keys, settings.signing.audit_algorithm, _files(settings))
+            if base.rollback is not None:
+                raise base.rollback.refusal()
+            return audit_key.rotate(base.keys, algorithm, _files(settings), base.journal.add)
         except KetgateError as error:
             raise SignerError(f"the audit gets no new key: {error.message}") from error
+    finally:
+        shared.close(store)
+        store.close()
+
+
+def accept_rollback(settings: Settings) -> tuple[Rollback, list[Version]]:
+    """Go on with a key store that is an older copy: what tells that it is one, and the versions that
+    were destroyed again. While no server runs on it. Raises StoreError, where it is none as well."""
+    url = settings.store_url.get_secret_value() if settings.store_url else None
+    store = open_store(settings.data_dir, url)
+    try:
+        base = shared.foundation(settings, store)
+        if base.rollback is None:
+            raise StoreError("the key store is as the audit log tells: there is nothing to accept")
+        try:
+            again = rollback.accept(base.keys, settings.data_dir, base.rollback)
+        except KetgateError as error:
+            raise StoreError(f"it cannot be accepted: {error.message}") from error
+        return base.rollback, again
     finally:
         shared.close(store)
         store.close()

@@ -20,7 +20,7 @@ from ketgate_server.jobs.base import JobKind
 from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.rpc.call import Service
 from ketgate_server.settings import Settings
-from ketgate_server.signing import shared
+from ketgate_server.signing import rollback, shared
 from ketgate_server.store.base import Store, StoreUnavailable
 from ketgate_server.store.database import open_store
 
@@ -86,6 +86,7 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
         started.callback(store.close)
         started.callback(shared.close, store)
         signer, reopen = open_signer(settings, store)
+        older = shared.foundation(settings, store).rollback
         audited = audit.start(
             store,
             settings.data_dir,
@@ -94,6 +95,8 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
             settings=settings.model_dump(mode="json"),
             signer=signer,
             reopen=reopen,
+            checkpoint=rollback.checkpoint if older is None else lambda _: {},
+            keep_seen=older is None,
         )
         started.callback(audited.close)
         kept = artifacts.start(

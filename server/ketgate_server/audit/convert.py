@@ -58,6 +58,15 @@ def _who_did_what(tenant: str, actor: str, action: str, outcome: str) -> bytes:
     ).SerializeToString()
 
 
+def read_payload(content: bytes) -> "Fact":
+    """What an entry says, apart from when."""
+    from ketgate_server.audit.log import Fact
+
+    said = pb.AuditPayload.FromString(content)
+    facts = dict(said.facts)
+    return Fact(said.actor, said.tenant, said.action, said.resource, said.outcome, facts=facts)
+
+
 def tree_head(log_id: str, size: int, root: bytes, time_us: int) -> bytes:
     """Bytes of a TreeHead."""
     head = pb.TreeHead(log_id=log_id, size=size, root_hash=root, time=timestamp(time_us))

@@ -38,9 +38,11 @@ def redact(
     request_id: str,
     digest: bytes,
     missing: KetgateError,
+    checkpoint: log.Checkpoint = lambda _: {},
 ) -> Row:
     """Drop salt and payload of an entry, and record that by fact, whose tenant is made the entry's;
-    the row as it is then. Dropping again changes and records nothing.
+    the row as it is then. Dropping again changes and records nothing. checkpoint: told as well, as the
+    entry may be the one that had it.
 
     Raises missing when there is no such entry; REQUEST_ID_REUSED.
     """
@@ -51,6 +53,7 @@ def redact(
             raise missing
         if row[3] is not None:
             fact.tenant = tenant_of(row)
+            fact.facts = {**(fact.facts or {}), **checkpoint(tx)}
             log.record_many(tx, (fact,))
             tx.execute(_REDACT, (index,))
         requests.remember(tx, caller, fact.action, request_id, digest, resource(index), None)

@@ -18,6 +18,10 @@ COUNTER = "audit"
 SALT_BYTES = 32
 OK = "OK"
 
+Checkpoint = Callable[[Transaction], Mapping[str, str]]
+"""Facts that entries about the server itself tell beside their own, as they are in the transaction: the
+state of what the log is to bear witness of, so that its newest word on that is near its end."""
+
 _ENTRIES = "audit_entries (idx, tenant, commitment, salt, payload)"
 
 

@@ -8,10 +8,11 @@ one, with their number.
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from ketgate_server.audit import log
-from ketgate_server.audit.log import Fact
+from ketgate_server.audit.log import Checkpoint, Fact
 from ketgate_server.store.base import Store, Transaction
 from ketgate_server.store.errors import StoreError
 
@@ -22,6 +23,9 @@ REFUSALS_WRITTEN_MAX = 10
 """Of one kind in a window, one by one."""
 LOGIN_FAILURES_WRITTEN_MAX = 1
 VALUE_CHARACTERS_MAX = 200
+
+STARTED, STOPPED = "server.started", "server.stopped"
+LIFE = (STARTED, STOPPED)
 
 UNKNOWN = "unknown"
 SERVER = "server"
@@ -35,10 +39,15 @@ class Recorder:
     entries about it."""
 
     def __init__(
-        self, store: Store, server: str, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        server: str,
+        clock: Callable[[], float] = time.monotonic,
+        checkpoint: Checkpoint = lambda _: {},
     ) -> None:
         self._store = store
         self._server = server
+        self._checkpoint = checkpoint
         self._clock = clock
         self._lock = threading.Lock()
         self._window_s = clock()
@@ -107,20 +116,45 @@ class Recorder:
     def server_started(self, facts: Mapping[str, str], *more: Fact) -> None:
         """The server starts: durable when this returns. more: entries that go with it."""
         about = {"server": self._server, **{name: cut(value) for name, value in facts.items()}}
-        self._write(Fact(SERVER, "", "server.started", facts=about), *more)
+        self._write(Fact(SERVER, "", STARTED, facts=about), *more)
 
     def server_stopped(self) -> None:
         """The server ends; what was counted is written down as well. Durable when this returns."""
         with self._lock:
             facts = _counted(self._failures.drain(), self._refusals.drain())
-        self._write(*facts, Fact(SERVER, "", "server.stopped", facts={"server": self._server}))
+        self._write(*facts, Fact(SERVER, "", STOPPED, facts={"server": self._server}))
+
+    def checkpoint(self) -> None:
+        """Tell the state of what the log is to bear witness of, where it has one."""
+        fact = Fact(SERVER, "", "audit.checkpoint")
+
+        def operation(tx: Transaction) -> None:
+            told = self._checkpoint(tx)
+            if told:
+                log.record_many(tx, (replace(fact, facts=told),))
+
+        self._store.submit(operation)
 
     def _submit(self, *facts: Fact) -> None:
         if facts:
-            self._store.submit(_recording(facts))
+            self._store.submit(lambda tx: log.record_many(tx, facts))
 
     def _write(self, *facts: Fact) -> None:
-        self._store.run(_recording(facts))
+        """Those of the server's start and end with the state that the log is to bear witness of."""
+
+        def operation(tx: Transaction) -> int:
+            told = self._checkpoint(tx)
+            return log.record_many(
+                tx,
+                [
+                    replace(fact, facts={**(fact.facts or {}), **told})
+                    if fact.action in LIFE
+                    else fact
+                    for fact in facts
+                ],
+            )
+
+        self._store.run(operation)
 
 
 class Thinning(Generic[K]):
@@ -181,7 +215,3 @@ def _counted(
     for (tenant, actor, method, reason), count in refusals.items():
         entries.append(Fact(actor, tenant, method, outcome=reason, facts={"count": str(count)}))
     return entries
-
-
-def _recording(facts: tuple[Fact, ...]) -> Callable[[Transaction], int]:
-    return lambda tx: log.record_many(tx, facts)

@@ -7,7 +7,7 @@ from ketgate.audit.v1 import audit_service_pb2 as pb
 
 from ketgate_server.audit import convert, entries, keys, merkle, nodes
 from ketgate_server.audit.heads import Heads
-from ketgate_server.audit.log import Fact
+from ketgate_server.audit.log import Checkpoint, Fact
 from ketgate_server.audit.sequencer import Sequencer
 from ketgate_server.audit.signer import Reopen, Signer
 from ketgate_server.errors import FieldError, NotFound
@@ -22,10 +22,14 @@ CATCH_UP_S_MAX = 10.0
 
 
 def create_service(
-    store: Store, sequencer: Sequencer, signer: Signer, reopen: Reopen = lambda _: None
+    store: Store,
+    sequencer: Sequencer,
+    signer: Signer,
+    reopen: Reopen = lambda _: None,
+    checkpoint: Checkpoint = lambda _: {},
 ) -> Service:
     """The service as the edge serves it."""
-    servicer = AuditServicer(store, sequencer, Heads(store, signer, reopen))
+    servicer = AuditServicer(store, sequencer, Heads(store, signer, reopen), checkpoint)
     return Service(
         NAME,
         {
@@ -49,8 +53,11 @@ def create_service(
 class AuditServicer:
     """Parse, call the domain, build the answer."""
 
-    def __init__(self, store: Store, sequencer: Sequencer, heads: Heads) -> None:
+    def __init__(
+        self, store: Store, sequencer: Sequencer, heads: Heads, checkpoint: Checkpoint
+    ) -> None:
         self._store = store
+        self._checkpoint = checkpoint
         self._sequencer = sequencer
         self._heads = heads
 
@@ -116,7 +123,9 @@ class AuditServicer:
                     given=index,
                     hint="it says nothing of persons, and clients need it to trust the log's key",
                 )
-            return entries.redact(tx, index, replace(fact), request_id, digest, missing)
+            return entries.redact(
+                tx, index, replace(fact), request_id, digest, missing, self._checkpoint
+            )
 
         row = self._store.run(operation)
         return pb.RedactEntryResponse(entry=_entry(row, call.identity))

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ketgate_server.audit import nodes
+from ketgate_server.audit.log import Checkpoint
 from ketgate_server.audit.recorder import Recorder
 from ketgate_server.audit.remembered import Remembered, settings_digest
+from ketgate_server.audit.seen import Seen
 from ketgate_server.audit.sequencer import Sequencer
 from ketgate_server.audit.service import create_service
 from ketgate_server.audit.signer import Reopen, Signer
@@ -18,6 +20,8 @@ from ketgate_server.rpc.call import Service
 from ketgate_server.store.base import Store, StoreUnavailable
 
 INTERVAL_S = 1.0
+CHECKPOINT_ENTRIES = 50_000
+"""After so many, the state that the log bears witness of is told again: a start looks back so far."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +51,17 @@ def start(
     settings: Mapping[str, Any],
     signer: Signer,
     reopen: Reopen,
+    checkpoint: Checkpoint = lambda _: {},
+    keep_seen: bool = True,
 ) -> Audit:
     """Start the audit of a server, and record its start before anything else is recorded.
 
     server: its name, as workers' names begin. settings: as JSON, with secrets masked. signer: of the
-    key that signs, of which the log knows already. Raises StoreUnavailable, and OSError for the data
+    key that signs, of which the log knows already. keep_seen: False where the log may have been put back
+    to an older copy, so that what was seen of it stays known. Raises StoreUnavailable, and OSError for the data
     folder.
     """
-    recorder = Recorder(store, server)
+    recorder = Recorder(store, server, checkpoint=checkpoint)
     remembered = Remembered(data_dir, settings)
     recorder.server_started(
         {"version": version, "settings_sha256": settings_digest(settings)}, *remembered.changes()
@@ -62,18 +69,21 @@ def start(
     remembered.told()
     # A name that no other process has, not even one of the same server that was started again.
     sequencer = Sequencer(store, f"{server}/{os.getpid()}/{os.urandom(4).hex()}")
-    background = Background(recorder, sequencer)
+    background = Background(recorder, sequencer, Seen(data_dir, store) if keep_seen else None)
     background.start()
-    return Audit(recorder, sequencer, create_service(store, sequencer, signer, reopen), background)
+    service = create_service(store, sequencer, signer, reopen, checkpoint)
+    return Audit(recorder, sequencer, service, background)
 
 
 class Background:
     """What happens once a second: what was counted is recorded, what is durable goes into the
-    tree."""
+    tree, and how far that is stays known beside the store."""
 
-    def __init__(self, recorder: Recorder, sequencer: Sequencer) -> None:
+    def __init__(self, recorder: Recorder, sequencer: Sequencer, seen: Seen | None = None) -> None:
         self._recorder = recorder
         self._sequencer = sequencer
+        self._seen = seen
+        self._checkpoint_at = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._last_fault = ""
@@ -96,9 +106,15 @@ class Background:
         try:
             self._recorder.tick()
             self._sequencer.add_all(self._stop.is_set)
+            if self._seen is not None:
+                size = self._seen.update()
+                if size >= self._checkpoint_at + CHECKPOINT_ENTRIES:
+                    if self._checkpoint_at:
+                        self._recorder.checkpoint()
+                    self._checkpoint_at = size
         except Exception as error:
             fault = error
         if fault is not None and str(fault) != self._last_fault:
-            known = isinstance(fault, (nodes.LogIncomplete, StoreUnavailable))
+            known = isinstance(fault, (nodes.LogIncomplete, StoreUnavailable, OSError))
             _log.error("the audit cannot go on: %s", fault, exc_info=None if known else fault)
         self._last_fault = "" if fault is None else str(fault)

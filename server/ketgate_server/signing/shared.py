@@ -3,15 +3,19 @@ signed by one of its keys, needs it before any domain starts; so whoever is firs
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 
 from ketgate_server.settings import Settings
+from ketgate_server.signing import rollback
 from ketgate_server.signing.kek.start import open_vault
 from ketgate_server.signing.kek.vault import Vault
+from ketgate_server.signing.keys.journal import Journal
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.signing.provider import Providers
 from ketgate_server.signing.providers.registry import load_providers
+from ketgate_server.signing.rollback import Rollback
 from ketgate_server.store.base import Store
 
 
@@ -23,8 +27,12 @@ class Foundation:
     vault: Vault
     providers: Providers
     keys: KeyStore
+    journal: Journal
+    rollback: Rollback | None
+    """Why keys are neither used nor changed: the store is an older copy."""
 
 
+_log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _open: dict[int, Foundation] = {}
 """By the store, as tests have several servers in a process."""
@@ -41,7 +49,11 @@ def foundation(settings: Settings, store: Store) -> Foundation:
             vault = open_vault(settings.signing, settings.data_dir, store)
             providers = load_providers(settings.signing)
             keys = KeyStore(store, vault, providers, settings.limit_values)
-            found = _open[id(store)] = Foundation(store, vault, providers, keys)
+            journal, older = Journal(settings.data_dir), rollback.find(store, settings.data_dir)
+            if older is not None:
+                _log.error("the key store is an older copy, keys are not used: %s", older)
+            found = Foundation(store, vault, providers, keys, journal, older)
+            _open[id(store)] = found
         return found
 
 

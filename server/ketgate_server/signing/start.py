@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from ketgate_server.admission import Admission
 from ketgate_server.domain import Domain
 from ketgate_server.settings import Settings
 from ketgate_server.signing import shared
 from ketgate_server.signing.keys import service as keys_service
 from ketgate_server.signing.keys.access import Access
+from ketgate_server.signing.keys.due import Destruction
 from ketgate_server.signing.keys.rates import Rates
 from ketgate_server.signing.keys.service import KeyServicer
 from ketgate_server.signing.keys.timers import Timers
@@ -56,8 +55,20 @@ class Running:
         certification = Certification(self.signatures, base.providers)
         self.uses = SigningServicer(self.signatures, self.encryption, certification, limits)
         self.managed = KeyServicer(base.keys, rates, limits)
-        self.timers = Timers(base.keys, partial(destroy_in_token, base.keys))
-        self.timers.start()
+        self.base = base
+        self.timers = Timers(base.keys, self._before_destruction)
+        if base.rollback is None:
+            self.timers.start()
+
+    def check(self) -> Running:
+        """Itself. Raises KEY_STORE_ROLLED_BACK."""
+        if self.base.rollback is not None:
+            raise self.base.rollback.refusal()
+        return self
+
+    def _before_destruction(self, due: Destruction) -> None:
+        self.base.journal.add(due)
+        destroy_in_token(self.base.keys, due)
 
     def end(self) -> None:
         self.timers.close()
@@ -81,7 +92,7 @@ def create_domain(settings: Settings) -> Domain:
             shared.close(running.pop().store)
 
     services = (
-        keys_service.create_service(lambda: running[0].managed),
-        use_service.create_service(lambda: running[0].uses),
+        keys_service.create_service(lambda: running[0].check().managed),
+        use_service.create_service(lambda: running[0].check().uses),
     )
     return Domain(services, (), start, close, metrics.show, end)

@@ -205,6 +205,24 @@ def rotate_key(data_dir: DataDir = None, config: Config = None) -> None:
     typer.echo(f"heads are signed by {signer.key_id} ({signer.algorithm}) from now on")
 
 
+@audit.command("accept-rollback")
+def accept_rollback(data_dir: DataDir = None, config: Config = None) -> None:
+    """Go on with a key store that is an older copy than the log tells of, on the server's machine while
+    it does not run. What is known to be destroyed is destroyed again, and the log tells all of it."""
+    require_server()
+    from ketgate_server.audit_signer import accept_rollback as accept
+    from ketgate_server.store.errors import StoreError
+
+    try:
+        found, again = accept(settings_of(data_dir, config))
+    except StoreError as error:
+        raise InvalidArgument(str(error), field="key_store", reason="") from None
+    typer.echo(f"accepted: {found}")
+    for version in again:
+        typer.echo(f"destroyed again: keys/{version.key_id}/versions/{version.version}")
+    typer.echo("labels, policies and states of keys are those of the older copy: look them through")
+
+
 def _followed(verified: VerifiedLog, wanted: str, *, asked: bool) -> VerifiedLog:
     """For a log that another key signed by now than the one that is wanted. Raises AuditTampered where
     that did not sign for the new one. asked: of a server, by a client that has followed its own pin."""

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from ketgate_server.audit import log
 from ketgate_server.errors import NotFound
 from ketgate_server.signing.kek.vault import Vault
-from ketgate_server.signing.keys import policy, rows, states
+from ketgate_server.signing.keys import policy, rows, states, sums
 from ketgate_server.signing.keys.asker import Asker
 from ketgate_server.signing.keys.names import key_name, version_name
 from ketgate_server.signing.keys.record import KeyRecord, Use, VersionRecord
@@ -64,6 +64,10 @@ class Change:
             self._generation = self.tx.take(rows.COUNTER)
             self.facts["generation"] = str(self._generation)
         return self._generation
+
+    def sum_now(self) -> dict[str, str]:
+        """For the audit: what tells rows of before this change from those of now."""
+        return {"sum": sums.told(self.tx)} if self._generation else {}
 
     def key(
         self,
@@ -161,6 +165,7 @@ def carry_out(
             return before
         change = Change(store, tx, vault, asker)
         value = operation(change)
+        change.facts |= change.sum_now()
         answer = reply(value)
         requests.remember(
             tx,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ketgate_server.signing.kek.vault import Vault
-from ketgate_server.signing.keys import bodies
+from ketgate_server.signing.keys import bodies, sums
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.names import change_name, version_name
 from ketgate_server.signing.keys.record import ChangeState, Policy
@@ -144,6 +144,7 @@ def write_change(tx: Transaction, vault: Vault, change: ChangeRecord, generation
         generation,
         b"",
     )
+    sums.enter(tx, "signing_changes", (change.tenant, change.id), generation)
     tx.execute(_PUT, row._replace(mac=vault.mac(row.content())))
 
 

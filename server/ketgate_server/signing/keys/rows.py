@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing.algorithms import ALGORITHMS
 from ketgate_server.signing.kek.vault import Owner, Vault
-from ketgate_server.signing.keys import bodies, policy
+from ketgate_server.signing.keys import bodies, policy, sums
 from ketgate_server.signing.keys.record import KeyRecord, Origin, VersionRecord, VersionState
 from ketgate_server.store.base import Reader, Row, Transaction
 
@@ -154,6 +154,7 @@ def write_key(tx: Transaction, vault: Vault, key: KeyRecord, generation: int) ->
         generation,
         b"",
     )
+    sums.enter(tx, "signing_keys", (key.tenant, key.id), generation)
     tx.execute(_PUT_KEY, row._replace(mac=vault.mac(row.content())))
 
 
@@ -172,6 +173,8 @@ def write_version(tx: Transaction, vault: Vault, version: VersionRecord, generat
         generation,
         b"",
     )
+    place = (version.tenant, version.key_id, version.version)
+    sums.enter(tx, "signing_versions", place, generation)
     kek = None if version.envelope is None else vault.kek_id
     tx.execute(_PUT_VERSION, (*row._replace(mac=vault.mac(row.content())), kek))
 
