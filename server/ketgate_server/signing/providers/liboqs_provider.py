@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from ketgate_server.signing.provider import (
     OperationFailed,
     Options,
 )
-from ketgate_server.signing.providers import liboqs_library, liboqs_schemes
+from ketgate_server.signing.providers import liboqs_library, liboqs_schemes, mldsa_probe
 from ketgate_server.signing.providers.liboqs_keys import (
     LiboqsDecapsulationKey,
     LiboqsEncapsulationKey,
@@ -51,6 +52,10 @@ class LiboqsProvider:
         self._abilities = {
             name: liboqs_schemes.abilities(ALGORITHMS[name]) for name in self._schemes
         }
+        self.distrusted = tuple(name for name in self._schemes if not self._verifies(name))
+        """Algorithms by id that this library verifies otherwise than their standard, and is not used to verify."""
+        for name in self.distrusted:
+            self._abilities[name] = replace(self._abilities[name], public=False)
 
     def _enabled(self, algorithm: Algorithm) -> bool:
         name = liboqs_schemes.scheme_name(algorithm)
@@ -66,6 +71,18 @@ class LiboqsProvider:
         if algorithm.family is Family.ML_KEM:
             return self._oqs.KeyEncapsulation(name)._kem
         return self._oqs.Signature(name)._sig
+
+    def _verifies(self, name: str) -> bool:
+        """Whether it verifies as the standard says, as far as is known of such faults."""
+        algorithm = ALGORITHMS[name]
+        if algorithm.family is not Family.ML_DSA:
+            return True
+
+        def verify(public_key: bytes, signature: bytes, message: bytes) -> bool:
+            key = cast(LiboqsVerifyingKey, self.open_public(algorithm, public_key))
+            return key.verify(signature, message, Options())
+
+        return mldsa_probe.verifies(algorithm, verify)
 
     def _at(self, algorithm: Algorithm) -> int:
         """Address of the library's object of a scheme."""
