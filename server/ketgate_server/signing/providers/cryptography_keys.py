@@ -42,6 +42,8 @@ def read_key(what: str, read: Callable[[bytes], T], content: bytes, size_bytes: 
         raise KeyInvalid(f"{what} has {size_bytes} bytes; given {len(content)}")
     try:
         return read(content)
+    except KeyInvalid:
+        raise
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise KeyInvalid(f"{what}: {len(content)} bytes that are none") from None
 
