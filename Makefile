@@ -26,7 +26,7 @@ serve: $(VENV)/installed ## a server on 127.0.0.1:7443 until Ctrl-C
 
 liboqs: $(VENV)/installed ## liboqs in build/liboqs: faster post-quantum signatures, and Falcon
 	@.ci/liboqs
-	@$(PIP) install "$$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["oqs"])')"
+	@$(PIP) install --require-hashes -r requirements-oqs.lock
 
 ray: $(VENV)/installed-dev ## Ray, for jobs on a cluster; without it the tests of that are skipped
 	@$(PIP) install --require-hashes -r requirements-ray.lock
@@ -70,6 +70,7 @@ fuzz: $(VENV)/installed-dev ## hostile requests, programs, keys and signatures, 
 	@$(BIN)/python tests/fuzz/fuzz_edge.py
 	@$(BIN)/python tests/fuzz/fuzz_openqasm.py
 	@$(BIN)/python tests/fuzz/fuzz_formats.py
+	@$(BIN)/python tests/fuzz/fuzz_wrapped.py --seconds 5
 	@$(BIN)/python tests/fuzz/fuzz_native.py
 	@$(BIN)/python tests/fuzz/fuzz_native.py
 
