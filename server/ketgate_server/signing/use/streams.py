@@ -1,7 +1,7 @@
 """Messages that come in pieces: what is kept of them is a hash, and that is what is signed.
 
 ML-DSA signs mu, a hash of the message with the public key and the context, so that the signature is the one of
-the whole message. ECDSA signs the digest of its hash. With a named pre-hash, that hash is signed.
+the whole message. ECDSA and composites sign the digest of their hash. With a named pre-hash, that hash is signed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import google_crc32c
 
 from ketgate_server.errors import FieldError, KetgateError, LimitError, Reason
-from ketgate_server.signing.algorithms import Algorithm, Family
-from ketgate_server.signing.messages import Hasher, MuHasher, prehash
+from ketgate_server.signing.algorithms import Algorithm
+from ketgate_server.signing.messages import Hasher, MuHasher, digest_hasher, prehash
 from ketgate_server.signing.provider import Input, Options
 
 CHUNK_BYTES_MAX = 1 << 20
@@ -39,12 +39,12 @@ def check(algorithm: Algorithm, options: Options, path: str) -> None:
         raise FieldError(
             f"{path}.options.input", expected="MESSAGE in a stream", given=options.input.value
         )
-    if options.prehash or algorithm.external_mu or algorithm.family is Family.ECDSA:
+    if options.prehash or algorithm.external_mu or algorithm.digest_bytes:
         return
     hint = "send it to Sign, or name a prehash" if algorithm.prehashes else "send it to Sign"
     raise FieldError(
         f"{path}.key",
-        expected="a key of an algorithm that signs a hash, as ML-DSA or ECDSA",
+        expected="a key of an algorithm that signs a hash, as ML-DSA, ECDSA or a composite",
         given=f"one of {algorithm.name}, which needs the whole message at once",
         hint=hint,
     )
@@ -91,7 +91,7 @@ def hash_message(
     elif algorithm.external_mu:
         signed = Options(Input.MU, deterministic=options.deterministic)
     else:
-        signed = Options(Input.DIGEST, deterministic=options.deterministic)
+        signed = Options(Input.DIGEST, options.context, deterministic=options.deterministic)
     if len(digests) < len(public_keys):  # the hash does not depend on the key
         digests *= len(public_keys)
     return Hashed(digests, signed, whole.digest(), size)
@@ -111,7 +111,9 @@ def _hashers(algorithm: Algorithm, public_keys: list[bytes], options: Options) -
         return [prehash(options.prehash)]
     if algorithm.external_mu:
         return [MuHasher(public_key, options.context) for public_key in public_keys]
-    return [prehash("SHA2-384" if algorithm.digest_bytes == 48 else "SHA2-256")]
+    hasher = digest_hasher(algorithm)
+    assert hasher is not None, "options.check lets only those through that sign digests"
+    return [hasher]
 
 
 def parts_of(messages: Iterator[bytes | int | None]) -> Iterator[bytes | int]:

@@ -322,6 +322,21 @@ class TestStreams:
         made = self.signed(desk, call, b"a", b"b", options=options)
         assert verify(desk, call, made.signature.signature, message=b"ab", options=options).valid
 
+    @pytest.mark.parametrize("algorithm", ["ML_DSA_44_ED25519", "ML_DSA_44_ECDSA_P256"])
+    def test_a_composite_signs_in_pieces_what_it_signs_at_once(self, desk, call, algorithm):
+        desk.create("a", algorithm)
+        options = signature_pb2.SigningOptions(context=b"c")
+        made = self.signed(desk, call, b"a", b"b", options=options)
+        assert verify(desk, call, made.signature.signature, message=b"ab", options=options).valid
+        assert not verify(desk, call, made.signature.signature, message=b"ab").valid
+        start = pb.VerifyRequest(
+            key="keys/a",
+            signature=sign(desk, call, message=b"ab", options=options).signature,
+            options=options,
+        )
+        answer = desk.service.verify_stream(call, self.parts(start, b"a", b"b"))
+        assert answer.verdict.valid
+
     @pytest.mark.parametrize(
         ("parts", "field"),
         [

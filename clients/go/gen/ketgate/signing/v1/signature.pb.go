@@ -35,7 +35,8 @@ const (
 	// The external mu of FIPS 204, 64 bytes, made with the public key and the context; ML-DSA only. The signature is that of
 	// the message itself.
 	SigningInput_SIGNING_INPUT_MU SigningInput = 2
-	// The message's digest: 32 bytes for P-256 and secp256k1, 48 for P-384; with `prehash`, what that hash gives.
+	// The message's digest: 32 bytes for P-256 and secp256k1, 48 for P-384, that of its name's last part for a composite;
+	// with `prehash`, what that hash gives.
 	SigningInput_SIGNING_INPUT_DIGEST SigningInput = 3
 )
 

@@ -57,8 +57,8 @@ type SigningServiceClient interface {
 	// Verifies many signatures with one key, on all cores.
 	VerifyBatch(ctx context.Context, in *VerifyBatchRequest, opts ...grpc.CallOption) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
-	// Sign; ECDSA and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at once, as
-	// Ed25519.
+	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
+	// once, as Ed25519.
 	SignStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SignStreamRequest, SignStreamResponse], error)
 	// Verifies the signature of a message that comes in pieces.
 	VerifyStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[VerifyStreamRequest, VerifyStreamResponse], error)
@@ -269,8 +269,8 @@ type SigningServiceServer interface {
 	// Verifies many signatures with one key, on all cores.
 	VerifyBatch(context.Context, *VerifyBatchRequest) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
-	// Sign; ECDSA and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at once, as
-	// Ed25519.
+	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
+	// once, as Ed25519.
 	SignStream(grpc.ClientStreamingServer[SignStreamRequest, SignStreamResponse]) error
 	// Verifies the signature of a message that comes in pieces.
 	VerifyStream(grpc.ClientStreamingServer[VerifyStreamRequest, VerifyStreamResponse]) error
