@@ -1,8 +1,10 @@
 """Keys that come in and go out over TLS, wrapped by this client and by openssl."""
 
+import re
 import shutil
 import subprocess
 import uuid
+from pathlib import Path
 
 import google_crc32c
 import grpc
@@ -14,6 +16,7 @@ from ketgate.signing.v1 import key_pb2
 from ketgate.signing.v1 import key_service_pb2 as keys
 from ketgate.signing.v1 import signing_service_pb2 as uses
 
+ROOT = Path(__file__).parents[3]
 OPENSSL = shutil.which("openssl")
 SEED = bytes(range(7, 39))
 IMPORTED = key_pb2.KEY_ORIGIN_IMPORTED
@@ -68,33 +71,44 @@ def test_a_seed_of_ml_dsa_is_a_raw_key(admin, key_id):
     mldsa.MLDSA65PrivateKey.from_seed_bytes(SEED).public_key().verify(made.signature, b"m")
 
 
+def documented(language):
+    """The code of docs/signing-formats.md."""
+    page = (ROOT / "docs" / "signing-formats.md").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return found
+
+
+def test_the_page_wraps_with_ml_kem(admin, key_id):
+    names = {}
+    exec(documented("python"), names)
+    found = wrapping_key(admin)
+    blob = names["wrap"](found.public_key, SEED)
+    request = keys.ImportKeyRequest(
+        key_id=key_id, algorithm="ALGORITHM_ML_DSA_44", wrapped=wrapped(found, blob)
+    )
+    assert admin("ImportKey", request).version.origin == IMPORTED
+
+
 @pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed: apt-get install openssl")
-def test_openssl_wraps_a_key_of_its_own(admin, key_id, tmp_path):
-    """What docs/signing-formats.md tells to type."""
+def test_the_page_wraps_with_openssl(admin, key_id, tmp_path):
     found = wrapping_key(admin, WRAPPING_ALGORITHMS[1])
     (tmp_path / "wrapping.der").write_bytes(found.public_key)
 
-    def openssl(command):
-        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    def shell(script):
+        subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, capture_output=True)
 
-    openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem")
-    openssl("pkcs8 -topk8 -nocrypt -in key.pem -outform DER -out key.der")
-    openssl("rand -out aes.bin 32")
-    openssl(
-        "pkeyutl -encrypt -pubin -inkey wrapping.der -keyform DER -in aes.bin -out wrapped.bin "
-        "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256"
-    )
-    key = (tmp_path / "aes.bin").read_bytes().hex()
-    openssl(f"enc -id-aes256-wrap-pad -iv A65959A6 -K {key} -in key.der -out rest.bin")
-    blob = (tmp_path / "wrapped.bin").read_bytes() + (tmp_path / "rest.bin").read_bytes()
+    shell("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem")
+    shell(documented("sh"))
     request = keys.ImportKeyRequest(
-        key_id=key_id, algorithm="ALGORITHM_ECDSA_P256_SHA256", wrapped=wrapped(found, blob)
+        key_id=key_id,
+        algorithm="ALGORITHM_ECDSA_P256_SHA256",
+        wrapped=wrapped(found, (tmp_path / "wrapped.bin").read_bytes()),
     )
     answer = admin("ImportKey", request)
     made = admin("Sign", uses.SignRequest(key=answer.key.name, message=b"m")).signature
     (tmp_path / "message").write_bytes(b"m")
     (tmp_path / "signature").write_bytes(made.signature)
-    openssl("dgst -sha256 -prverify key.pem -signature signature message")
+    shell("openssl dgst -sha256 -prverify key.pem -signature signature message")
 
 
 def test_a_public_key_verifies_and_signs_nothing(admin, key_id, refused):
