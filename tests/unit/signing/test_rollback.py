@@ -7,121 +7,35 @@ from typing import Any
 
 import pytest
 from ketgate_server import audit_signer, durable
-from ketgate_server.audit import entries, log, seen
-from ketgate_server.audit.sequencer import Sequencer
+from ketgate_server.audit import entries, log
 from ketgate_server.errors import KetgateError, NotFound, Reason
-from ketgate_server.rpc.call import Identity
-from ketgate_server.settings import Settings
-from ketgate_server.signing import rollback, shared
-from ketgate_server.signing.algorithms import ALGORITHMS
+from ketgate_server.signing import rollback
 from ketgate_server.signing.keys import sums
-from ketgate_server.signing.keys.asker import Asker
-from ketgate_server.signing.keys.due import destroy, destructions
 from ketgate_server.signing.keys.journal import Journal, Version
 from ketgate_server.signing.keys.record import VersionState
 from ketgate_server.signing.keys.states import Act
-from ketgate_server.signing.keys.store import NewKey
-from ketgate_server.signing.shared import Foundation
 from ketgate_server.signing.start import create_domain
-from ketgate_server.store.base import Row, Store
-from ketgate_server.store.database import FILE_NAME, open_store
+from ketgate_server.store.database import FILE_NAME
 from ketgate_server.store.errors import StoreError
 
-TABLES = ("signing_keys", "signing_versions", "signing_changes", "signing_sums", "counters")
-EMMA = Identity("emma", "red", frozenset({"signing.admin", "signing.user"}))
-MINUTE_US = 60_000_000
-
-
-class Bench:
-    """A data folder whose server starts and stops, without an edge."""
-
-    def __init__(self, folder: Path, url: str | None) -> None:
-        self.folder = folder
-        self.url = url
-        self.settings = Settings(data_dir=folder, store_url=url)
-        self.now_us = 1_900_000_000_000_000
-        self.start()
-
-    def start(self) -> None:
-        self.store: Store = open_store(self.folder, self.url, lambda: self.now_us)
-        audit_signer.open_signer(self.settings, self.store)
-
-    def stop(self) -> None:
-        Sequencer(self.store, "test").catch_up(60.0)
-        if self.base.rollback is None:
-            seen.Seen(self.folder, self.store).update()
-        self.close()
-
-    def close(self) -> None:
-        shared.close(self.store)
-        self.store.close()
-
-    @property
-    def base(self) -> Foundation:
-        return shared.foundation(self.settings, self.store)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def asker(self) -> Asker:
-        return Asker(EMMA, "call", "/Change")
-
-    def create(self, key_id: str) -> None:
-        new = NewKey(key_id, ALGORITHMS["ED25519"], destroy_delay_us=MINUTE_US)
-        self.base.keys.create(self.asker(), new)
-
-    def act(self, what: Act, key_id: str = "a", version: int = 1) -> None:
-        self.base.keys.act(self.asker(), key_id, version, what)
-
-    def destroy(self, key_id: str = "a") -> None:
-        """As the timers do."""
-        self.act(Act.DESTROY, key_id)
-        self.now_us += 2 * MINUTE_US
-        for due in destructions(self.base.keys):
-            self.base.journal.add(due)
-            destroy(self.base.keys, due)
-
-    def state(self, key_id: str = "a") -> VersionState:
-        found = self.base.keys.version("red", key_id, 1)
-        assert found is not None
-        return found.state
-
-    def rows(self, table: str) -> list[Row]:
-        with self.store.read() as reader:
-            return reader.rows(f"SELECT * FROM {table}")
-
-    def copy(self) -> dict[str, list[Row]]:
-        return {table: self.rows(table) for table in TABLES}
-
-    def put_back(self, copied: dict[str, list[Row]]) -> None:
-        """As somebody with the database, but not the key-encryption key."""
-
-        def operation(tx: Any) -> None:
-            for table, found in copied.items():
-                tx.execute(f"DELETE FROM {table}")
-                for row in found:
-                    marks = ", ".join("?" * len(row))
-                    tx.execute(f"INSERT INTO {table} VALUES ({marks})", row)
-
-        self.store.run(operation)
+from .data_folder import DataFolder
 
 
 @pytest.fixture
-def bench(store_url: str | None, tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "data", store_url)
+def bench(store_url: str | None, tmp_path: Path) -> Iterator[DataFolder]:
+    made = DataFolder(tmp_path / "data", store_url)
     made.create("a")
     made.create("b")
     yield made
     made.close()
 
 
-def why(bench: Bench) -> str:
+def why(bench: DataFolder) -> str:
     found = bench.base.rollback
     return "" if found is None else str(found)
 
 
-def test_what_was_only_stopped_is_not_older(bench: Bench) -> None:
+def test_what_was_only_stopped_is_not_older(bench: DataFolder) -> None:
     for _ in range(2):
         bench.act(Act.DISABLE)
         bench.act(Act.ENABLE)
@@ -132,7 +46,7 @@ def test_what_was_only_stopped_is_not_older(bench: Bench) -> None:
     assert why(bench) == ""
 
 
-def test_the_sum_is_that_of_the_rows(bench: Bench) -> None:
+def test_the_sum_is_that_of_the_rows(bench: DataFolder) -> None:
     bench.act(Act.DISABLE)
     bench.base.keys.rotate(bench.asker(), "b")
     bench.destroy("b")
@@ -141,7 +55,7 @@ def test_the_sum_is_that_of_the_rows(bench: Bench) -> None:
         assert sums.told(reader) != sums.NOTHING
 
 
-def test_tables_that_were_put_back(bench: Bench) -> None:
+def test_tables_that_were_put_back(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.act(Act.DISABLE)
     bench.put_back({name: found for name, found in copied.items() if name != "counters"})
@@ -150,7 +64,7 @@ def test_tables_that_were_put_back(bench: Bench) -> None:
     assert "/Change of keys/a/versions/1" in why(bench)
 
 
-def test_with_the_counter(bench: Bench) -> None:
+def test_with_the_counter(bench: DataFolder) -> None:
     """The log's own counter is left as it is, as else no entry could be written."""
     copied = bench.copy()
     bench.act(Act.DISABLE)
@@ -164,7 +78,7 @@ def test_with_the_counter(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("table", ["signing_keys", "signing_versions"])
-def test_one_row_that_was_put_back(bench: Bench, table: str) -> None:
+def test_one_row_that_was_put_back(bench: DataFolder, table: str) -> None:
     """Although others were changed since."""
     copied = {table: bench.rows(table)}
     bench.act(Act.DISABLE, "a")
@@ -178,13 +92,13 @@ def test_one_row_that_was_put_back(bench: Bench, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", ["signing_keys", "signing_versions"])
-def test_rows_that_were_taken_out(bench: Bench, table: str) -> None:
+def test_rows_that_were_taken_out(bench: DataFolder, table: str) -> None:
     bench.put_back({table: [row for row in bench.rows(table) if row[1] != "a"]})
     bench.restart()
     assert "missing" in why(bench)
 
 
-def test_tables_that_were_emptied(bench: Bench) -> None:
+def test_tables_that_were_emptied(bench: DataFolder) -> None:
     """Of the signing tables, all but the keys that sign the log."""
     kept = {
         "signing_keys": [row for row in bench.rows("signing_keys") if row[0] == ""],
@@ -196,7 +110,7 @@ def test_tables_that_were_emptied(bench: Bench) -> None:
     assert why(bench)
 
 
-def test_a_destroyed_version_that_is_back_is_named(bench: Bench) -> None:
+def test_a_destroyed_version_that_is_back_is_named(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.destroy()
     bench.put_back({"signing_versions": copied["signing_versions"]})
@@ -205,7 +119,7 @@ def test_a_destroyed_version_that_is_back_is_named(bench: Bench) -> None:
     assert "signing.key_version.destroyed of keys/a/versions/1" in why(bench)
 
 
-def test_an_entry_that_is_redacted_hides_nothing(bench: Bench) -> None:
+def test_an_entry_that_is_redacted_hides_nothing(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.act(Act.DISABLE)
     with bench.store.read() as reader:
@@ -231,7 +145,7 @@ def refused(call: Callable[[], object]) -> str:
     return caught.value.message
 
 
-def test_keys_are_not_used_and_not_changed(bench: Bench) -> None:
+def test_keys_are_not_used_and_not_changed(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.destroy()
     bench.put_back({"signing_versions": copied["signing_versions"]})
@@ -252,7 +166,7 @@ def test_keys_are_not_used_and_not_changed(bench: Bench) -> None:
     assert bench.state() is VersionState.ENABLED  # as in the copy: nothing was written
 
 
-def test_an_older_copy_is_accepted_without_what_was_destroyed(bench: Bench) -> None:
+def test_an_older_copy_is_accepted_without_what_was_destroyed(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.destroy()
     bench.act(Act.DISABLE, "b")
@@ -277,7 +191,7 @@ def test_an_older_copy_is_accepted_without_what_was_destroyed(bench: Bench) -> N
     bench.start()
 
 
-def test_without_the_journal_the_log_tells_what_was_destroyed(bench: Bench) -> None:
+def test_without_the_journal_the_log_tells_what_was_destroyed(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.destroy()
     bench.put_back({"signing_versions": copied["signing_versions"]})
@@ -291,7 +205,7 @@ def test_without_the_journal_the_log_tells_what_was_destroyed(bench: Bench) -> N
 
 def test_a_database_file_that_was_put_back(tmp_path: Path) -> None:
     """With its log, which shrinks by that; what was seen of it lies beside it."""
-    bench = Bench(tmp_path / "data", None)
+    bench = DataFolder(tmp_path / "data", None)
     bench.create("a")
     bench.stop()
     shutil.copy(tmp_path / "data" / FILE_NAME, tmp_path / "copy.db")
@@ -314,13 +228,13 @@ def test_a_database_file_that_was_put_back(tmp_path: Path) -> None:
 
 def test_a_log_that_goes_on_otherwise_is_noticed(tmp_path: Path) -> None:
     """The old copy was used and has grown beyond what was seen."""
-    bench = Bench(tmp_path / "data", None)
+    bench = DataFolder(tmp_path / "data", None)
     bench.stop()
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
     bench.start()
     bench.create("a")
     bench.stop()
-    other = Bench(tmp_path / "copy", None)
+    other = DataFolder(tmp_path / "copy", None)
     other.create("b")
     other.create("c")
     other.stop()
@@ -335,7 +249,7 @@ def test_a_log_that_goes_on_otherwise_is_noticed(tmp_path: Path) -> None:
 def test_a_server_that_starts_says_what_is_missing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = Bench(tmp_path / "data", None)
+    bench = DataFolder(tmp_path / "data", None)
     bench.create("a")
     copied = bench.rows("signing_versions")
     bench.act(Act.DISABLE)

@@ -40,6 +40,13 @@ def restore(
     source: Annotated[Path, typer.Argument(help="File that `ketgate backup` wrote.")],
     data_dir: DataDir = None,
     config: Config = None,
+    replacing: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Data folder until now, moved aside: keys that were destroyed since the back-up are "
+            "destroyed again. May be repeated, for servers that shared a database."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Restore a back-up into an empty data folder, and an empty database where it is of one."""
@@ -47,10 +54,18 @@ def restore(
     with _refusals():
         from ketgate_server.backups import restore as restore_backup
 
-        folder, url = store_of(data_dir, config)
-        manifest = restore_backup(source, folder, url)
+        settings = settings_of(data_dir, config)
+        restored = restore_backup(source, settings, replacing or ())
     elsewhere = _artifacts_elsewhere(data_dir, config)
-    _tell(source, manifest, as_json, f"restored {folder}", elsewhere)
+    again = [f"keys/{one.key_id}/versions/{one.version}" for one in restored.destroyed_again]
+    about = {"keys_destroyed_again": again, "unknown": list(restored.unknown)}
+    words = f"restored {settings.data_dir}"
+    _tell(source, restored.manifest, as_json, words, elsewhere, about)
+    if not as_json:
+        for name in again:
+            typer.echo(f"destroyed again: {name}")
+        for words in restored.unknown:
+            typer.echo(f"warning: {words}", err=True)
 
 
 def _artifacts_elsewhere(data_dir: Path | None, config: Path | None) -> str | None:
@@ -78,7 +93,12 @@ def _refusals() -> Iterator[None]:
 
 
 def _tell(
-    file: Path, manifest: Any, as_json: bool, words: str, artifacts_elsewhere: str | None
+    file: Path,
+    manifest: Any,
+    as_json: bool,
+    words: str,
+    artifacts_elsewhere: str | None,
+    more: dict[str, Any] | None = None,
 ) -> None:
     size_bytes = sum(entry["size_bytes"] for entry in manifest.files.values())
     if as_json:
@@ -89,6 +109,7 @@ def _tell(
             "create_time": manifest.create_time,
             "database": manifest.dialect,
             "artifacts_elsewhere": artifacts_elsewhere,
+            **(more or {}),
         }
         typer.echo(json.dumps(said, indent=2))
         return
