@@ -71,8 +71,9 @@ def test_a_job_that_could_not_run_is_refused(jobs, metadata):
 
 
 def test_a_time_limit_ends_a_job_with_its_name(finish):
-    steps = "for int k in [0:18] { cx q[k], q[k+1]; h q[k]; }"
-    program = f"{HEADER} qubit[20] q; bit[20] c; for int i in [1:2000] {{ {steps} }} c = measure q;"
+    # Read in a moment, as that counts too; run for long.
+    steps = "for int k in [0:20] { cx q[k], q[k+1]; h q[k]; }"
+    program = f"{HEADER} qubit[22] q; bit[22] c; for int i in [1:40] {{ {steps} }} c = measure q;"
     spec = run_spec(circuits=[{"openqasm": program}])
     spec.time_limit.FromMilliseconds(300)
     job = finish(job_pb2.JobSpec(run_circuits=spec))

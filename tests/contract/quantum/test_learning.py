@@ -66,6 +66,7 @@ def test_tumours_are_classified_beside_classical_models(learning, metadata, canc
         samples=tensor(samples),
         labels=tensor(labels),
         components=4,
+        class_names=["malignant", "benign"],
         execution={"seed": 2, "time_limit": {"seconds": 60}},
     )
     if kind == "variational":
@@ -76,6 +77,7 @@ def test_tumours_are_classified_beside_classical_models(learning, metadata, canc
     spec.feature_map.layers = 1
     request = pb.TrainClassifierRequest(spec=spec)
     result = learning.TrainClassifier(request, metadata=metadata, timeout=TIMEOUT_S).result
+    assert list(result.model.class_names) == ["malignant", "benign"]
     assert result.score.test_accuracy > 0.7
     assert 0.5 < result.score.test_auc <= 1.0
     assert 0.0 < result.score.test_accuracy_error < 0.2
@@ -100,6 +102,14 @@ BAD = [
     ({"samples": np.zeros((4, 2)), "labels": np.array([0, 1, 1, 0]), "components": 3}, "spec.components"),
     ({"samples": np.zeros((4, 2)), "labels": np.array([0, 1, 1, 0]), "test_share": 1.5}, "spec.test_share"),
     ({"samples": np.full((4, 2), np.nan)}, "spec.samples"),
+    (
+        {"samples": np.zeros((4, 2)), "labels": np.array([0, 1, 1, 0]), "class_names": ["a", "a"]},
+        "spec.class_names",
+    ),
+    (
+        {"samples": np.zeros((4, 2)), "labels": np.array([0, 1, 1, 0]), "class_names": ["a", "b" * 129]},
+        "spec.class_names",
+    ),
     (
         {"samples": np.zeros((4, 2)), "labels": np.array([0, 1, 1, 0]), "variational": {}, "execution": {"shots": 5}},
         "spec.execution",
