@@ -149,6 +149,7 @@ class Imports:
             made = effects.add_version(change, found, version, bounds, primary=primary)
         if isinstance(source, WrappedKey):
             wrapping_keys.take(self._keys.store, change.tx, tenant, source.wrapping_key)
+        change.resource = made[1].name
         change.facts["origin"] = Origin.IMPORTED.value
         return made
 
