@@ -71,6 +71,14 @@ def previous(settings: SigningSettings) -> list[Source]:
     return found
 
 
+def left_over(settings: SigningSettings) -> str:
+    """The setting of a previous key, where one is given: whoever has that key could still bring in what it
+    encrypts. Empty: none."""
+    names = ("previous_kek_file", "previous_passphrase", "previous_passphrase_file")
+    given = [f"signing.{name}" for name in names if getattr(settings, name) is not None]
+    return given[0] if given else ""
+
+
 def _passphrase(given: SecretStr | None, file: Path | None, setting: str) -> Source | None:
     if given is not None:
         return PassphraseSource(given.get_secret_value(), setting)

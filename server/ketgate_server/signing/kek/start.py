@@ -40,7 +40,10 @@ def open_vault(settings: SigningSettings, data_dir: Path, store: Store) -> Vault
         newest = _open(found[-1], [source]) if found else None
         if newest is not None:
             vault = Vault(newest)
-            _finish(store, found[:-1], [source, *sources.previous(settings)], vault)
+            if len(found) > 1:
+                _finish(store, found[:-1], [source, *sources.previous(settings)], vault)
+            elif left := sources.left_over(settings):
+                _log.warning("%s is not needed any more: remove it from the settings", left)
             return vault
         if needed:
             # Whether the change can be finished is known before it begins.
@@ -110,8 +113,6 @@ def _finish(
     store: Store, older: Sequence[KekRecord], among: Sequence[Source], vault: Vault
 ) -> None:
     """Bring what is stored under older keys under the vault's, and retire them."""
-    if not older:
-        return
     before = _open_all(older, among, among[0])
     try:
         _log.warning(

@@ -3,6 +3,7 @@ way."""
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -125,12 +126,30 @@ def test_a_wrong_previous_key_changes_nothing(store: Store, tmp_path: Path) -> N
     check_filled(store, open_vault(settings(**only(named["file"])), tmp_path, store))
 
 
-def test_a_previous_key_that_is_still_named_does_nothing(store: Store, tmp_path: Path) -> None:
-    named = places(tmp_path / "secrets")
-    first = open_vault(settings(**named["file"]), tmp_path, store)
+@pytest.mark.parametrize("name", ["previous_kek_file", "previous_passphrase_file"])
+def test_a_previous_key_that_is_still_named_does_nothing(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """It may be gone already."""
+    given = {"kek_file": tmp_path / "own.key", name: tmp_path / "gone"}
+    first = open_vault(settings(**given), tmp_path, store)
     fill(store, first)
-    assert open_vault(settings(**named["file"]), tmp_path, store).kek_id == first.kek_id
+    with caplog.at_level(logging.WARNING):
+        assert open_vault(settings(**given), tmp_path, store).kek_id == first.kek_id
+    assert f"signing.{name} is not needed any more" in caplog.text
     assert active(store) == [first.kek_id]
+
+
+def test_several_servers_may_make_the_change_at_once(store: Store, tmp_path: Path) -> None:
+    named = places(tmp_path / "secrets")
+    fill(store, open_vault(settings(**only(named["file"])), tmp_path, store), keys=30)
+    new = settings(**only(named["another file"]), **until_now(named["file"]))
+    with ThreadPoolExecutor(3) as pool:
+        vaults = list(pool.map(lambda _: open_vault(new, tmp_path, store), range(3)))
+    assert active(store) == [vaults[0].kek_id]
+    assert {vault.kek_id for vault in vaults} == {vaults[0].kek_id}
+    check_filled(store, vaults[0], keys=30)
+    assert [action for action, _ in said(store)].count("signing.kek.changed") == 1
 
 
 class Stopped(Exception):  # noqa: N818 - what happened
