@@ -88,7 +88,7 @@ def _check_headers(
     if _CRIT in protected or _CRIT in unprotected:
         raise Malformed("the COSE_Sign1 has critical headers: none of them is understood")
     alg = protected.get(_ALG)
-    if isinstance(alg, bool) or not alg or alg not in (registered.cose, registered.cose_also):
+    if type(alg) is not int or not alg or alg not in (registered.cose, registered.cose_also):
         raise Malformed(f"the COSE_Sign1's protected algorithm is not {registered.cose}, the key's")
     kid = protected.get(_KID, unprotected.get(_KID, b""))
     if not isinstance(kid, bytes):

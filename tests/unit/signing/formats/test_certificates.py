@@ -297,6 +297,35 @@ def test_subjects_whose_text_cannot_be_seen_are_refused(value: bytes, said: str)
     refused("a name of more than 64 parts", certificate_request=request)
 
 
+def test_requests_with_something_twice_or_of_another_version_are_refused() -> None:
+    own = pair("ED25519")
+    name = x509.Name.from_rfc4514_string("CN=a").public_bytes()
+    names = der.octets(der.sequence(der.element(0x82, b"a.example")))
+    extension = der.sequence(der.oid(requests.SUBJECT_ALTERNATIVE_NAME), names)
+
+    def asks(*extensions: bytes) -> bytes:
+        return der.sequence(
+            der.oid(requests.EXTENSION_REQUEST), der.set_of(der.sequence(*extensions))
+        )
+
+    def request(attributes: bytes, version: int = 0) -> bytes:
+        key = der.sequence(der.sequence(der.oid(own.algorithm.oid)), der.bits(own.public_key))
+        rest = der.element(der.context(0), attributes)
+        body = der.sequence(der.integer(version), name, key, rest)
+        return requests.signed(own.algorithm, body, own.sign)
+
+    issue("ED25519", certificate_request=request(asks(extension)))
+    issue("ED25519", certificate_request=request(b""))
+    for wrong, said in (
+        (request(asks(extension, extension)), "names twice"),
+        (request(asks(extension) + asks(extension)), "extensions twice"),
+        (request(asks(*[der.sequence(der.oid("1.2.3"), der.octets(b""))] * 64)), "64 extensions"),
+        (request(der.sequence(der.oid("1.2.3"), der.set_of()) * 32), "32 attributes"),
+        (request(b"", version=1), "another version"),
+    ):
+        refused(f"certificate_request: .*{said}", certificate_request=wrong)
+
+
 @pytest.mark.parametrize("name", ["FALCON_512", "RSA_PSS_SHA256", "HMAC_SHA256", "ML_KEM_768"])
 def test_keys_that_sign_no_certificates(name: str) -> None:
     signer = Signer(ALGORITHMS[name], b"", lambda _: b"")

@@ -181,6 +181,7 @@ def test_base64url_has_one_text_for_each_content() -> None:
         ({1: False}, {}, "algorithm is not -8"),
         ({1: "EdDSA"}, {}, "algorithm is not -8"),
         ({1: [-8]}, {}, "algorithm is not -8"),
+        (b"\xa1\x01\xf9\xc8\x00", {}, "algorithm is not -8"),  # -8.0
         ({}, {1: -8}, "algorithm is not -8"),
         (b"", {1: -8}, "algorithm is not -8"),
         ({1: -8}, {1: -8}, "in both places"),

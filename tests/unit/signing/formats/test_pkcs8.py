@@ -169,6 +169,30 @@ def test_refusals_name_what_is_wrong_and_show_no_key() -> None:
         assert content[-32:].hex() not in str(refused.value)
 
 
+def test_a_key_is_of_its_own_algorithm_only() -> None:
+    for name, other in (("ML_DSA_44", "ML_DSA_65"), ("ECDSA_P256_SHA256", "ECDSA_P384_SHA384")):
+        own, wanted = pair(name), ALGORITHMS[other]
+        with pytest.raises(
+            KeyInvalid, match=f"expected .* of {wanted}, given one of {own.algorithm}"
+        ):
+            pkcs8.read(pkcs8.write(own.material), wanted)
+
+
+def test_what_may_follow_a_private_key() -> None:
+    own = pair("ED25519")
+    identifier = spki.identifier(own.algorithm)
+    key = der.octets(der.octets(own.material.content))
+    attributes = der.element(der.context(0), der.sequence())
+    public = der.element(der.context(1, constructed=False), b"\0" + own.public_key)
+    for version, rest in ((0, b""), (0, attributes), (1, public), (1, attributes + public)):
+        content = der.sequence(der.integer(version), identifier, key, rest)
+        assert pkcs8.read(content, own.algorithm) == own.material
+    for version, rest in ((0, public), (1, public + attributes), (0, der.integer(1))):
+        content = der.sequence(der.integer(version), identifier, key, rest)
+        with pytest.raises(KeyInvalid, match=r"PKCS #8: .* bytes follow"):
+            pkcs8.read(content, own.algorithm)
+
+
 @pytest.mark.parametrize("size", [512, 768, 1024])
 def test_ml_kem_key_generation_against_acvp(size: int) -> None:
     with gzip.open(ACVP / "acvp_ML-KEM-keyGen-FIPS203.json.gz") as file:
