@@ -669,7 +669,8 @@ type KeyVersion struct {
 	Provider string `protobuf:"bytes,5,opt,name=provider,proto3" json:"provider,omitempty"`
 	// How it came to be.
 	Origin KeyOrigin `protobuf:"varint,6,opt,name=origin,proto3,enum=ketgate.signing.v1.KeyOrigin" json:"origin,omitempty"`
-	// SHA-256 of the public key's SubjectPublicKeyInfo, hexadecimal; empty for keys without a public part.
+	// SHA-256 of the public key's SubjectPublicKeyInfo, hexadecimal; of the raw key for Falcon and HPKE, which have none;
+	// empty for keys without a public part.
 	Fingerprint string `protobuf:"bytes,7,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

@@ -31,15 +31,16 @@ type PublicKeyFormat int32
 const (
 	// SPKI_PEM.
 	PublicKeyFormat_PUBLIC_KEY_FORMAT_UNSPECIFIED PublicKeyFormat = 0
-	// SubjectPublicKeyInfo in PEM.
+	// SubjectPublicKeyInfo in PEM. All but Falcon's and HPKE's keys have one.
 	PublicKeyFormat_PUBLIC_KEY_FORMAT_SPKI_PEM PublicKeyFormat = 1
 	// SubjectPublicKeyInfo in DER.
 	PublicKeyFormat_PUBLIC_KEY_FORMAT_SPKI_DER PublicKeyFormat = 2
-	// The bytes of the algorithm's own standard: for ECDSA the uncompressed point.
+	// The bytes of the algorithm's own standard: for ECDSA the uncompressed point; not for RSA.
 	PublicKeyFormat_PUBLIC_KEY_FORMAT_RAW PublicKeyFormat = 3
-	// JSON Web Key (RFC 7517; RFC 9964 for ML-DSA), UTF-8.
+	// JSON Web Key (RFC 7517; RFC 9964 for ML-DSA), UTF-8, with the version's name as key id. For signing keys that JOSE
+	// has: ML-DSA, Ed25519, ECDSA, RSASSA-PSS.
 	PublicKeyFormat_PUBLIC_KEY_FORMAT_JWK PublicKeyFormat = 4
-	// COSE_Key (RFC 9052; RFC 9964 for ML-DSA), CBOR.
+	// COSE_Key (RFC 9052; RFC 9964 for ML-DSA), CBOR, with the version's name as key id. For the same keys as JWK.
 	PublicKeyFormat_PUBLIC_KEY_FORMAT_COSE PublicKeyFormat = 5
 )
 

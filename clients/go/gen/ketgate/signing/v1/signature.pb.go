@@ -91,9 +91,12 @@ const (
 	SignatureFormat_SIGNATURE_FORMAT_UNSPECIFIED SignatureFormat = 0
 	// The bytes of the algorithm.
 	SignatureFormat_SIGNATURE_FORMAT_RAW SignatureFormat = 1
-	// JWS in compact serialisation (RFC 7515; RFC 9964 for ML-DSA), with its payload; ASCII.
+	// JWS in compact serialisation (RFC 7515; RFC 9964 for ML-DSA), with its payload; ASCII. Its key id is the version's
+	// name. For the algorithms that JOSE has: ML-DSA, Ed25519 (as EdDSA), ECDSA (ES256, ES384, ES256K) and, to verify,
+	// RSASSA-PSS (PS256). With a `crit` header it is refused.
 	SignatureFormat_SIGNATURE_FORMAT_JWS SignatureFormat = 2
-	// COSE_Sign1 (RFC 9052; RFC 9964 for ML-DSA), tagged, with its payload.
+	// COSE_Sign1 (RFC 9052; RFC 9964 for ML-DSA), tagged, with its payload; algorithm and key id in the protected header.
+	// For the same algorithms as JWS.
 	SignatureFormat_SIGNATURE_FORMAT_COSE_SIGN1 SignatureFormat = 3
 )
 
