@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ketgate_server.doctor.finding import Finding, State
 from ketgate_server.errors import KetgateError
 from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm
-from ketgate_server.signing.providers.registry import Found, find_providers, install_command, unmet
+from ketgate_server.signing.providers.registry import Found, find_providers, missing_part, unmet
 from ketgate_server.signing.settings import SigningSettings
 
 TOPIC = "signing"
@@ -33,7 +33,7 @@ def _algorithms(settings: SigningSettings, found: Found) -> Iterator[Finding]:
     missing: dict[str, list[Algorithm]] = {}
     for algorithm in ALGORITHMS.values():
         if algorithm not in there:
-            missing.setdefault(install_command(algorithm), []).append(algorithm)
+            missing.setdefault(missing_part(algorithm)[1], []).append(algorithm)
     for command, algorithms in missing.items():
         names = ", ".join(one.id for one in algorithms)
         yield Finding(TOPIC, "algorithms", State.ABSENT, names, command)
@@ -43,5 +43,5 @@ def _algorithms(settings: SigningSettings, found: Found) -> Iterator[Finding]:
             "signing.audit_algorithm",
             State.FAULT,
             f"no provider has {settings.audit_algorithm}",
-            install_command(ALGORITHMS[settings.audit_algorithm]),
+            missing_part(ALGORITHMS[settings.audit_algorithm])[1],
         )

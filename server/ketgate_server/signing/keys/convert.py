@@ -11,12 +11,12 @@ from ketgate_server.signing.formats.export import PublicKeyFormat
 from ketgate_server.signing.keys import convert_changes, convert_policy
 from ketgate_server.signing.keys.changes import ChangeRecord
 from ketgate_server.signing.keys.exports import Exported
-from ketgate_server.signing.keys.making import missing_part
 from ketgate_server.signing.keys.quorum import Asked
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.store import Made
 from ketgate_server.signing.keys.wrapping_keys import WrappingKey
 from ketgate_server.signing.provider import Providers
+from ketgate_server.signing.providers.registry import missing_part
 
 
 def key(record: KeyRecord) -> key_pb2.Key:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
-from ketgate_server.signing.algorithms import Algorithm, Family
+from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.formats import spki
 from ketgate_server.signing.kek.vault import Vault
 from ketgate_server.signing.keys import rows
@@ -18,6 +18,7 @@ from ketgate_server.signing.provider import (
     Provider,
     Providers,
 )
+from ketgate_server.signing.providers.registry import missing_part
 
 _log = logging.getLogger(__name__)
 
@@ -84,15 +85,6 @@ def check_generates(algorithm: Algorithm, path: str = "algorithm") -> None:
             given=algorithm.id,
             hint="import a public key of it with ImportKey",
         )
-
-
-def missing_part(algorithm: Algorithm) -> tuple[str, str]:
-    """What would make an algorithm available that no provider here has, and how to have it."""
-    only_liboqs = (
-        algorithm.family in (Family.SLH_DSA, Family.FALCON) or algorithm.id == "ML_KEM_512"
-    )
-    name = "liboqs" if only_liboqs else "cryptography"
-    return name, INSTALL[name]
 
 
 def make(provider: Provider, algorithm: Algorithm) -> Fresh:

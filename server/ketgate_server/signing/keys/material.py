@@ -10,7 +10,7 @@ import os
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
 from ketgate_server.signing.algorithms import Algorithm, Family, Purpose
 from ketgate_server.signing.formats import pkcs8, spki
-from ketgate_server.signing.keys.making import Fresh, missing_part
+from ketgate_server.signing.keys.making import Fresh
 from ketgate_server.signing.provider import (
     Form,
     KeyInvalid,
@@ -20,6 +20,7 @@ from ketgate_server.signing.provider import (
     Provider,
     Providers,
 )
+from ketgate_server.signing.providers.registry import missing_part
 
 _TRIAL = b"ketgate: do the two parts of this key belong together?"
 

@@ -18,6 +18,7 @@ from ketgate_server.signing.providers.liboqs_library import INSTALL_COMMAND, Lib
 from ketgate_server.signing.settings import SigningSettings
 
 NEW_LIBOQS = "install liboqs 0.14 or newer and set signing.liboqs to it"
+NAME_CRYPTOGRAPHY = 'add "cryptography" to the setting signing.providers'
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ def _pkcs11(settings: SigningSettings) -> Provider | Absent:
         return Absent("pkcs11", str(error), install)
 
 
-def install_command(algorithm: Algorithm) -> str:
-    """How to have an algorithm that no provider here has."""
-    return NEW_LIBOQS if algorithm.family is Family.SLH_DSA else INSTALL_COMMAND
+def missing_part(algorithm: Algorithm) -> tuple[str, str]:
+    """What would have an algorithm that no provider here has, and how to have that."""
+    if algorithm.family is Family.SLH_DSA:
+        return "liboqs", NEW_LIBOQS
+    if algorithm.family is Family.FALCON or algorithm.id == "ML_KEM_512":
+        return "liboqs", INSTALL_COMMAND
+    return "cryptography", NAME_CRYPTOGRAPHY

@@ -10,8 +10,8 @@ from ketgate_server.signing.providers.liboqs_library import LibraryAbsent
 from ketgate_server.signing.providers.registry import (
     ProviderMissing,
     find_providers,
-    install_command,
     load_providers,
+    missing_part,
 )
 from ketgate_server.signing.settings import SigningSettings
 from pydantic import ValidationError
@@ -100,8 +100,13 @@ def test_what_the_first_cannot_do_another_does() -> None:
 
 
 def test_how_to_have_an_algorithm() -> None:
-    assert install_command(ALGORITHMS["FALCON_512"]) == "make liboqs"
-    assert "0.14" in install_command(ALGORITHMS["SLH_DSA_SHA2_128F"])
+    def how(name: str) -> tuple[str, str]:
+        return missing_part(ALGORITHMS[name])
+
+    assert how("FALCON_512") == how("ML_KEM_512") == ("liboqs", "make liboqs")
+    assert how("SLH_DSA_SHA2_128F")[0] == "liboqs"
+    assert "0.14" in how("SLH_DSA_SHA2_128F")[1]  # what `make liboqs` builds has it not
+    assert how("ED25519") == ("cryptography", 'add "cryptography" to the setting signing.providers')
 
 
 def test_a_library_that_cannot_be_used_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
