@@ -320,7 +320,7 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
     Reason.KEY_STORE_ROLLED_BACK: ReasonSpec(
         "FAILED_PRECONDITION",
         "The key store is older than the audit log says: it was put back, but not by `ketgate restore`.",
-        "Ask the operator: docs/signing.md tells how to go on without bringing back destroyed keys.",
+        "Ask the operator: docs/audit.md tells how to go on without bringing back destroyed keys.",
     ),
     Reason.CHANGE_UNDECIDABLE: ReasonSpec(
         "FAILED_PRECONDITION",

@@ -1,9 +1,12 @@
 """Restoring a back-up does not bring destroyed keys back."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from ketgate._cli.app import build
 from ketgate_server import audit_signer, backups
 from ketgate_server.audit import told
 from ketgate_server.settings import Settings
@@ -12,6 +15,7 @@ from ketgate_server.signing.keys.record import VersionState
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.store.database import FILE_NAME, open_store
 from ketgate_server.store.errors import StoreError
+from typer.testing import CliRunner
 
 from .data_folder import DataFolder
 
@@ -132,3 +136,22 @@ def test_a_restored_store_is_no_rollback(until_now: DataFolder, tmp_path: Path) 
     settings = Settings(data_dir=tmp_path / "new")
     backups.restore(tmp_path / "later.tar", settings, ())
     states(tmp_path / "new")
+
+
+def test_commands(until_now: DataFolder, tmp_path: Path) -> None:
+    def run(*words: object) -> Result:
+        arguments = list(map(str, words))
+        return CliRunner().invoke(build(arguments), arguments)
+
+    new = tmp_path / "new"
+    restored = run(
+        *("restore", tmp_path / "backup.tar", "--data-dir", new),
+        *("--replacing", until_now.folder, "--json"),
+    )
+    assert restored.exit_code == 0, restored.output
+    told = json.loads(restored.stdout)
+    assert (told["keys_destroyed_again"], told["unknown"]) == (["keys/a/versions/1"], [])
+    nothing = run("audit", "accept-rollback", "--data-dir", new)
+    assert "there is nothing to accept" in str(nothing.exception)
+    bare = run("restore", tmp_path / "backup.tar", "--data-dir", tmp_path / "bare")
+    assert "--replacing" in bare.stderr
