@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ketgate_server.errors import FieldError
-from ketgate_server.signing.algorithms import ALGORITHMS, SECP256K1
+from ketgate_server.signing.algorithms import ALGORITHMS, RSA_PSS, SECP256K1
 from ketgate_server.signing.formats import base64url, cbor, ecdsa, jose, jws, sign1
 from ketgate_server.signing.formats.export import PublicKeyFormat, export_public_key
 from ketgate_server.signing.formats.malformed import Malformed
-from ketgate_server.signing.provider import Form, Material
+from ketgate_server.signing.provider import Form, Material, Options, VerifyingKey
 
 from tests.unit.signing.formats.pairs import IN_JOSE, PROVIDER, SIGNS, VECTORS, Pair, pair
 
@@ -267,6 +270,27 @@ def test_the_higher_s_of_other_libraries_is_read() -> None:
     for wrong in (bytes(64), b"\xff" * 64, fixed[:32] + bytes(32), fixed[:32] + b"\xff" * 32):
         with pytest.raises(Malformed, match="below the order"):
             jose.from_jose(own.algorithm, wrong)
+
+
+def test_rsa_of_others_is_verified() -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    key = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    verifier = cast("VerifyingKey", PROVIDER.open_public(RSA_PSS, key))
+
+    def sign(content: bytes) -> bytes:
+        scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+        return private.sign(content, scheme, hashes.SHA256())
+
+    header = base64url.write(json.dumps({"alg": "PS256"}).encode())
+    head = f"{header}.{base64url.write(PAYLOAD)}".encode()
+    one = jws.parse(head + b"." + base64url.write(sign(head)).encode(), RSA_PSS)
+    protected = cbor.write({1: -37})
+    signed = cbor.write(["Signature1", protected, b"", PAYLOAD])
+    wrapped = cbor.write(cbor.Tagged(18, [protected, {}, PAYLOAD, sign(signed)]))
+    other = sign1.parse(wrapped, RSA_PSS)
+    for parsed in (one, other):
+        assert parsed.payload == PAYLOAD
+        assert verifier.verify(parsed.signature, parsed.signed, Options())
 
 
 @pytest.mark.parametrize("name", IN_JOSE)
