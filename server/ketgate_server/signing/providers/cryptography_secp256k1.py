@@ -7,7 +7,6 @@ and the public key, so that the library's nonces stay its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -17,26 +16,58 @@ from ketgate_server.signing.algorithms import SECP256K1, Algorithm
 from ketgate_server.signing.provider import Abilities, Input, Material, Options
 from ketgate_server.signing.providers import cryptography_ecdsa as ecdsa
 from ketgate_server.signing.providers.cryptography_keys import Signing, Verifying
-from ketgate_server.signing.providers.secp256k1_points import BASE, Comb, N, sum_of_multiples
 
 _KIND = ecdsa.Kind(ec.SECP256K1(), hashes.SHA256())
 
+P = 2**256 - 2**32 - 977
+N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_G = (
+    0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
+    0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
+)
+_G2 = (
+    0xC6047F9441ED7D6D3045406E95C07CD85C778E4B8CEF3CA7ABAC09B95C709EE5,
+    0x1AE168FEA63DC339A3C58419466CEAEEF7F632653266D0E1236431A950CFE52A,
+)
+"""Twice _G."""
 
-def recovery_id(r: int, s: int, digest: int, key: Comb) -> int | None:
-    """0 to 3, of a signature that holds: 1 for an odd y of its point, 2 where its x is not below the order.
 
-    None where it does not hold.
+def recovery_id(r: int, s: int, digest: int, key: ec.EllipticCurvePublicKey) -> int:
+    """0 to 3, of a signature that holds: 1 for an odd y of its point, 2 where its x is not below the order."""
+    # But once in 2^128, an x at or above the order leaves no r that is so small.
+    ids = range(4) if r < P - N else range(2)
+    for candidate in ids[:-1]:
+        if _has_id(candidate, r, s, digest, key):
+            return candidate
+    return ids[-1]
+
+
+def _has_id(candidate: int, r: int, s: int, digest: int, key: ec.EllipticCurvePublicKey) -> bool:
+    """Whether a signature that holds has this recovery id.
+
+    Verification compares only x. But when R = aG + bQ is the point, then R + G = (a + 1)G + bQ, whose x tells R from
+    -R: the library verifies a signature made up for that point.
     """
-    inverse = pow(s, -1, N)
-    point = sum_of_multiples(BASE, digest * inverse % N, key, r * inverse % N)
-    if point is None or point[0] % N != r:
-        return None
-    return (point[1] & 1) | (2 if point[0] >= N else 0)
-
-
-def _comb(key: ec.EllipticCurvePublicKey) -> Comb:
-    numbers = key.public_numbers()
-    return Comb((numbers.x, numbers.y))
+    x = r + N * (candidate >> 1)
+    y = pow(x * x * x + 7, (P + 1) // 4, P)
+    if x >= P or (y * y - x * x * x - 7) % P:
+        return False
+    if y & 1 != candidate & 1:
+        y = P - y
+    times, by = (1, _G) if x != _G[0] else (2, _G2)
+    slope = (by[1] - y) * pow(by[0] - x, -1, P)
+    other_r = (slope * slope - x - by[0]) % P % N
+    other_s = other_r * s * pow(r, -1, N) % N
+    other_digest = (digest * pow(s, -1, N) + times) * other_s % N
+    try:
+        key.verify(
+            utils.encode_dss_signature(other_r, other_s),
+            other_digest.to_bytes(32),
+            _KIND.scheme(Options(Input.DIGEST)),
+        )
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _digest(content: bytes, options: Options) -> bytes:
@@ -54,16 +85,15 @@ class Secp256k1SigningKey(Signing[ec.EllipticCurvePrivateKey]):
     """A private key."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
-        super().__init__(key, ecdsa.write_point(key.public_key()))
-        self._comb = _comb(key.public_key())
+        self._public = key.public_key()
+        super().__init__(key, ecdsa.write_point(self._public))
 
     def make(self, key: ec.EllipticCurvePrivateKey, content: bytes, options: Options) -> bytes:
         digest = _digest(content, options)
         by_digest = Options(Input.DIGEST, deterministic=options.deterministic)
         r, s = utils.decode_dss_signature(key.sign(digest, _KIND.scheme(by_digest)))
         s = min(s, N - s)
-        recovery = recovery_id(r, s, int.from_bytes(digest), self._comb)
-        assert recovery is not None, "the library's own signature holds"
+        recovery = recovery_id(r, s, int.from_bytes(digest), self._public)
         return r.to_bytes(32) + s.to_bytes(32) + bytes([recovery])
 
 
@@ -72,7 +102,6 @@ class Secp256k1VerifyingKey(Verifying):
 
     def __init__(self, key: ec.EllipticCurvePublicKey) -> None:
         self._key = key
-        self._comb = cache(lambda: _comb(key))
 
     def check(self, signature: bytes, content: bytes, options: Options) -> None:
         if len(signature) not in (64, 65):
@@ -84,10 +113,10 @@ class Secp256k1VerifyingKey(Verifying):
         self._key.verify(
             utils.encode_dss_signature(r, s), digest, _KIND.scheme(Options(Input.DIGEST))
         )
-        if len(signature) == 65:
-            right = recovery_id(r, s, int.from_bytes(digest), self._comb())
-            if signature[64] != right:
-                raise InvalidSignature
+        if len(signature) == 65 and (
+            signature[64] > 3 or not _has_id(signature[64], r, s, int.from_bytes(digest), self._key)
+        ):
+            raise InvalidSignature
 
 
 class Secp256k1:
