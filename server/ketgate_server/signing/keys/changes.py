@@ -83,7 +83,8 @@ _BEFORE = f"{_CHANGES} WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?"
 _OF_KEY_BEFORE = f"{_CHANGES} WHERE tenant = ? AND key_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
 # The state stands in the text, as the index of what is pending has it.
 _PENDING_OF_KEY = f"{_CHANGES} WHERE tenant = ? AND key_id = ? AND state = 'PENDING' ORDER BY id"
-_COUNT = "SELECT COUNT(*) FROM signing_changes WHERE tenant = ? AND state = 'PENDING'"
+_COUNT = """SELECT COUNT(*) FROM signing_changes
+    WHERE tenant = ? AND state = 'PENDING' AND expire_time_us > ?"""
 _EXPIRED = """SELECT tenant, id FROM signing_changes WHERE state = 'PENDING' AND expire_time_us <= ?
     ORDER BY expire_time_us LIMIT ?"""
 _PUT = f"""INSERT INTO signing_changes ({", ".join(ChangeRow._fields)})
@@ -120,9 +121,9 @@ def pending_of_key(reader: Reader, vault: Vault, tenant: str, key_id: str) -> li
     return [_as_change(vault, row) for row in rows]
 
 
-def count_pending(reader: Reader, tenant: str) -> int:
-    """How many of a tenant wait for approvals."""
-    row = reader.row(_COUNT, (tenant,))
+def count_pending(reader: Reader, tenant: str, now_us: int) -> int:
+    """How many of a tenant wait for approvals; what has expired does not, even if nobody wrote that down."""
+    row = reader.row(_COUNT, (tenant, now_us))
     return int(row[0]) if row else 0
 
 

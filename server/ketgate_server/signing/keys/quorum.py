@@ -143,7 +143,7 @@ def propose(
             f"{len(others)} approvers; let somebody ask who is none",
             metadata={"key": key.name},
         )
-    if changes.count_pending(change.tx, key.tenant) >= changes_max:
+    if changes.count_pending(change.tx, key.tenant, change.now_us) >= changes_max:
         raise KetgateError(
             Reason.QUOTA_EXCEEDED,
             f"{changes_max} changes wait for approvals, the limit signing.changes_max; decide or reject some",
@@ -178,7 +178,8 @@ def apply_policy(change: Change, key: KeyRecord, policy: Policy, but: str = "") 
     ]
     stored = change.put_key(replace(key, policy=policy))
     for found in stale:
-        ended = replace(found, state=ChangeState.EXPIRED, end_time_us=change.now_us)
+        ended_us = min(change.now_us, found.expire_time_us)
+        ended = replace(found, state=ChangeState.EXPIRED, end_time_us=ended_us)
         changes.write_change(change.tx, change.vault, ended, change.generation)
     if stale:
         change.facts["changes_expired"] = str(len(stale))
