@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from typing import cast
 
 from cryptography.exceptions import InternalError, InvalidTag
 from cryptography.hazmat.bindings._rust import openssl as library
@@ -27,9 +28,10 @@ from ketgate_server.signing.providers.cryptography_keys import Held, expect, rea
 
 _ML_KEM_PUBLIC_BYTES = 1184
 _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-# With associated data the library has them for its tests only; ours hold them to the draft's vectors.
-_encrypt = library.hpke._encrypt_with_aad
-_decrypt = library.hpke._decrypt_with_aad
+# With associated data the library has them for its tests only, so that a later one may be without; ours hold them to
+# the draft's vectors.
+_encrypt = getattr(library.hpke, "_encrypt_with_aad", None)
+_decrypt = getattr(library.hpke, "_decrypt_with_aad", None)
 
 
 class HpkeOpeningKey(Held[hpke.MLKEM768X25519PrivateKey]):
@@ -41,8 +43,9 @@ class HpkeOpeningKey(Held[hpke.MLKEM768X25519PrivateKey]):
 
     def open(self, ciphertext: bytes, info: bytes, associated_data: bytes) -> bytes | None:
         key = self.held()
+        assert _decrypt is not None
         try:
-            return _decrypt(_SUITE, ciphertext, key, info, associated_data)
+            return cast(bytes, _decrypt(_SUITE, ciphertext, key, info, associated_data))
         except (InvalidTag, ValueError, InternalError):
             return None
 
@@ -54,8 +57,9 @@ class HpkeSealingKey:
         self._key = key
 
     def seal(self, plaintext: bytes, info: bytes, associated_data: bytes) -> bytes:
+        assert _encrypt is not None
         try:
-            return _encrypt(_SUITE, plaintext, self._key, info, associated_data)
+            return cast(bytes, _encrypt(_SUITE, plaintext, self._key, info, associated_data))
         except InternalError as failure:
             raise OperationFailed("cryptography failed to seal") from failure
 
@@ -64,7 +68,7 @@ class Hpke:
     """The part."""
 
     def abilities(self) -> Mapping[str, Abilities]:
-        return {HPKE.id: Abilities()}
+        return {HPKE.id: Abilities()} if _encrypt and _decrypt else {}
 
     def generate(self, algorithm: Algorithm) -> Material:
         return Material(algorithm, Form.SEED, secrets.token_bytes(32))

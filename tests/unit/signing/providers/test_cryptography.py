@@ -22,6 +22,7 @@ from ketgate_server.signing.provider import (
 )
 from ketgate_server.signing.providers import cryptography_hpke
 from ketgate_server.signing.providers.cryptography_ecdsa import write_pkcs8
+from ketgate_server.signing.providers.cryptography_provider import CryptographyProvider
 
 from . import vectors
 from .subjects import provider
@@ -43,6 +44,7 @@ def test_hpke_vectors(test: dict[str, object]) -> None:
     key = cryptography_hpke.Hpke().open_private(seed)
     assert key.public_key == octets(str(test["pkRm"])) == SUBJECT.public_key(seed)
     sealed = cast("list[dict[str, str]]", test["encryptions"])[0]
+    assert cryptography_hpke._decrypt is not None
     opened = cryptography_hpke._decrypt(
         suite,
         octets(str(test["enc"])) + octets(sealed["ct"]),
@@ -61,6 +63,13 @@ def test_hpke_without_associated_data_is_the_librarys_own() -> None:
     assert suite.decrypt(public.seal(b"m", b"info", b""), key.held(), info=b"info") == b"m"
     sealed = suite.encrypt(b"m", key.held().public_key(), info=b"info")
     assert key.open(sealed, b"info", b"") == b"m"
+
+
+def test_without_the_librarys_function_there_is_no_hpke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything else stays: the function is not part of the library's public face."""
+    monkeypatch.setattr(cryptography_hpke, "_encrypt", None)
+    assert HPKE.id not in CryptographyProvider().abilities()
+    assert ED25519.id in CryptographyProvider().abilities()
 
 
 def test_hpke_refuses_points_of_small_order() -> None:
