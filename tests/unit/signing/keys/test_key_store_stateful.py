@@ -141,9 +141,30 @@ class Machine(RuleBasedStateMachine):
             self.replies["/Rotate", request_id] = done.reply
         self._rotated(key)
 
-    @rule(key_id=keys, number=st.integers(1, VERSIONS_MAX), act=st.sampled_from(list(Act)))
-    def act(self, key_id: str, number: int, act: Act) -> None:
-        key = self.model[key_id]
+    @rule(
+        key_id=keys,
+        steps=st.lists(
+            st.tuples(
+                st.integers(0, 1),
+                st.sampled_from(list(Act)),
+                st.sampled_from([0, 0, 0, 1, DELAY_US - 1, DELAY_US]),
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+    )
+    def act(self, key_id: str, steps: list[tuple[int, Act, int]]) -> None:
+        """Several, about the newest versions, so that one often follows another of the same version."""
+        for back, act, us in steps:
+            self.bench.time.pass_us(us)
+            self._act(key_id, len(self.model[key_id].versions) - back, act)
+
+    @rule(key_id=keys)
+    def act_on_none(self, key_id: str) -> None:
+        self._act(key_id, len(self.model[key_id].versions) + 1, Act.DISABLE)
+
+    def _act(self, key_id: str, number: int, act: Act) -> None:
+        key, number = self.model[key_id], max(number, 1)
         asker = self.asker(f"/{act.name}")
         done, refusal = attempt(lambda: self.bench.keys.act(asker, key_id, number, act))
         if number > len(key.versions):
