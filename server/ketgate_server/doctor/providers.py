@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ketgate_server.doctor.finding import Finding, State
 from ketgate_server.errors import KetgateError
 from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm
+from ketgate_server.signing.providers.liboqs_library import INSTALL_COMMAND
 from ketgate_server.signing.providers.registry import Found, find_providers, missing_part, unmet
 from ketgate_server.signing.settings import SigningSettings
 
@@ -20,6 +21,12 @@ def findings(settings: SigningSettings) -> Iterator[Finding]:
     for provider in found.providers.all:
         count = len(provider.abilities())
         yield Finding(TOPIC, provider.name, State.FINE, f"{provider.version}, {count} algorithms")
+        if distrusted := getattr(provider, "distrusted", ()):
+            # Faults of liboqs up to 0.14 on processors with AVX2, which providers.mldsa_probe tells of.
+            reason = (
+                f"verifies {', '.join(distrusted)} otherwise than FIPS 204 says: used to sign only"
+            )
+            yield Finding(TOPIC, provider.name, State.ABSENT, reason, INSTALL_COMMAND)
     faults = {missing.absent.name for missing in unmet(settings, found)}
     for absent in found.absent:
         state = State.FAULT if absent.name in faults else State.ABSENT

@@ -167,6 +167,15 @@ def test_kernels_that_cannot_be_loaded_are_told(monkeypatch: pytest.MonkeyPatch)
     assert faults(kernels.findings())["monitor"].detail == "not built"
 
 
+def test_a_library_that_verifies_wrongly_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = CryptographyProvider()
+    monkeypatch.setattr(provider, "distrusted", ("ML_DSA_65",), raising=False)
+    monkeypatch.setattr(providers, "find_providers", lambda _: Found(Providers([provider])))
+    told = [one for one in providers.findings(SigningSettings()) if one.state is State.ABSENT]
+    assert "verifies ML_DSA_65 otherwise than FIPS 204 says" in told[0].detail
+    assert told[0].remedy == "make liboqs"
+
+
 def test_absent_providers_are_faults_only_where_the_settings_name_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
