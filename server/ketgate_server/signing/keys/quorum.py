@@ -7,11 +7,12 @@ change expired is true from its moment on, whenever it is written down.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason, echo
 from ketgate_server.rpc.call import ADMIN_ROLE, Identity
-from ketgate_server.signing.keys import changes, effects, rows, states
+from ketgate_server.signing.keys import bodies, changes, effects, rows, states
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.changes import ChangeRecord
@@ -27,6 +28,8 @@ from ketgate_server.signing.keys.states import Act
 
 EXPIRY_US = 7 * 86_400_000_000
 JUSTIFICATION_CHARACTERS_MAX = 1_000
+TOLD_CHARACTERS_MAX = 500
+"""Of a policy in the audit."""
 MANAGER_ROLE = "signing.admin"
 """Role of those who may read all changes of the keys that they manage."""
 
@@ -164,7 +167,9 @@ def propose(
         justification=check_justification(justification),
     )
     _put(change, made)
-    change.facts["requested"] = _what(made)
+    change.facts["requested"] = f"destroy {made.subject}" if version else "set the policy"
+    if policy is not None:
+        change.facts["policy"] = _told(policy)
     return made
 
 
@@ -183,7 +188,7 @@ def apply_policy(change: Change, key: KeyRecord, policy: Policy, but: str = "") 
         changes.write_change(change.tx, change.vault, ended, change.generation)
     if stale:
         change.facts["changes_expired"] = str(len(stale))
-    change.facts["policy"] = "set"
+    change.facts["policy"] = _told(policy)
     return stored
 
 
@@ -294,5 +299,9 @@ def _put(change: Change, record: ChangeRecord) -> None:
         change.facts["version"] = str(record.version)
 
 
-def _what(record: ChangeRecord) -> str:
-    return f"destroy {record.subject}" if record.version else f"set the policy of {record.subject}"
+def _told(policy: Policy) -> str:
+    """A policy as the audit has it: whole where it is short, else by its digest."""
+    text = bodies.canonical(policies.as_json(policy))
+    if len(text) <= TOLD_CHARACTERS_MAX:
+        return text.decode()
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"

@@ -148,8 +148,11 @@ def test_removing_the_quorum_needs_the_quorum(desk: Desk, bench: Bench) -> None:
     desk.approve(change, "ann")
     desk.approve(change, "bob")
     assert bench.key().policy == OPEN
-    assert desk.set_policy(Policy()).change is None
-    assert bench.key().policy == Policy()
+    assert audit(bench)[-1][2]["policy"] == '{"uses_per_second":5.0}'
+    many = Policy((Grant(frozenset(f"t{i}" for i in range(100)), frozenset({Use.SIGN})),))
+    assert desk.set_policy(many).change is None
+    assert bench.key().policy == many
+    assert audit(bench)[-1][2]["policy"].startswith("sha256:")
 
 
 def test_a_change_of_the_policy_ends_what_waits(desk: Desk, bench: Bench) -> None:
