@@ -5,7 +5,7 @@ from __future__ import annotations
 from ketgate_server.errors import NotFound
 from ketgate_server.rpc.call import Identity
 from ketgate_server.signing.kek.vault import Vault
-from ketgate_server.signing.keys import changes, quorum, rows
+from ketgate_server.signing.keys import changes, rows
 from ketgate_server.signing.keys.changes import ChangeRecord
 from ketgate_server.signing.keys.names import change_name, key_name
 from ketgate_server.signing.keys.record import KeyRecord
@@ -66,11 +66,11 @@ class _Readable:
 
     def has(self, change: ChangeRecord) -> bool:
         key = self._key(change.key_id)
-        return key is not None and quorum.may_read(change, key, self._identity)
+        return key is not None and changes.may_read(change, key, self._identity)
 
     def manages(self, key_id: str) -> bool:
         key = self._key(key_id)
-        return key is not None and quorum.may_manage(key, self._identity)
+        return key is not None and changes.may_manage(key, self._identity)
 
     def _key(self, key_id: str) -> KeyRecord | None:
         if key_id not in self._keys:

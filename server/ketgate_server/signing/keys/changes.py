@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from ketgate_server.rpc.call import ADMIN_ROLE, Identity
 from ketgate_server.signing.kek.vault import Vault
 from ketgate_server.signing.keys import bodies, sums
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.names import change_name, version_name
-from ketgate_server.signing.keys.record import ChangeState, Policy
+from ketgate_server.signing.keys.record import ChangeState, KeyRecord, Policy, Use
 from ketgate_server.signing.keys.rows import corrupt
 from ketgate_server.store.base import Reader, Row, Transaction
+
+MANAGER_ROLE = "signing.admin"
+"""Role of those who may read all changes of the keys that they manage."""
 
 _CODE_VERSION = 1
 
@@ -147,6 +151,22 @@ def write_change(tx: Transaction, vault: Vault, change: ChangeRecord, generation
     )
     sums.enter(tx, "signing_changes", (change.tenant, change.id), generation)
     tx.execute(_PUT, row._replace(mac=vault.mac(row.content())))
+
+
+def may_read(found: ChangeRecord, key: KeyRecord, identity: Identity) -> bool:
+    """Whether a caller may know of a change: who asked, who may decide, and who may manage its key."""
+    return (
+        identity.subject == found.requester
+        or identity.subject in found.approvers
+        or may_manage(key, identity)
+    )
+
+
+def may_manage(key: KeyRecord, identity: Identity) -> bool:
+    """Whether a caller, of whatever role, may manage a key or set its policy."""
+    if ADMIN_ROLE in identity.roles:
+        return True
+    return MANAGER_ROLE in identity.roles and policies.grants(key.policy, identity, Use.MANAGE)
 
 
 def _body(change: ChangeRecord) -> bytes:

@@ -11,7 +11,6 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason, echo
-from ketgate_server.rpc.call import ADMIN_ROLE, Identity
 from ketgate_server.signing.keys import bodies, changes, effects, rows, states
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.change import Change
@@ -21,7 +20,6 @@ from ketgate_server.signing.keys.record import (
     ChangeState,
     KeyRecord,
     Policy,
-    Use,
     VersionRecord,
 )
 from ketgate_server.signing.keys.states import Act
@@ -30,8 +28,6 @@ EXPIRY_US = 7 * 86_400_000_000
 JUSTIFICATION_CHARACTERS_MAX = 1_000
 TOLD_CHARACTERS_MAX = 500
 """Of a policy in the audit."""
-MANAGER_ROLE = "signing.admin"
-"""Role of those who may read all changes of the keys that they manage."""
 
 
 @dataclass(frozen=True)
@@ -247,28 +243,12 @@ def expire(change: Change, change_id: str) -> bool:
     return True
 
 
-def may_read(found: ChangeRecord, key: KeyRecord, identity: Identity) -> bool:
-    """Whether a caller may know of a change: who asked, who may decide, and who may manage its key."""
-    return (
-        identity.subject == found.requester
-        or identity.subject in found.approvers
-        or may_manage(key, identity)
-    )
-
-
-def may_manage(key: KeyRecord, identity: Identity) -> bool:
-    """Whether a caller, of whatever role, may manage a key or set its policy."""
-    if ADMIN_ROLE in identity.roles:
-        return True
-    return MANAGER_ROLE in identity.roles and policies.grants(key.policy, identity, Use.MANAGE)
-
-
 def _find(change: Change, change_id: str) -> tuple[ChangeRecord, KeyRecord]:
     tenant = change.asker.tenant
     found = changes.read_change(change.tx, change.vault, tenant, change_id)
     if found is not None:
         key = rows.read_key(change.tx, change.vault, tenant, found.key_id)
-        if key is not None and may_read(found, key, change.asker.identity):
+        if key is not None and changes.may_read(found, key, change.asker.identity):
             return found, key
     raise NotFound(change_name(change_id))
 
