@@ -79,6 +79,25 @@ def test_hpke_refuses_points_of_small_order() -> None:
             SUBJECT.open_public(HPKE, public[:1184] + point)
 
 
+@pytest.mark.parametrize(
+    "test",
+    vectors.read("hashmldsa_noble"),
+    ids=lambda test: f"{test['algorithm']}-{test['prehash']}",
+)
+def test_hashmldsa_of_another_implementation(test: dict[str, str]) -> None:
+    algorithm = ALGORITHMS[test["algorithm"]]
+    seed = Material(algorithm, Form.SEED, bytes(range(32)))
+    assert SUBJECT.public_key(seed) == octets(test["publicKey"])
+    key = cast(VerifyingKey, SUBJECT.open_public(algorithm, octets(test["publicKey"])))
+    message, signature = octets(test["message"]), octets(test["signature"])
+    options = Options(context=octets(test["context"]), prehash=test["prehash"])
+    assert key.verify(signature, message, options)
+    for other in algorithm.prehashes:
+        assert key.verify(signature, message, Options(context=options.context, prehash=other)) is (
+            other == test["prehash"]
+        )
+
+
 def rsa_public(bits: int) -> tuple[rsa.RSAPrivateKey, bytes]:
     key = rsa.generate_private_key(65537, bits)
     return key, key.public_key().public_bytes(

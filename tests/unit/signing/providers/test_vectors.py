@@ -246,8 +246,8 @@ def run_all(subject: Provider, name: str) -> Counter[str]:
 
 
 def test_every_file_has_a_runner() -> None:
-    # Those of composites and of HPKE have tests of their own, which run all of them.
-    other = {"composite_bouncycastle", "composite_draft", "hpke_mlkem768_x25519"}
+    # Those of composites, HPKE and HashML-DSA have tests of their own, which run all of them.
+    other = {"composite_bouncycastle", "composite_draft", "hashmldsa_noble", "hpke_mlkem768_x25519"}
     assert set(vectors.names()) == set(RUNNERS) | set(NOT_FOR_PROVIDERS) | other
 
 
