@@ -125,6 +125,19 @@ if TYPE_CHECKING:
     from ketgate._server import Part as Part
     from ketgate._server import ServerInfo as ServerInfo
     from ketgate._server import SolverDescription as SolverDescription
+    from ketgate._signing import Signing as Signing
+    from ketgate._signing_types import Certificate as Certificate
+    from ketgate._signing_types import Encapsulated as Encapsulated
+    from ketgate._signing_types import Grant as Grant
+    from ketgate._signing_types import ItemError as ItemError
+    from ketgate._signing_types import Key as Key
+    from ketgate._signing_types import KeyAlgorithm as KeyAlgorithm
+    from ketgate._signing_types import KeyChange as KeyChange
+    from ketgate._signing_types import KeyVersion as KeyVersion
+    from ketgate._signing_types import Policy as Policy
+    from ketgate._signing_types import Quorum as Quorum
+    from ketgate._signing_types import Signature as Signature
+    from ketgate._signing_types import Verdict as Verdict
     from ketgate._transpiled import TranspiledCircuit as TranspiledCircuit
     from ketgate._tree_head import AuditTampered as AuditTampered
     from ketgate._version import VERSION as __version__  # noqa: N811
@@ -225,6 +238,21 @@ _MODULES = {
         "FourierTransformResult",
         "GroverResult",
         "PhaseEstimationResult",
+    ),
+    "_signing": ("Signing",),
+    "_signing_types": (
+        "Certificate",
+        "Encapsulated",
+        "Grant",
+        "ItemError",
+        "Key",
+        "KeyAlgorithm",
+        "KeyChange",
+        "KeyVersion",
+        "Policy",
+        "Quorum",
+        "Signature",
+        "Verdict",
     ),
     "_transpiled": ("TranspiledCircuit",),
     "_tree_head": ("AuditTampered",),

@@ -109,12 +109,17 @@ class Audit:
                 return
             request.page_token = page.next_page_token
 
-    def verify(self) -> VerifiedLog:
+    def verify(self, *, key_id: str | None = None) -> VerifiedLog:
         """Read the whole log and check it against its head, and against every head that was pinned.
 
+        key_id: SHA-256 of the key that must have signed, or of one before it that vouches for it.
         Raises AuditTampered, which says where.
         """
         head = self.head()
+        if key_id not in (None, head.key_id):
+            head = self._newest(key_id)
+            for entry in follow(head, str(key_id)):
+                self._prove(entry, head)
         pin = Pins().log(head.log_id)
         check = LogCheck(head, pin.heads if pin else ())
         for entry in islice(self.entries(0, head.size), head.size):

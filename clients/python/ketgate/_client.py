@@ -42,6 +42,7 @@ from ketgate._server import (
 )
 from ketgate._server import estimate as read_estimate
 from ketgate._signature import describe_solving
+from ketgate._signing import Signing
 from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
@@ -109,6 +110,7 @@ class Client(Caller):
         self.quantum = Quantum(self)
         self.algorithms = Algorithms(self)
         self.learning = Learning(self)
+        self.signing = Signing(self)
 
     def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""

@@ -49,6 +49,17 @@ REMEDIES = {
     "PROVIDER_CREDENTIALS": "Ask the operator to configure them; docs/quantum.md says where they are looked for.",
     "SUBMISSION_UNDECIDED": "Look for the tag in the message at the provider; create the job anew if it is not there.",
     "PROVIDER_JOB_FAILED": "Put right what the provider said in the message, and create the job anew.",
+    "RESOURCE_EXISTS": "Use that one, or choose another name.",
+    "POLICY_DENIED": "Ask whoever manages the key to grant it; the message says which rule of its policy.",
+    "KEY_UNUSABLE": "Use another version; client.signing.versions(key) tells their states.",
+    "KEY_NOT_EXPORTABLE": "Make a key that is exportable where that is allowed; this one cannot become so.",
+    "RATE_EXCEEDED": "Try again a little later, or ask whoever manages the key for a higher rate.",
+    "CIPHERTEXT_INVALID": "Give the key, info and associated_data that it was sealed with.",
+    "KEY_STORE_SEALED": "Ask the operator: docs/signing.md tells where the key-encryption key is looked for.",
+    "KEY_CORRUPT": "Ask the operator: the key is to be put back from a back-up.",
+    "KEY_STORE_ROLLED_BACK": "Ask the operator: docs/signing.md tells how to go on.",
+    "CHANGE_UNDECIDABLE": "Look at the change: its state, its approvals, and who asked for it.",
+    "CHECKSUM_MISMATCH": "Send it again.",
     "QUOTA_EXCEEDED": "Wait until some are over, delete some, or ask the operator to raise the limit.",
 }
 

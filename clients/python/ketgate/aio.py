@@ -48,6 +48,7 @@ from ketgate._server import (
 )
 from ketgate._server import estimate as read_estimate
 from ketgate._signature import describe_solving
+from ketgate._signing_aio import Signing
 from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
@@ -114,6 +115,7 @@ class Client(Caller):
         self.quantum = Quantum(self)
         self.algorithms = Algorithms(self)
         self.learning = Learning(self)
+        self.signing = Signing(self)
 
     async def info(self) -> ServerInfo:
         """Version, limits and parts of the server."""

@@ -47,6 +47,8 @@ def head(
     """Show the newest head, compared with the last one that this user saw."""
     with server.connect() as client:
         found = client.audit.head(accept=accept)
+    if found.rotations and not accept:
+        _tell_rotations(found, found.rotations[0].facts["previous_key_id"])
     if as_json:
         typer.echo(json.dumps(_head(found), indent=2))
         return
@@ -132,7 +134,7 @@ def verify(
     warning = ""
     if file is None:
         with server.connect() as client:
-            verified = client.audit.verify()
+            verified = client.audit.verify(key_id=wanted)
     else:
         pin = Pins().log(export_head(file).log_id)
         verified = verify_export(file, pin.heads if pin else ())
@@ -143,8 +145,12 @@ def verify(
                 f"nothing says that the key {verified.head.key_id} is the server's: "
                 "compare it with what its operator says, or pass --key"
             )
-    if wanted is not None and verified.head.key_id != wanted:
-        verified = _followed(verified, wanted, asked=file is None)
+        elif not verified.head.rotations and verified.head.key_id != wanted:
+            raise AuditTampered(
+                f"the head is signed by the key {verified.head.key_id}, and should be by {wanted}"
+            )
+    if wanted is not None:
+        _tell_rotations(verified.head, wanted)
     _tell(verified, as_json, "the log is whole", warning)
 
 
@@ -223,20 +229,15 @@ def accept_rollback(data_dir: DataDir = None, config: Config = None) -> None:
     typer.echo("labels, policies and states of keys are those of the older copy: look them through")
 
 
-def _followed(verified: VerifiedLog, wanted: str, *, asked: bool) -> VerifiedLog:
-    """For a log that another key signed by now than the one that is wanted. Raises AuditTampered where
-    that did not sign for the new one. asked: of a server, by a client that has followed its own pin."""
-    if not verified.head.rotations and not asked:
-        raise AuditTampered(
-            f"the head is signed by the key {verified.head.key_id}, and should be by {wanted}"
-        )
-    for entry in follow(verified.head, wanted):
+def _tell_rotations(head: TreeHead, known_key_id: str) -> None:
+    """Say how the key that signs came after a known one. Raises AuditTampered where that did not sign
+    for it."""
+    for entry in follow(head, known_key_id):
         typer.echo(
             f"the key was rotated by entry {entry.index}: {entry.facts['key_id']} comes after "
             f"{entry.facts['previous_key_id']}, which signed for it",
             err=True,
         )
-    return verified
 
 
 def _first(start: int | None, count: int, size: int) -> int:

@@ -1,0 +1,50 @@
+"""One question to a server, made once for both clients: the method, the request, and how to read the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ketgate import _wire
+from ketgate._errors import InvalidArgument
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Ask(Generic[R]):
+    """A question. Where `pieces` is given, it is asked in pieces, made anew for each attempt."""
+
+    method: _wire.Method[Any, Any]
+    request: Any
+    read: Callable[[Any], R]
+    pieces: Callable[[], Iterator[Any]] | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class AskPages(Generic[R]):
+    """A list that comes in pages. read: the items of a page."""
+
+    method: _wire.Method[Any, Any]
+    request: Any
+    read: Callable[[Any], list[R]]
+    limit: int | None = None
+
+    def add(self, found: list[R], page: Any) -> bool:
+        """Add a page, and whether it was the last that is wanted."""
+        found += self.read(page)
+        if self.limit is not None and len(found) >= self.limit:
+            del found[self.limit :]
+            return True
+        self.request.page_token = page.next_page_token
+        return not page.next_page_token
+
+
+def check_limit(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise InvalidArgument(
+            f"limit: expected 1 or more, or None for all, given {limit}", field="limit"
+        )
+    return limit

@@ -1,0 +1,159 @@
+"""Keys and their use, synchronously: `client.signing`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from ketgate import _key_asks as of_keys
+from ketgate import _signing_asks as uses
+from ketgate._ask import Ask, AskPages
+from ketgate._signature import describe_as, prepared_result
+from ketgate._signing_tables import SignTable, VerifyTable
+from ketgate._signing_types import Key
+
+if TYPE_CHECKING:
+    from ketgate._client import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _asked(build: Callable[P, Ask[R]]) -> Callable[Concatenate[Signing, P], R]:
+    def method(self: Signing, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._do(build(*args, **kwargs))
+
+    return describe_as(method, build, bound=True, returns=prepared_result(build))
+
+
+def _listed(build: Callable[P, AskPages[R]]) -> Callable[Concatenate[Signing, P], list[R]]:
+    def method(self: Signing, /, *args: P.args, **kwargs: P.kwargs) -> list[R]:
+        return self._list(build(*args, **kwargs))
+
+    return describe_as(method, build, bound=True, returns=list[prepared_result(build)])  # type: ignore[misc]
+
+
+class Signing:
+    """Keys of the token's tenant, and what is done with them: `client.signing`. Keys are made and changed with the
+    role "signing.admin", and used with "signing.user", as far as their policies allow.
+
+    >>> client.signing.create_key("desk")
+    >>> signed = client.signing.sign("keys/desk", b"an order")
+    >>> assert client.signing.verify(signed, b"an order", key="keys/desk")
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    algorithms = _asked(of_keys.algorithms)
+    create_key = _asked(of_keys.create_key)
+    get_key = _asked(of_keys.get_key)
+    keys = _listed(of_keys.keys)
+    update_key = _asked(of_keys.update_key)
+    set_policy = _asked(of_keys.set_policy)
+    rotate = _asked(of_keys.rotate)
+    version = _asked(of_keys.version)
+    versions = _listed(of_keys.versions)
+    enable = _asked(of_keys.enable)
+    disable = _asked(of_keys.disable)
+    destroy = _asked(of_keys.destroy)
+    restore = _asked(of_keys.restore)
+    export_public_key = _asked(of_keys.export_public_key)
+    import_public_key = _asked(of_keys.import_public_key)
+    change = _asked(of_keys.change)
+    changes = _listed(of_keys.changes)
+    approve = _asked(of_keys.approve)
+    reject = _asked(of_keys.reject)
+
+    sign = _asked(uses.sign)
+    verify = _asked(uses.verify)
+    sign_file = _asked(uses.sign_file)
+    verify_file = _asked(uses.verify_file)
+    encapsulate = _asked(uses.encapsulate)
+    decapsulate = _asked(uses.decapsulate)
+    seal = _asked(uses.seal)
+    open = _asked(uses.open)
+    random = _asked(uses.random)
+    mac = _asked(uses.mac)
+    verify_mac = _asked(uses.verify_mac)
+    certificate_request = _asked(uses.certificate_request)
+    issue_certificate = _asked(uses.issue_certificate)
+
+    def sign_many(self, key: str, messages: Any, **options: Any) -> Any:
+        """Sign many messages with one key, on all cores of the server.
+
+        messages: a list or an array of bytes or text; or a DataFrame with a column "message" and, if it likes,
+        "context". options: context, prehash, input, deterministic. Returns for each its Signature, or an
+        ItemError; of a DataFrame a copy with the columns "signature", "key_version" and "error".
+        """
+        table = SignTable(messages)
+        for piece in table.pieces:
+            signed = self._do(uses.sign_batch(key, piece, **options))
+            table.pieces.results += signed
+        return table.result()
+
+    def verify_many(
+        self,
+        signatures: Any,
+        messages: Any = None,
+        *,
+        key: str = "",
+        public_key: bytes = b"",
+        **options: Any,
+    ) -> Any:
+        """Verify many signatures by one key, on all cores of the server.
+
+        signatures, messages: in the same order; or one DataFrame with the columns "signature" and "message" and, if
+        it likes, "context". options: algorithm, context, prehash, input. Returns for each its Verdict, or an
+        ItemError; of a DataFrame a copy with the columns "valid" and "failure".
+        """
+        table = VerifyTable(signatures, messages)
+        for piece in table.pieces:
+            ask = uses.verify_batch(piece, key=key, public_key=public_key, **options)
+            found = self._do(ask)
+            table.pieces.results += found
+        return table.result()
+
+    def import_key(
+        self,
+        key_id: str,
+        algorithm: str,
+        private_key: Any,
+        *,
+        password: bytes | None = None,
+        **options: Any,
+    ) -> Key:
+        """Import a private key: it is encrypted here, to a key of the server's for this once.
+
+        private_key: PKCS #8 in PEM or DER, a private key of the package cryptography, or raw bytes: the seed of
+        ML-DSA, ML-KEM or HPKE, the key of HMAC. password: of an encrypted PKCS #8. options: labels, policy,
+        exportable, destroy_delay, request_id. An existing key of this id gets a new version.
+        """
+        from ketgate._wrapping import WRAPPING_ALGORITHMS, private_key_bytes, wrap
+
+        request = of_keys.import_request(key_id, algorithm, **options)
+        content = private_key_bytes(private_key, password)
+        to = self._do(of_keys.wrapping_key(WRAPPING_ALGORITHMS[0]))
+        request.wrapped.wrapping_key = to.name
+        request.wrapped.wrapped_key = wrap(WRAPPING_ALGORITHMS[0], to.public_key, content)
+        return self._do(of_keys.import_key(of_keys.with_checksum(request)))
+
+    def export_private_key(self, name: str) -> bytes:
+        """The private key of a version that is exportable: PKCS #8 in DER, or raw where its algorithm has none. It
+        travels encrypted to a key that is made here for this once."""
+        from ketgate._wrapping import Receiver
+
+        receiver = Receiver()
+        ask = of_keys.export_wrapped_key(name, receiver.algorithm, receiver.public_key)
+        return receiver.unwrap(self._do(ask))
+
+    def _do(self, ask: Ask[R]) -> R:
+        if ask.pieces is not None:
+            return ask.read(self._client._call_with_stream(ask.method, ask.pieces))
+        return ask.read(self._client._call(ask.method, ask.request, ask.timeout_s))
+
+    def _list(self, ask: AskPages[R]) -> list[R]:
+        found: list[R] = []
+        while not ask.add(found, self._client._call(ask.method, ask.request)):
+            pass
+        return found

@@ -1,0 +1,141 @@
+"""Batches out of lists and DataFrames, in pieces that a server takes, and the results in the same shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from ketgate._errors import InvalidArgument
+from ketgate._signing_asks import message_bytes
+from ketgate._signing_types import ItemError, Signature, Verdict
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ITEMS_MAX = 1_000
+BYTES_MAX = 8 << 20
+"""Of one call; a server takes more, and others wait meanwhile."""
+
+
+class Pieces(Generic[T, R]):
+    """Items, call by call, and what came of them."""
+
+    def __init__(self, items: Sequence[T], sizes: Sequence[int]) -> None:
+        self._items = items
+        self._sizes = sizes
+        self.results: list[R] = []
+
+    def __iter__(self) -> Iterator[Sequence[T]]:
+        begin, size = 0, 0
+        for i, item_bytes in enumerate(self._sizes):
+            if i > begin and (i - begin >= ITEMS_MAX or size + item_bytes > BYTES_MAX):
+                yield self._items[begin:i]
+                begin, size = i, 0
+            size += item_bytes
+        if begin < len(self._items):
+            yield self._items[begin:]
+
+
+class SignTable:
+    """What is to be signed: a sequence of messages, or a DataFrame with a column "message" and, if it likes,
+    "context"."""
+
+    def __init__(self, messages: Any) -> None:
+        self._frame = messages if _is_frame(messages) else None
+        contents = _column(messages, "message")
+        contexts = _column(messages, "context", optional=True) or [None] * len(contents)
+        self.items = [
+            (
+                message_bytes(message, f"messages[{i}]"),
+                None if _is_missing(context) else message_bytes(context, f"context[{i}]"),
+            )
+            for i, (message, context) in enumerate(zip(contents, contexts, strict=True))
+        ]
+        self.pieces: Pieces[tuple[bytes, bytes | None], Signature | ItemError] = Pieces(
+            self.items, [len(message) for message, _ in self.items]
+        )
+
+    def result(self) -> Any:
+        found = self.pieces.results
+        if self._frame is None:
+            return found
+        return self._frame.assign(
+            signature=[one.signature if isinstance(one, Signature) else None for one in found],
+            key_version=[one.key_version if isinstance(one, Signature) else None for one in found],
+            error=[one.message if isinstance(one, ItemError) else None for one in found],
+        )
+
+
+class VerifyTable:
+    """What is to be verified: signatures and messages in order, or a DataFrame with columns "message", "signature"
+    and, if it likes, "context"."""
+
+    def __init__(self, signatures: Any, messages: Any) -> None:
+        self._frame = signatures if _is_frame(signatures) else None
+        if self._frame is not None and messages is not None:
+            raise InvalidArgument(
+                "messages: expected none beside a DataFrame, whose column it is", field="messages"
+            )
+        if self._frame is None and messages is None:
+            raise InvalidArgument("messages: expected one for each signature", field="messages")
+        contents = _column(messages if self._frame is None else self._frame, "message")
+        given = _column(signatures, "signature")
+        contexts = _column(signatures, "context", optional=True) or [None] * len(given)
+        if len(given) != len(contents):
+            raise InvalidArgument(
+                f"messages: expected {len(given)}, one for each signature, given {len(contents)}",
+                field="messages",
+            )
+        self.items = [
+            (
+                b"" if _is_missing(signature) else bytes(signature),
+                message_bytes(message, f"messages[{i}]"),
+                None if _is_missing(context) else message_bytes(context, f"context[{i}]"),
+            )
+            for i, (signature, message, context) in enumerate(
+                zip(given, contents, contexts, strict=True)
+            )
+        ]
+        self.pieces: Pieces[tuple[bytes, bytes, bytes | None], Verdict | ItemError] = Pieces(
+            self.items, [len(signature) + len(message) for signature, message, _ in self.items]
+        )
+
+    def result(self) -> Any:
+        found = self.pieces.results
+        if self._frame is None:
+            return found
+        return self._frame.assign(
+            valid=[bool(one) for one in found],
+            failure=[one.failure if isinstance(one, Verdict) else one.message for one in found],
+        )
+
+
+def _is_frame(given: Any) -> bool:
+    return hasattr(given, "columns") and hasattr(given, "assign")
+
+
+def _column(given: Any, name: str, *, optional: bool = False) -> list[Any]:
+    """Of a DataFrame the column, of anything else its items; a column that may be missing is then empty."""
+    if not _is_frame(given):
+        if optional:
+            return []
+        if isinstance(given, (str, bytes, bytearray)):
+            raise InvalidArgument(
+                f"{name}s: expected a list, an array or a DataFrame, given one {name}",
+                field=f"{name}s",
+            )
+        return list(given)
+    if name in given.columns:
+        return list(given[name])
+    if optional:
+        return []
+    raise InvalidArgument(
+        f"messages: expected a DataFrame with a column {name!r}, given the columns "
+        f"{', '.join(map(str, given.columns))}"[:300],
+        field="messages",
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    """None, or what a DataFrame has for it."""
+    return value is None or (isinstance(value, float) and value != value)
