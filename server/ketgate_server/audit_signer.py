@@ -29,7 +29,10 @@ def open_signer(settings: Settings, store: Store) -> tuple[Signer, Reopen]:
     on_file = _files(settings)
     if settings.audit_key_file is not None:
         signer = files.open_signer(settings.audit_key_file)
-        audit_keys.use(store, signer, _either(settings, store, on_file))
+        base = shared.foundation(settings, store)
+        if base.rollback is None:
+            audit_keys.use(store, signer, _either(base.keys, on_file))
+            audit_key.end_others(base.keys, signer.key_id, base.journal.add)
         return signer, on_file
     base = shared.foundation(settings, store)
     keys = base.keys
@@ -111,13 +114,11 @@ def _files(settings: Settings) -> Reopen:
     return find
 
 
-def _either(settings: Settings, store: Store, on_file: Reopen) -> Reopen:
-    """A key on file, or one of the key store, which is opened only for that."""
+def _either(keys: KeyStore, on_file: Reopen) -> Reopen:
+    """A key on file, or one of the key store."""
 
     def find(key_id: str) -> Signer | None:
         signer = on_file(key_id)
-        if signer is None and key_id:
-            signer = audit_key.signer_of(shared.foundation(settings, store).keys, key_id)
-        return signer
+        return audit_key.signer_of(keys, key_id) if signer is None and key_id else signer
 
     return find

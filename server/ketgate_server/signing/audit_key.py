@@ -19,7 +19,7 @@ from ketgate_server.signing.formats import spki
 from ketgate_server.signing.keys import effects, making, rows
 from ketgate_server.signing.keys.asker import SERVER, server_asker
 from ketgate_server.signing.keys.change import Change
-from ketgate_server.signing.keys.due import Destruction
+from ketgate_server.signing.keys.due import DESTROYED, Destruction
 from ketgate_server.signing.keys.effects import Moved
 from ketgate_server.signing.keys.record import (
     SYSTEM_TENANT,
@@ -34,6 +34,9 @@ from ketgate_server.store.erasure import erasing
 _BY_FINGERPRINT = (
     "SELECT key_id, version FROM signing_versions WHERE tenant = ? AND fingerprint = ?"
 )
+_WITH_KEYS = """SELECT key_id, version, fingerprint FROM signing_versions
+    WHERE tenant = ? AND envelope IS NOT NULL"""
+_ID_PREFIX = "audit-"
 
 Journal = Callable[[Destruction], object]
 """Is told of a version just before it is destroyed."""
@@ -103,9 +106,31 @@ def rotate(
             continue
 
 
+def end_others(keys: KeyStore, key_id: str, journal: Journal) -> None:
+    """Destroy the versions that signed before a key from elsewhere took over: none but that is to sign.
+    Raises KEY_CORRUPT."""
+    with keys.store.read() as reader:
+        found = [
+            row
+            for row in reader.rows(_WITH_KEYS, (SYSTEM_TENANT,))
+            if row[0].startswith(_ID_PREFIX) and row[2] != key_id
+        ]
+    for name, number, fingerprint in found:
+        old = _find(keys, fingerprint)
+        if old is None:
+            continue
+        journal(Destruction(SYSTEM_TENANT, old[0].uid, name, number))
+
+        def operation(change: Change, old: tuple[KeyRecord, VersionRecord] = old) -> None:
+            with erasing(keys.store, change.tx):
+                _end(change, old)
+
+        keys.change(server_asker(SYSTEM_TENANT, DESTROYED), operation)
+
+
 def key_name(algorithm: Algorithm) -> str:
     """Id of the key of an algorithm."""
-    return f"audit-{algorithm.name.lower()}"
+    return f"{_ID_PREFIX}{algorithm.name.lower()}"
 
 
 def _succeed(
@@ -122,7 +147,7 @@ def _succeed(
         new = audit_keys.succession(reader, signer, known, before)
     record = key or _record(algorithm)
     version = making.sealed(keys.vault, record, newest + 1, fresh)
-    old = _find(keys, until_now)
+    old = _find(keys, until_now) if until_now else None
     if old is not None and old[1].envelope is not None:
         journal(Destruction(SYSTEM_TENANT, old[0].uid, old[0].id, old[1].version))
 
@@ -132,7 +157,8 @@ def _succeed(
         if rows.newest_version(change.tx, SYSTEM_TENANT, record.id) != newest:
             raise Moved
         with erasing(keys.store, change.tx):
-            _end(change, until_now, old)
+            if old is not None:
+                _end(change, old)
         if key is None:
             effects.add_key(change, record, version, keys.bounds)
         else:
@@ -144,10 +170,8 @@ def _succeed(
     return signer
 
 
-def _end(change: Change, key_id: str, old: tuple[KeyRecord, VersionRecord] | None) -> None:
-    """Destroy the version that signed until now, if it is of the key store."""
-    if old is None or not key_id:
-        return
+def _end(change: Change, old: tuple[KeyRecord, VersionRecord]) -> None:
+    """Destroy a version that signed until now."""
     key = change.key(old[0].id)
     version = change.version(key, old[1].version)
     if version.state is VersionState.DESTROYED:

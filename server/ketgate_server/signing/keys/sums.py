@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from ketgate_server.signing.keys import bodies
 from ketgate_server.store.base import Reader, Transaction
 
 SUM_BYTES = 256
@@ -67,8 +66,9 @@ def _elements(reader: Reader) -> Iterator[int]:
 
 
 def _element(table: str, place: tuple[object, ...], generation: int) -> int:
-    content = bodies.canonical([table, *place, generation])
-    return int.from_bytes(hashlib.shake_256(content).digest(SUM_BYTES), "big")
+    # No part has a zero byte in it: names are checked, and numbers are digits.
+    content = "\0".join([table, *map(str, place), str(generation)])
+    return int.from_bytes(hashlib.shake_256(content.encode()).digest(SUM_BYTES), "big")
 
 
 def _total(reader: Reader) -> int:
