@@ -116,6 +116,7 @@ def test_a_key_in_a_file_is_not_rotated_by_the_command(folder: Path, tmp_path: P
 def test_the_file_of_the_last_start_signs_for_the_key_store(tmp_path: Path) -> None:
     """The setting is gone; where it pointed to is remembered in the data folder."""
     folder = tmp_path / "server"
+    folder.mkdir(mode=0o700)
     with_file = Settings(data_dir=folder, audit_key_file=tmp_path / "own.pem")
     durable.start(with_file, []).close()
     running = durable.start(Settings(data_dir=folder), [])
