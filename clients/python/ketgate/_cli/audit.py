@@ -198,8 +198,10 @@ def redact(
 
 @audit.command("rotate-key")
 def rotate_key(data_dir: DataDir = None, config: Config = None) -> None:
-    """Have a new key sign from now on, on the server's machine and also while it runs. The key until
-    now signs for the new one and is destroyed; clients follow by themselves."""
+    """Have a new key sign from now on; on the server's machine, also while it runs.
+
+    The key until now signs for the new one and is destroyed; clients follow by themselves.
+    """
     require_server()
     from ketgate_server.audit_signer import rotate
     from ketgate_server.store.errors import StoreError
@@ -213,8 +215,10 @@ def rotate_key(data_dir: DataDir = None, config: Config = None) -> None:
 
 @audit.command("accept-rollback")
 def accept_rollback(data_dir: DataDir = None, config: Config = None) -> None:
-    """Go on with a key store that is an older copy than the log tells of, on the server's machine while
-    it does not run. What is known to be destroyed is destroyed again, and the log tells all of it."""
+    """Go on with an older copy of the key store; on the server's machine, while it does not run.
+
+    What is known to be destroyed is destroyed again, and the log tells that it was accepted.
+    """
     require_server()
     from ketgate_server.audit_signer import accept_rollback as accept
     from ketgate_server.store.errors import StoreError
