@@ -54,6 +54,7 @@ def read_choice(given: circuit_pb2.BackendChoice, path: str) -> Choice:
         fail_over=given.fail_over,
         allowed=tuple(given.allowed),
         regions=tuple(given.regions),
+        path=path,
     )
 
 

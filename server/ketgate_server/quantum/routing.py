@@ -90,7 +90,8 @@ def candidates(route: Route, catalogue: Catalogue, assess: Assess) -> Iterator[C
     if name:
         entry = route.own or catalogue.get(name) or catalogue.standing_for(name)
         if entry is None:
-            field_name = "spec.backend.backend" if choice.backend else "spec.noise.device"
+            named = f"{choice.path}.backend"
+            field_name = named if choice.backend else f"{choice.noise_path}.device"
             raise _unknown(field_name, name, catalogue)
         error = _refusal(route, entry, entry.describe())
         candidate = None
@@ -284,7 +285,7 @@ def _check_regions(route: Route, catalogue: Catalogue) -> None:
     hidden = any(one.provider is not None and "/" not in one.name for one in entries)
     if not hidden and not set(wanted) & set(known):
         raise FieldError(
-            "spec.backend.regions",
+            f"{route.work.choice.path}.regions",
             expected=f"a region of this server's back ends ({', '.join(known)})",
             given=", ".join(wanted),
         )
@@ -302,7 +303,7 @@ def _none_left(route: Route) -> KetgateError:
     told = "; ".join(f"{step.backend}: {step.reason}" for step in route.steps[:TOLD_MAX])
     if not errors:
         return FieldError(
-            "spec.backend.allowed",
+            f"{route.work.choice.path}.allowed",
             expected="a back end of this server among those that are allowed",
             given=", ".join(route.work.choice.allowed) or "none",
             hint="ListBackends tells them",

@@ -31,6 +31,13 @@ class Choice:
     allowed: tuple[str, ...] = ()
     """Names, or prefixes that end with "/" or "*"."""
     regions: tuple[str, ...] = ()
+    path: str = field(default="spec.backend", compare=False)
+    """Where it stands in the request, for refusals."""
+
+    @property
+    def noise_path(self) -> str:
+        """Where the noise stands, which is beside it."""
+        return self.path.removesuffix("backend") + "noise"
 
     def names(self, name: str) -> bool:
         """Whether a back end is named, as the one or as allowed; or a provider, by one of its back

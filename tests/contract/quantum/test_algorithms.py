@@ -246,6 +246,8 @@ BAD = [
     ("AmplitudeEstimation", {"value_at_risk": {"losses": doubles(1, 0), "probabilities": doubles(0.5, 0.5)}}, "spec.value_at_risk.losses"),
     ("Factoring", {"number": 3}, "spec.number"),
     ("Factoring", {"number": 15, "base": 15}, "spec.base"),
+    ("Factoring", {"number": 15, "execution": {"backend": {"backend": "nope"}}}, "spec.execution.backend.backend"),
+    ("Factoring", {"number": 15, "execution": {"backend": {"regions": ["mars"]}}}, "spec.execution.backend.regions"),
 ]  # fmt: skip
 
 
