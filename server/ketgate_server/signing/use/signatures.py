@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from ketgate_server.admission import Admission
 from ketgate_server.errors import FieldError, KetgateError, LimitError, Reason
 from ketgate_server.rpc.call import Call
-from ketgate_server.signing.algorithms import Algorithm, Purpose
+from ketgate_server.signing.algorithms import SECP256K1, Algorithm, Purpose
 from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.names import read_key_or_version
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
@@ -419,7 +419,8 @@ def wrong_length(algorithm: Algorithm, signature: bytes) -> bool:
     """Whether no signature of the algorithm can have this length."""
     size = len(signature)
     if algorithm.output_bytes_fixed:
-        return size != algorithm.output_bytes_max and not (algorithm.digest_bytes and size == 64)
+        # Of secp256k1 the recovery id may be left out.
+        return size != algorithm.output_bytes_max and not (algorithm is SECP256K1 and size == 64)
     return not 0 < size <= algorithm.output_bytes_max
 
 
