@@ -195,3 +195,27 @@ def test_a_preview_makes_nothing(bench: Bench) -> None:
     assert bench.keys.get("red", "a") is None
     bench.keys.create(asker, new)
     assert refusal(bench.keys.preview, asker, new).reason is Reason.RESOURCE_EXISTS
+
+
+def test_a_repeat_whose_reply_is_gone_does_nothing(bench: Bench) -> None:
+    bench.create()
+    bench.keys.rotate(bench.asker("/Rotate", "r"), "a")
+    bench.store.run(lambda tx: tx.execute("UPDATE requests SET reply = NULL"))
+    error = refusal(bench.keys.rotate, bench.asker("/Rotate", "r"), "a")
+    assert error.reason is Reason.REPLY_EXPIRED
+    assert error.metadata == {"resource": "keys/a/versions/2"}
+    assert len(bench.keys.versions("red", "a")) == 2
+
+
+def test_what_is_refused_leaves_no_trace(bench: Bench) -> None:
+    """No row, no number, no request id, no audit entry but the refusal that the edge writes."""
+    bench.create()
+    before = audit(bench)
+    asker = bench.asker("/Act", "r")
+    refusal(bench.keys.act, asker, "a", 1, Act.RESTORE)
+    refusal(bench.keys.act, asker, "a", 9, Act.DISABLE)
+    refusal(bench.keys.create, asker, NewKey("a", ALGORITHMS["ED25519"]))
+    assert audit(bench) == before
+    with bench.store.read() as reader:
+        assert reader.row("SELECT COUNT(*) FROM requests") == (0,)
+        assert reader.row("SELECT value FROM counters WHERE name = 'signing'") == (1,)
