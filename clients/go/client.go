@@ -9,6 +9,7 @@ import (
 	optimizationv1 "ketgate.dev/clients/go/gen/ketgate/optimization/v1"
 	quantumv1 "ketgate.dev/clients/go/gen/ketgate/quantum/v1"
 	serverv1 "ketgate.dev/clients/go/gen/ketgate/server/v1"
+	signingv1 "ketgate.dev/clients/go/gen/ketgate/signing/v1"
 )
 
 // Answers can be as large as requests; grpc-go's own limit of 4 MiB would refuse a frontier of many names.
@@ -24,6 +25,10 @@ type Client struct {
 	Algorithms quantumv1.AlgorithmServiceClient
 	// Learning has every method of ketgate.quantum.v1.LearningService.
 	Learning quantumv1.LearningServiceClient
+	// KeyService has every method of ketgate.signing.v1.KeyService.
+	KeyService signingv1.KeyServiceClient
+	// Signing has every method of ketgate.signing.v1.SigningService.
+	Signing signingv1.SigningServiceClient
 	// Jobs has every method of ketgate.jobs.v1.JobService.
 	Jobs jobsv1.JobServiceClient
 	// Server has every method of ketgate.server.v1.ServerService.
@@ -83,6 +88,8 @@ func open(s *settings) (*Client, error) {
 		Quantum:      quantumv1.NewQuantumServiceClient(conn),
 		Algorithms:   quantumv1.NewAlgorithmServiceClient(conn),
 		Learning:     quantumv1.NewLearningServiceClient(conn),
+		KeyService:   signingv1.NewKeyServiceClient(conn),
+		Signing:      signingv1.NewSigningServiceClient(conn),
 		Jobs:         jobsv1.NewJobServiceClient(conn),
 		Server:       serverv1.NewServerServiceClient(conn),
 		address:      s.address,

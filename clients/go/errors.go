@@ -100,7 +100,8 @@ func (e *Error) Is(target error) bool {
 // Temporary tells whether the same call may succeed a little later.
 func (e *Error) Temporary() bool {
 	switch e.Reason {
-	case ErrServerBusy.Reason, ErrDraining.Reason, ErrStoreUnavailable.Reason:
+	case ErrServerBusy.Reason, ErrDraining.Reason, ErrStoreUnavailable.Reason, ErrRateExceeded.Reason,
+		ErrChecksumMismatch.Reason:
 		return true
 	}
 	return e.Code == codes.Unavailable && e.Reason == ""

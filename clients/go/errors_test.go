@@ -24,7 +24,9 @@ var sentinels = []*Error{
 	ErrRequestIDReused, ErrReplyExpired, ErrResourceNotFound, ErrRevisionCompacted, ErrWatchTooSlow, ErrJobUnfinished, ErrETagMismatch, ErrStoreUnavailable,
 	ErrWorkerLost, ErrJobCancelled, ErrJobExpired, ErrOffsetMismatch, ErrDigestMismatch, ErrArtifactInUse, ErrQuotaExceeded,
 	ErrProgramInvalid, ErrBackendUnsuitable, ErrBackendUnavailable, ErrCapExceeded, ErrProviderFailed, ErrProviderCredentials,
-	ErrSubmissionUndecided, ErrProviderJobFailed,
+	ErrSubmissionUndecided, ErrProviderJobFailed, ErrResourceExists, ErrPolicyDenied, ErrKeyUnusable, ErrKeyNotExportable,
+	ErrRateExceeded, ErrCiphertextInvalid, ErrKeyStoreSealed, ErrKeyCorrupt, ErrKeyStoreRolledBack, ErrChangeUndecidable,
+	ErrChecksumMismatch,
 }
 
 func TestEveryReasonOfTheContractHasAnErrorAndARemedy(t *testing.T) {

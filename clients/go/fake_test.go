@@ -17,6 +17,7 @@ import (
 	jobsv1 "ketgate.dev/clients/go/gen/ketgate/jobs/v1"
 	optimizationv1 "ketgate.dev/clients/go/gen/ketgate/optimization/v1"
 	serverv1 "ketgate.dev/clients/go/gen/ketgate/server/v1"
+	signingv1 "ketgate.dev/clients/go/gen/ketgate/signing/v1"
 )
 
 // fakeServer answers as each test says, over a real gRPC connection in memory.
@@ -28,6 +29,7 @@ type fakeServer struct {
 	stream func(grpc.ServerStreamingServer[optimizationv1.SolveStreamResponse]) error
 	list   func(*optimizationv1.ListSolversRequest) (*optimizationv1.ListSolversResponse, error)
 	jobs   *fakeJobs
+	signer signingv1.SigningServiceServer
 }
 
 func (f *fakeServer) Solve(ctx context.Context, r *optimizationv1.SolveRequest) (*optimizationv1.SolveResponse, error) {
@@ -62,6 +64,9 @@ func serving(t *testing.T, fake *fakeServer) Option {
 	serverv1.RegisterServerServiceServer(server, fake)
 	if fake.jobs != nil {
 		jobsv1.RegisterJobServiceServer(server, fake.jobs)
+	}
+	if fake.signer != nil {
+		signingv1.RegisterSigningServiceServer(server, fake.signer)
 	}
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)

@@ -56,6 +56,7 @@ def test_the_clients_own_tests_pass(server: Any) -> None:
     assert "TestServerAgreesOnAPostQuantumKeyExchange" in passed
     assert "TestServerStreamsAPortfolio" in passed
     assert "TestServerRunsCircuits" in passed
+    assert "TestServerSignsBatches" in passed
     assert "--- SKIP" not in tested.stdout
 
 
@@ -117,3 +118,17 @@ def test_the_quantum_example_entangles_five_qubits(server: Any) -> None:
     nowhere = go("run", "./examples/quantum", "-backend", "nowhere", str(server.ready_file))
     assert nowhere.returncode != 0
     assert "nowhere" in nowhere.stderr
+
+
+def test_the_signing_example_signs_a_thousand_orders(server: Any) -> None:
+    key = f"go-{uuid.uuid4().hex[:8]}"
+    arguments = ("run", "./examples/signing", "-key", key, "-algorithm", "ML_DSA_44")
+    for _ in range(2):  # the key is made once, and used again
+        ran = go(*arguments, str(server.ready_file))
+        assert ran.returncode == 0, ran.stderr
+        assert f"by keys/{key}/versions/1 (FIPS 204, " in ran.stdout
+        assert re.findall(r"valid: (\w+)$", ran.stdout, re.M) == ["true", "false"]
+        assert "1000 of 1000 orders signed in " in ran.stdout
+    unknown = go("run", "./examples/signing", "-algorithm", "ROT13", str(server.ready_file))
+    assert unknown.returncode != 0
+    assert "ROT13" in unknown.stderr
