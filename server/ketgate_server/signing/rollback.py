@@ -8,6 +8,7 @@ they have seen.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ SUM, GENERATION = "sum", "generation"
 """Facts of entries."""
 ACCEPTED = "signing.rollback.accepted"
 NAMED_MAX = 20
+
+_log = logging.getLogger(__name__)
 
 _COUNTER = "SELECT value FROM counters WHERE name = ?"
 _VERSION = """SELECT v.state, v.destroy_time_us FROM signing_versions v
@@ -57,6 +60,31 @@ class Rollback:
     def __str__(self) -> str:
         lacking = f"; it lacks: {', '.join(self.missing)}" if self.missing else ""
         return f"{'; '.join(self.why)}{lacking}"
+
+
+class Watch:
+    """Notices a store that is put back while a server runs on it, as far as the number of its newest
+    change tells. Threads may share it."""
+
+    def __init__(self, store: Store, found: Rollback | None) -> None:
+        self._store = store
+        self._newest = 0
+        self.found = found
+        """What tells that the key store is an older copy; None where nothing does."""
+
+    def look(self) -> None:
+        """To be called when the number is another than it was."""
+        newest = self._newest
+        with self._store.read() as reader:  # anew: what a caller read may be from before the newest
+            now = _generation(reader)
+        if now >= newest:
+            self._newest = now
+            return
+        if self.found is None:
+            self.found = Rollback(
+                (f"its newest change was number {newest}, and is {now} while the server runs",)
+            )
+            _log.error("the key store is an older copy, keys are not used: %s", self.found)
 
 
 def checkpoint(reader: Reader) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from ketgate_server.signing.keys.service import KeyServicer
 from ketgate_server.signing.keys.timers import Timers
 from ketgate_server.signing.keys.token_keys import destroy_in_token
 from ketgate_server.signing.metrics import SigningMetrics
+from ketgate_server.signing.rollback import Watch
 from ketgate_server.signing.use import service as use_service
 from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.current import CurrentKeys
@@ -32,14 +33,16 @@ class Running:
         base = shared.foundation(settings, store)
         limits = settings.limit_values
         ring = Ring(base.keys, base.vault, base.providers, settings.signing.opened_keys_max)
-        current = CurrentKeys(base.keys, ring.forget)
+        self.ring = ring
+        self.watch = Watch(store, base.rollback)
+        self.watch.look()
+        current = CurrentKeys(base.keys, self._changed)
         rates = Rates()
         access, log = Access(current, rates), UseLog(store)
         batches = Admission(
             limits["signing.batches_max"], limits["signing.batches_queued_max"], "batches"
         )
         self.store = store
-        self.ring = ring
         self.signatures = Signatures(
             access,
             current,
@@ -62,9 +65,16 @@ class Running:
 
     def check(self) -> Running:
         """Itself. Raises KEY_STORE_ROLLED_BACK."""
-        if self.base.rollback is not None:
-            raise self.base.rollback.refusal()
+        if self.watch.found is not None:
+            raise self.watch.found.refusal()
         return self
+
+    def _changed(self) -> None:
+        """Raises KEY_STORE_ROLLED_BACK, so that the use in which it is noticed is the first that is
+        refused."""
+        self.ring.forget()
+        self.watch.look()
+        self.check()
 
     def _before_destruction(self, due: Destruction) -> None:
         self.base.journal.add(due)

@@ -17,6 +17,7 @@ from ketgate_server.store.database import FILE_NAME, open_store
 from ketgate_server.store.errors import StoreError
 from typer.testing import CliRunner
 
+from ...postgres import PostgresServer
 from .data_folder import DataFolder
 
 
@@ -155,3 +156,22 @@ def test_commands(until_now: DataFolder, tmp_path: Path) -> None:
     assert "there is nothing to accept" in str(nothing.exception)
     bare = run("restore", tmp_path / "backup.tar", "--data-dir", tmp_path / "bare")
     assert "--replacing" in bare.stderr
+
+
+def test_on_postgresql_the_journals_tell(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    """Of servers that share a database, each has its own."""
+    until_now = DataFolder(tmp_path / "old", postgres_server.new_database())
+    until_now.create("a")
+    backups.back_up(tmp_path / "backup.tar", until_now.folder, until_now.url)
+    until_now.destroy("a")
+    until_now.close()
+    (tmp_path / "other").mkdir()
+    url = postgres_server.new_database(empty=True)
+    settings = Settings(data_dir=tmp_path / "new", store_url=url)  # type: ignore[arg-type]
+    restored = backups.restore(
+        tmp_path / "backup.tar", settings, [until_now.folder, tmp_path / "other"]
+    )
+    assert [one.key_id for one in restored.destroyed_again] == ["a"]
+    again = DataFolder(tmp_path / "new", url)
+    assert (again.base.rollback, again.state("a")) == (None, VersionState.DESTROYED)
+    again.close()

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ketgate.signing.v1 import signing_service_pb2
 from ketgate_server import audit_signer, durable
-from ketgate_server.audit import entries, log
+from ketgate_server.audit import entries, log, told
 from ketgate_server.errors import KetgateError, NotFound, Reason
 from ketgate_server.signing import rollback
 from ketgate_server.signing.keys import sums
@@ -18,7 +19,8 @@ from ketgate_server.signing.start import create_domain
 from ketgate_server.store.database import FILE_NAME
 from ketgate_server.store.errors import StoreError
 
-from .data_folder import DataFolder
+from ..audit.conftest import FakeCall
+from .data_folder import EMMA, DataFolder
 
 
 @pytest.fixture
@@ -166,6 +168,38 @@ def test_keys_are_not_used_and_not_changed(bench: DataFolder) -> None:
     assert bench.state() is VersionState.ENABLED  # as in the copy: nothing was written
 
 
+def test_a_store_that_is_put_back_while_a_server_runs(bench: DataFolder) -> None:
+    copied = bench.copy()
+    domain = create_domain(bench.settings)
+    domain.start(bench.store)
+    method = next(s for s in domain.services if s.name.endswith("SigningService"))
+    sign: Any = method.methods["Sign"].unary
+    call = FakeCall(EMMA, "/ketgate.signing.v1.SigningService/Sign")
+    request = signing_service_pb2.SignRequest(key="keys/a", message=b"m")
+    try:
+        assert sign(call, request)
+        bench.act(Act.DISABLE, "b")
+        assert sign(call, request)
+        now = dict(bench.rows("counters"))
+        copied["counters"] = [
+            (name, value if name == "signing" else now[name]) for name, value in copied["counters"]
+        ]
+        bench.put_back(copied)
+        for _ in range(2):
+            assert "while the server runs" in refused(lambda: sign(call, request))
+    finally:
+        domain.end()
+
+
+def test_a_reader_that_is_late_is_no_rollback(bench: DataFolder) -> None:
+    watch = rollback.Watch(bench.store, None)
+    watch.look()
+    bench.act(Act.DISABLE)
+    watch.look()
+    watch.look()
+    assert watch.found is None
+
+
 def test_an_older_copy_is_accepted_without_what_was_destroyed(bench: DataFolder) -> None:
     copied = bench.copy()
     bench.destroy()
@@ -182,7 +216,7 @@ def test_an_older_copy_is_accepted_without_what_was_destroyed(bench: DataFolder)
     assert bench.state("a") is VersionState.DESTROYED
     assert bench.state("b") is VersionState.ENABLED
     with bench.store.read() as reader:
-        newest = next(iter(rollback.told.backwards(reader, "why"))).fact
+        newest = next(iter(told.backwards(reader, "why"))).fact
     assert newest.action == rollback.ACCEPTED
     assert (newest.facts or {})["destroyed_again"] == "1"
     bench.stop()
