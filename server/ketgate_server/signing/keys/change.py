@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 from ketgate_server.audit import log
 from ketgate_server.errors import NotFound
 from ketgate_server.signing.kek.vault import Vault
-from ketgate_server.signing.keys import policy, rows, states, sums
+from ketgate_server.signing.keys import policy, rows, sums
+from ketgate_server.signing.keys.access import is_usable
 from ketgate_server.signing.keys.asker import Asker
 from ketgate_server.signing.keys.names import key_name, version_name
 from ketgate_server.signing.keys.record import KeyRecord, Use, VersionRecord
@@ -99,10 +100,6 @@ class Change:
         self._about(key, number)
         return found
 
-    def versions(self, key: KeyRecord) -> list[VersionRecord]:
-        """All versions of a key, the newest first. Raises KEY_CORRUPT."""
-        return rows.read_versions(self.tx, self.vault, key.tenant, key.id)
-
     def put_key(self, key: KeyRecord) -> KeyRecord:
         """Make or replace a key; as it is stored, with its new etag."""
         generation = self.generation
@@ -124,7 +121,14 @@ class Change:
     def settle(self, key: KeyRecord) -> KeyRecord:
         """After its versions, or its minimum, changed: the key with another primary version where the
         present one is not usable any more. To be called when all else is written."""
-        primary = states.primary_of(key, self.versions(key))
+        if key.primary_version:
+            present = rows.read_version(
+                self.tx, self.vault, key.tenant, key.id, key.primary_version
+            )
+            if present is not None and is_usable(key, present):
+                return key
+        newest = rows.newest_usable(self.tx, self.vault, key)
+        primary = 0 if newest is None else newest.version
         if primary == key.primary_version:
             return key
         resource = self.resource

@@ -83,6 +83,8 @@ _VERSIONS_OF = f"{_VERSIONS} WHERE tenant = ? AND key_id = ? ORDER BY version DE
 _VERSIONS_BELOW = (
     f"{_VERSIONS} WHERE tenant = ? AND key_id = ? AND version < ? ORDER BY version DESC LIMIT ?"
 )
+_USABLE = f"""{_VERSIONS} WHERE tenant = ? AND key_id = ? AND state = ? AND version >= ?
+    ORDER BY envelope IS NULL, version DESC LIMIT 1"""
 _PUT_KEY = f"""INSERT INTO signing_keys ({", ".join(KeyRow._fields)})
     VALUES ({", ".join("?" * len(KeyRow._fields))})
     ON CONFLICT (tenant, id) DO UPDATE SET {
@@ -137,6 +139,13 @@ def read_versions_below(
     """The next versions of a list that begins with the newest. Raises KEY_CORRUPT."""
     rows = reader.rows(_VERSIONS_BELOW, (tenant, key_id, below, limit))
     return [as_version(vault, row) for row in rows]
+
+
+def newest_usable(reader: Reader, vault: Vault, key: KeyRecord) -> VersionRecord | None:
+    """The newest version that may be used, those with a private key before others; None: there is none.
+    Raises KEY_CORRUPT."""
+    row = reader.row(_USABLE, (key.tenant, key.id, VersionState.ENABLED.value, key.min_version))
+    return None if row is None else as_version(vault, row)
 
 
 def write_key(tx: Transaction, vault: Vault, key: KeyRecord, generation: int) -> None:

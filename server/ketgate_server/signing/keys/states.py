@@ -6,8 +6,7 @@ from enum import Enum
 from typing import NoReturn
 
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.signing.keys.access import is_usable
-from ketgate_server.signing.keys.record import KeyRecord, VersionRecord, VersionState
+from ketgate_server.signing.keys.record import VersionRecord, VersionState
 
 
 class Act(Enum):
@@ -65,15 +64,6 @@ def has_elapsed(version: VersionRecord, now_us: int) -> bool:
         and version.destroy_time_us is not None
         and version.destroy_time_us <= now_us
     )
-
-
-def primary_of(key: KeyRecord, versions: list[VersionRecord]) -> int:
-    """Which version is to be the primary one: the present one as long as it is usable, else the newest
-    that is, those with a private key before others; 0: none is."""
-    usable = {found.version: found for found in versions if is_usable(key, found)}
-    if key.primary_version in usable:
-        return key.primary_version
-    return max(usable, key=lambda n: (usable[n].envelope is not None, n), default=0)
 
 
 def _refuse(act: Act, version: VersionRecord, field: str, hint: str) -> NoReturn:

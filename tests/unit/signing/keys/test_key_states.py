@@ -1,6 +1,7 @@
 """What can be done to versions, when, and what becomes of the primary version."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from ketgate_server.errors import KetgateError, Reason
@@ -74,3 +75,14 @@ def test_a_version_that_there_is_not_is_not_found(bench: Bench) -> None:
     error = refusal(bench.act, Act.DISABLE, 2)
     assert error.reason is Reason.RESOURCE_NOT_FOUND
     assert "keys/a/versions/2" in error.message
+
+
+def test_a_version_that_only_verifies_is_primary_where_no_other_can_be(bench: Bench) -> None:
+    bench.create()
+    bench.rotate()
+    bench.rotate()
+    public = replace(bench.version(2), envelope=None)
+    bench.keys.change(bench.asker(), lambda change: change.put_version(public))
+    assert bench.act(Act.DISABLE, 3)[0].primary_version == 1
+    assert bench.act(Act.DISABLE, 1)[0].primary_version == 2
+    assert bench.act(Act.ENABLE, 1)[0].primary_version == 2
