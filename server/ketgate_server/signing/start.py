@@ -16,6 +16,7 @@ from ketgate_server.signing.keys.token_keys import destroy_in_token
 from ketgate_server.signing.metrics import SigningMetrics
 from ketgate_server.signing.rollback import Watch
 from ketgate_server.signing.use import service as use_service
+from ketgate_server.signing.use.batches import Batches
 from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.current import CurrentKeys
 from ketgate_server.signing.use.encryption import Encryption
@@ -43,20 +44,15 @@ class Running:
             limits["signing.batches_max"], limits["signing.batches_queued_max"], "batches"
         )
         self.store = store
-        self.signatures = Signatures(
-            access,
-            current,
-            ring,
-            log,
-            batches=batches,
-            threads=settings.processors,
-            metrics=metrics,
-        )
+        self.signatures = Signatures(access, current, ring, log, metrics)
         self.encryption = Encryption(access, current, ring, log, self.signatures, metrics)
         metrics.open_keys = lambda: ring.open_keys
         metrics.batches = lambda: batches.running
         certification = Certification(self.signatures, base.providers)
-        self.uses = SigningServicer(self.signatures, self.encryption, certification, limits)
+        together = Batches(self.signatures, batches, settings.processors)
+        self.uses = SigningServicer(
+            self.signatures, together, self.encryption, certification, limits
+        )
         self.managed = KeyServicer(base.keys, rates, limits)
         self.base = base
         self.timers = Timers(base.keys, self._before_destruction)

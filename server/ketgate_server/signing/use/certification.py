@@ -75,7 +75,7 @@ class Certification:
         def work() -> bytes:
             generation = self._signatures.generation
             key, version = self._signatures.signer(asked.call, name, _PLAIN)
-            self._signatures.check_context(key, b"", "key")
+            self._signatures.check_context(key, _PLAIN.options, "key")
             self._signatures.take(key, 1)
             by: list[str] = []
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import google_crc32c
 from google.protobuf.message import Message
@@ -15,9 +16,10 @@ from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm
 from ketgate_server.signing.certificates import Order
 from ketgate_server.signing.formats import pem
 from ketgate_server.signing.provider import Input, Options
+from ketgate_server.signing.use.batches import Columns
 from ketgate_server.signing.use.certification import Made
 from ketgate_server.signing.use.options import Format
-from ketgate_server.signing.use.signatures import How, Item, Signed
+from ketgate_server.signing.use.signatures import How, Signed
 from ketgate_server.signing.use.streams import mismatch
 from ketgate_server.signing.use.uses import Asked, check_request_id
 from ketgate_server.signing.use.verdicts import Found
@@ -47,6 +49,9 @@ _ALGORITHM_NUMBERS = {
 }
 _ALGORITHMS = {number: ALGORITHMS[name] for name, number in _ALGORITHM_NUMBERS.items()}
 _PLAIN = How(Options())
+MESSAGE_LIMIT = "signing.message_bytes_max"
+
+BatchItem = signature_pb2.SignItem | signature_pb2.VerifyItem
 
 
 def asked(call: Call, request: Message) -> Asked:
@@ -108,36 +113,41 @@ def bounded(found: bytes, bytes_max: int, field: str) -> bytes:
     return found
 
 
-def sign_items(request: pb.SignBatchRequest, options: Options, bytes_max: int) -> list[Item]:
-    return [_item(item, i, options, bytes_max) for i, item in enumerate(request.items)]
+def sign_columns(request: pb.SignBatchRequest, options: Options, bytes_max: int) -> Columns:
+    return _columns(request.items, options, bytes_max)
 
 
-def verify_items(request: pb.VerifyBatchRequest, options: Options, bytes_max: int) -> list[Item]:
-    return [_item(item, i, options, bytes_max) for i, item in enumerate(request.items)]
+def verify_columns(request: pb.VerifyBatchRequest, options: Options, bytes_max: int) -> Columns:
+    columns = _columns(request.items, options, bytes_max)
+    columns.signatures = [item.signature for item in request.items]
+    return columns
 
 
-def _item(
-    item: signature_pb2.SignItem | signature_pb2.VerifyItem,
-    index: int,
-    options: Options,
-    bytes_max: int,
-) -> Item:
-    if item.HasField("context"):
-        options = Options(options.input, item.context, options.prehash, options.deterministic)
-    message = item.message
-    try:
-        if len(item.reference) > REFERENCE_CHARACTERS_MAX:
-            raise FieldError(
-                f"items[{index}].reference",
-                expected=f"at most {REFERENCE_CHARACTERS_MAX} characters",
-                given=item.reference,
-            )
-        if len(message) > bytes_max or item.HasField("message_crc32c"):
-            content(item, "message", bytes_max, "signing.message_bytes_max", f"items[{index}].")
-    except KetgateError as error:
-        return Item(b"", options, error)
-    signature = b"" if isinstance(item, signature_pb2.SignItem) else item.signature
-    return Item(message, options, None, signature)
+def _columns(items: Sequence[BatchItem], options: Options, bytes_max: int) -> Columns:
+    columns = Columns([item.message for item in items], [options] * len(items))
+    for i, item in enumerate(items):
+        if item.HasField("context"):
+            columns.options[i] = replace(options, context=item.context)
+        if (
+            len(item.reference) > REFERENCE_CHARACTERS_MAX
+            or len(columns.contents[i]) > bytes_max
+            or item.HasField("message_crc32c")
+        ):
+            try:
+                _check_item(item, f"items[{i}].", bytes_max)
+            except KetgateError as error:
+                columns.refusals[i] = error
+    return columns
+
+
+def _check_item(item: BatchItem, path: str, bytes_max: int) -> None:
+    if len(item.reference) > REFERENCE_CHARACTERS_MAX:
+        raise FieldError(
+            f"{path}reference",
+            expected=f"at most {REFERENCE_CHARACTERS_MAX} characters",
+            given=item.reference,
+        )
+    content(item, "message", bytes_max, MESSAGE_LIMIT, path)
 
 
 def reference(text: str) -> str:
@@ -164,12 +174,17 @@ def sign_reply(signed: Signed) -> bytes:
 
 def batch_reply(request: pb.SignBatchRequest, results: list[Signed | KetgateError]) -> bytes:
     response = pb.SignBatchResponse()
+    add = response.results.add
+    first = next((one for one in results if isinstance(one, Signed)), None)
+    common = None if first is None else signature(first)  # of all, but for three fields
     for item, result in zip(request.items, results, strict=True):
-        made = response.results.add(reference=reference(item.reference))
         if isinstance(result, KetgateError):
-            made.error.CopyFrom(_error(result))
-        else:
-            made.signature.CopyFrom(signature(result))
+            add(reference=reference(item.reference), error=_error(result))
+            continue
+        made = add(reference=reference(item.reference), signature=common).signature
+        made.signature = result.signature
+        made.signature_crc32c = google_crc32c.value(result.signature)
+        made.content_sha256 = result.content_sha256
     return response.SerializeToString()
 
 

@@ -100,6 +100,18 @@ def check_context_size(algorithm: Algorithm, context: bytes, field: str) -> None
         raise FieldError(field, expected=f"at most {CONTEXT_BYTES_MAX} bytes", given=context)
 
 
+def check_item_context(algorithm: Algorithm, options: Options, field: str) -> None:
+    """The context that an item of a batch has in place of the options'."""
+    check_context_size(algorithm, options.context, field)
+    if options.input is Input.MU:
+        _no_context(options, field)
+
+
+def _no_context(options: Options, field: str) -> None:
+    if options.context:
+        raise FieldError(field, expected="nothing with a mu, which holds it", given=options.context)
+
+
 def _check_mu(algorithm: Algorithm, options: Options, path: str) -> None:
     if not algorithm.external_mu:
         raise FieldError(
@@ -107,10 +119,7 @@ def _check_mu(algorithm: Algorithm, options: Options, path: str) -> None:
             expected=f"MESSAGE or DIGEST, as {algorithm.name} has no mu",
             given="MU",
         )
-    if options.context:
-        raise FieldError(
-            f"{path}.context", expected="nothing with a mu, which holds it", given=options.context
-        )
+    _no_context(options, f"{path}.context")
     if options.prehash:
         raise FieldError(f"{path}.prehash", expected="nothing with a mu", given=options.prehash)
 

@@ -17,6 +17,7 @@ from ketgate_server.signing.keys.record import KeyRecord
 from ketgate_server.signing.provider import KeyInvalid
 from ketgate_server.signing.use import convert, streams
 from ketgate_server.signing.use import options as check
+from ketgate_server.signing.use.batches import Batches, check_batch_size
 from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.encryption import Encryption
 from ketgate_server.signing.use.options import Format
@@ -24,7 +25,6 @@ from ketgate_server.signing.use.signatures import (
     How,
     Signatures,
     Signed,
-    check_batch_size,
     wrong_length,
 )
 from ketgate_server.signing.use.verdicts import Failure, Found
@@ -32,7 +32,6 @@ from ketgate_server.signing.use.wrapped import Read
 
 NAME = "ketgate.signing.v1.SigningService"
 ROLE = "signing.user"
-MESSAGE_LIMIT = "signing.message_bytes_max"
 
 
 class _Signer(Protocol):
@@ -50,25 +49,27 @@ class SigningServicer:
     def __init__(
         self,
         signatures: Signatures,
+        batches: Batches,
         encryption: Encryption,
         certification: Certification,
         limits: Mapping[str, int],
     ) -> None:
         self._signatures = signatures
+        self._batches = batches
         self._certification = certification
         self._encryption = encryption
         self._limits = limits
-        self._message_max = limits[MESSAGE_LIMIT]
+        self._message_max = limits[convert.MESSAGE_LIMIT]
 
     def sign(self, call: Call, request: pb.SignRequest) -> Answer:
         asked = convert.asked(call, request)
-        message = convert.content(request, "message", self._message_max, MESSAGE_LIMIT)
+        message = convert.content(request, "message", self._message_max, convert.MESSAGE_LIMIT)
         return self._signatures.sign(
             asked, request.key, message, convert.how(request), convert.sign_reply
         )
 
     def verify(self, call: Call, request: pb.VerifyRequest) -> Answer:
-        message = convert.content(request, "message", self._message_max, MESSAGE_LIMIT)
+        message = convert.content(request, "message", self._message_max, convert.MESSAGE_LIMIT)
         how = convert.how(request)
         if _names_key(request):
             found = self._signatures.verify(call, request.key, request.signature, message, how)
@@ -83,11 +84,10 @@ class SigningServicer:
         asked = convert.asked(call, request)
         check_batch_size(len(request.items), self._limits["signing.batch_items_max"])
         how = _raw(convert.how(request), "in a batch")
-        items = convert.sign_items(request, how.options, self._message_max)
-        return self._signatures.sign_many(
+        return self._batches.sign(
             asked,
             request.key,
-            items,
+            convert.sign_columns(request, how.options, self._message_max),
             how,
             lambda results: convert.batch_reply(request, results),
         )
@@ -95,26 +95,18 @@ class SigningServicer:
     def verify_batch(self, call: Call, request: pb.VerifyBatchRequest) -> Answer:
         check_batch_size(len(request.items), self._limits["signing.batch_items_max"])
         how = _raw(convert.how(request), "in a batch")
-        items = convert.verify_items(request, how.options, self._message_max)
-        denied: set[int] = set()
+        columns = convert.verify_columns(request, how.options, self._message_max)
+        key = None
         if _names_key(request):
             key, versions = self._signatures.verifiers(call, request.key)
             algorithm = key.algorithm
             keys = [(version.name, version.public_key) for version in versions]
-            self._signatures.take(key, len(items))
-            denied = {
-                i
-                for i, item in enumerate(items)
-                if item.refusal is None
-                and self._signatures.denies_context(key, item.options.context)
-            }
+            self._signatures.take(key, len(columns.contents))
         else:
             algorithm, public_key = _given(request, request.algorithm, Purpose.SIGN)
             keys = [("", public_key)]
         check.check(algorithm, how.options, how.format, how.path)
-        results = self._signatures.verify_many(call, algorithm, keys, items, how.options)
-        for i in denied:
-            results[i] = Found(Failure.CONTEXT, algorithm, keys[0][0])
+        results = self._batches.verify(call, algorithm, keys, columns, how.options, key)
         return convert.verify_batch_reply(request, results)
 
     def sign_stream(self, call: Call, requests: Iterator[pb.SignStreamRequest]) -> Answer:
@@ -124,6 +116,7 @@ class SigningServicer:
         name = start.key
         key, version = self._signatures.current(lambda: self._signatures.signer(call, name, how))
         self._check_stream(key, how)
+        self._signatures.check_context(key, how.options, how.path)
         hashed = streams.hash_message(
             key.algorithm,
             [version.public_key],
@@ -136,6 +129,7 @@ class SigningServicer:
             # The same version: the hash may be bound to its public key.
             generation = self._signatures.generation
             key, now = self._signatures.signer(call, version.name, how)
+            self._signatures.check_context(key, how.options, how.path)
             self._signatures.take(key, 1)
             raw, provider = self._signatures.sign_with(key, now, hashed.contents[0], hashed.options)
             signed = Signed(raw, hashed.content_sha256, now, provider)
@@ -170,7 +164,7 @@ class SigningServicer:
             keys = [(version.name, version.public_key) for version in versions]
             self._check_stream(key, how)
             self._signatures.take(key, 1)
-            if self._signatures.denies_context(key, how.options.context):
+            if self._signatures.denies_context(key, how.options):
                 return pb.VerifyStreamResponse(
                     verdict=convert.verdict(Found(Failure.CONTEXT, algorithm, keys[0][0]))
                 )
@@ -220,7 +214,9 @@ class SigningServicer:
         )
 
     def decapsulate(self, call: Call, request: pb.DecapsulateRequest) -> Answer:
-        ciphertext = convert.content(request, "ciphertext", self._message_max, MESSAGE_LIMIT)
+        ciphertext = convert.content(
+            request, "ciphertext", self._message_max, convert.MESSAGE_LIMIT
+        )
         done = self._encryption.decapsulate(convert.asked(call, request), request.key, ciphertext)
         return pb.DecapsulateResponse(
             shared_secret=done.output,
@@ -274,7 +270,7 @@ class SigningServicer:
         return pb.GenerateRandomResponse(random=random, random_crc32c=google_crc32c.value(random))
 
     def compute_mac(self, call: Call, request: pb.ComputeMacRequest) -> Answer:
-        message = convert.content(request, "message", self._message_max, MESSAGE_LIMIT)
+        message = convert.content(request, "message", self._message_max, convert.MESSAGE_LIMIT)
         done = self._encryption.compute_mac(convert.asked(call, request), request.key, message)
         return pb.ComputeMacResponse(
             mac=done.output,
@@ -285,7 +281,7 @@ class SigningServicer:
         )
 
     def verify_mac(self, call: Call, request: pb.VerifyMacRequest) -> Answer:
-        message = convert.content(request, "message", self._message_max, MESSAGE_LIMIT)
+        message = convert.content(request, "message", self._message_max, convert.MESSAGE_LIMIT)
         found = self._encryption.verify_mac(call, request.key, message, request.mac)
         return pb.VerifyMacResponse(verdict=convert.verdict(found))
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from ketgate_server.admission import Admission
-from ketgate_server.errors import FieldError, KetgateError, LimitError, Reason
+from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Call
 from ketgate_server.signing.algorithms import SECP256K1, Algorithm, Purpose
 from ketgate_server.signing.keys.access import Access
@@ -22,6 +20,7 @@ from ketgate_server.signing.provider import (
     KeyInvalid,
     OperationFailed,
     Options,
+    PrivateKey,
     SigningKey,
     VerifyingKey,
 )
@@ -34,10 +33,6 @@ from ketgate_server.signing.use.uses import Asked, Stale, Use, UseLog
 from ketgate_server.signing.use.verdicts import Failure, Found
 
 T = TypeVar("T")
-QUICK_ITEMS_MAX = 256
-"""Batches up to this take milliseconds, and do not wait behind larger ones."""
-
-BATCH_TIME_LIMIT_S = 3_600.0
 STALE_TRIES = 10
 
 
@@ -50,17 +45,6 @@ class Signed:
     version: VersionRecord
     provider: str
     format: Format = Format.RAW
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One message of a batch, and its options; or why it is refused."""
-
-    content: bytes
-    options: Options
-    refusal: KetgateError | None = None
-    signature: bytes = b""
-    """To verify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +65,13 @@ class Signatures:
         current: CurrentKeys,
         ring: Ring,
         log: UseLog,
-        *,
-        batches: Admission,
-        threads: int,
         metrics: SigningMetrics | None = None,
     ) -> None:
-        """batches: how many run and wait. threads: for one batch."""
         self._count = (metrics or SigningMetrics()).count
         self._access = access
         self._current = current
         self._ring = ring
         self._log = log
-        self._batches = batches
-        self._threads = threads
 
     def sign(
         self, asked: Asked, name: str, content: bytes, how: How, answer: Callable[[Signed], bytes]
@@ -110,7 +88,7 @@ class Signatures:
         generation = self._current.generation
         key, version = self.signer(asked.call, name, how)
         check.check_content(key.algorithm, how.options, content, "message")
-        self._access.check_context(key, how.options.context, f"{how.path}.context")
+        self.check_context(key, how.options, how.path)
         self._access.take(key)
         opened = self._ring.private(key, version, how.options)
         wrapping = wrapped.of(how.format, key.algorithm, version, content)
@@ -121,68 +99,6 @@ class Signatures:
         use = Use(asked, generation, version.name, answer(signed), facts=facts)
         reply = self._log.write(use)
         self._count("sign", key.algorithm, opened.provider.name)
-        return reply
-
-    def sign_many(
-        self,
-        asked: Asked,
-        name: str,
-        items: Sequence[Item],
-        how: How,
-        answer: Callable[[list[Signed | KetgateError]], bytes],
-    ) -> bytes:
-        """As sign, for a batch: for each item its signature, or why there is none."""
-        known = self.known(asked, name)
-        if known is not None:
-            return known
-        with_slot = self.slot(asked.call, len(items))
-        try:
-            return self.current(lambda: self._sign_many(asked, name, items, how, answer))
-        finally:
-            with_slot.release()
-
-    def _sign_many(
-        self,
-        asked: Asked,
-        name: str,
-        items: Sequence[Item],
-        how: How,
-        answer: Callable[[list[Signed | KetgateError]], bytes],
-    ) -> bytes:
-        generation = self._current.generation
-        key, version = self.signer(asked.call, name, how)
-        checked = [self._checked(key, item, f"items[{i}]") for i, item in enumerate(items)]
-        doing = [i for i, refusal in enumerate(checked) if refusal is None]
-        self._access.take(key, max(1, len(doing)))
-        opened = self._ring.private(key, version, _most_demanding(items, doing, how.options))
-        text = opened.provider_text
-        contents = [items[i].content for i in doing]
-        signatures = self._done(
-            opened,
-            lambda k: k.sign_many(
-                contents,
-                [items[i].options for i in doing],
-                self._threads,
-                lambda: asked.call.cancelled,
-            ),
-        )
-        results: list[Signed | KetgateError | None] = list(checked)
-        of_all = hashlib.sha256()
-        for i, content, signature in zip(doing, contents, signatures, strict=True):
-            if signature is None:
-                raise KetgateError(Reason.CANCELLED, "cancelled before all items were signed")
-            digest = hashlib.sha256(content).digest()
-            of_all.update(digest)
-            results[i] = Signed(signature, digest, version, text)
-        facts = {
-            "items": str(len(items)),
-            "signed": str(len(doing)),
-            "content_sha256s_sha256": of_all.hexdigest(),
-            "provider": text,
-        }
-        reply = answer([result for result in results if result is not None])
-        reply = self._log.write(Use(asked, generation, version.name, reply, facts=facts))
-        self._count("sign", key.algorithm, opened.provider.name, len(doing))
         return reply
 
     def signer(self, call: Call, name: str, how: How) -> tuple[KeyRecord, VersionRecord]:
@@ -208,7 +124,7 @@ class Signatures:
         check.check(key.algorithm, how.options, how.format, how.path)
         check.check_content(key.algorithm, how.options, content, "message")
         self._access.take(key)
-        if _context_denied(key, how.options.context):
+        if self.denies_context(key, how.options):
             return Found(Failure.CONTEXT, key.algorithm, versions[0].name)
         read = wrapped.read(how.format, key.algorithm, signature, content)
         if isinstance(read, Found):
@@ -273,60 +189,6 @@ class Signatures:
             ) from error
         return cast(Opened[VerifyingKey], opened)
 
-    def verify_many(
-        self,
-        call: Call,
-        algorithm: Algorithm,
-        keys: Sequence[tuple[str, bytes]],
-        items: Sequence[Item],
-        options: Options,
-    ) -> list[Found | KetgateError]:
-        """Whether each item's signature is one of these keys: (name of the version or "", public key, raw), the
-        newest first."""
-        with_slot = self.slot(call, len(items))
-        try:
-            return self._verify_many(call, algorithm, keys, items, options)
-        finally:
-            with_slot.release()
-
-    def _verify_many(
-        self,
-        call: Call,
-        algorithm: Algorithm,
-        keys: Sequence[tuple[str, bytes]],
-        items: Sequence[Item],
-        options: Options,
-    ) -> list[Found | KetgateError]:
-        results: list[Found | KetgateError | None] = []
-        for i, item in enumerate(items):
-            refusal = item.refusal or _wrong_item(algorithm, item, f"items[{i}]")
-            short = refusal is None and wrong_length(algorithm, item.signature)
-            results.append(Found(Failure.LENGTH, algorithm, keys[0][0]) if short else refusal)
-        left = [i for i, result in enumerate(results) if result is None]
-        for name, public_key in keys:
-            if not left:
-                break
-            opened = self.verifying_key(
-                algorithm, public_key, _most_demanding(items, left, options)
-            )
-            valid = opened.key.verify_many(
-                [items[i].signature for i in left],
-                [items[i].content for i in left],
-                [items[i].options for i in left],
-                self._threads,
-                lambda: call.cancelled,
-            )
-            if any(one is None for one in valid):
-                raise KetgateError(Reason.CANCELLED, "cancelled before all items were verified")
-            self._count("verify", algorithm, opened.provider.name, len(left))
-            right = Found(None, algorithm, name, opened.provider_text)
-            wrong = Found(Failure.MISMATCH, algorithm, name, opened.provider_text)
-            for i, holds in zip(left, valid, strict=True):
-                if holds or results[i] is None:
-                    results[i] = right if holds else wrong
-            left = [i for i, holds in zip(left, valid, strict=True) if not holds]
-        return [result for result in results if result is not None]
-
     @property
     def generation(self) -> int:
         return self._current.generation
@@ -344,11 +206,24 @@ class Signatures:
     def take(self, key: KeyRecord, uses: int) -> None:
         self._access.take(key, uses)
 
-    def check_context(self, key: KeyRecord, context: bytes, field: str) -> None:
-        self._access.check_context(key, context, field)
+    def check_context(self, key: KeyRecord, options: Options, path: str) -> None:
+        """Raises POLICY_DENIED. path: of what holds the context in the request."""
+        if not self.denies_context(key, options):
+            return
+        if options.input is Input.MU:
+            raise KetgateError(
+                Reason.POLICY_DENIED,
+                f"{path}.input: the policy of {key.name} allows {len(key.policy.contexts)} contexts, and which one "
+                "a mu is of cannot be told; send the message, in pieces if it is large",
+                field=f"{path}.input",
+                metadata={"key": key.name, "rule": "contexts"},
+            )
+        self._access.check_context(key, options.context, f"{path}.context")
 
-    def denies_context(self, key: KeyRecord, context: bytes) -> bool:
-        return _context_denied(key, context)
+    def denies_context(self, key: KeyRecord, options: Options) -> bool:
+        """Whether the key's policy does not allow the context, or there is no telling."""
+        allowed = key.policy.contexts
+        return bool(allowed) and (options.input is Input.MU or options.context not in allowed)
 
     def current(self, work: Callable[[], T]) -> T:
         """What work gives with keys as they are now. It is done again when they were changed amid it, also when
@@ -382,22 +257,35 @@ class Signatures:
         self._count("sign", key.algorithm, opened.provider.name)
         return signature, opened.provider_text
 
-    def slot(self, call: Call, items: int):  # type: ignore[no-untyped-def]
-        """A slot for a batch, when one is free."""
-        limit_s = min(call.remaining_s(), BATCH_TIME_LIMIT_S)
-        return self._batches.enter(
-            time.monotonic() + limit_s, lambda: call.cancelled, quick=items <= QUICK_ITEMS_MAX
+    def sign_all(
+        self,
+        key: KeyRecord,
+        version: VersionRecord,
+        contents: Sequence[bytes],
+        options: Sequence[Options],
+        most: Options,
+        threads: int,
+        call: Call,
+    ) -> tuple[list[bytes], Opened[PrivateKey]]:
+        """Raw signatures in order, and what made them; the caller has checked everything, and writes it down. most:
+        what any of the options asks for. Raises CANCELLED."""
+        opened = self._ring.private(key, version, most)
+        made = self._done(
+            opened, lambda k: k.sign_many(contents, options, threads, lambda: call.cancelled)
         )
+        done = [signature for signature in made if signature is not None]
+        if len(done) < len(made):
+            raise KetgateError(Reason.CANCELLED, "cancelled before all items were signed")
+        return done, opened
 
-    def _checked(self, key: KeyRecord, item: Item, path: str) -> KetgateError | None:
-        if item.refusal is not None:
-            return item.refusal
-        if _context_denied(key, item.options.context):
-            try:
-                self._access.check_context(key, item.options.context, f"{path}.context")
-            except KetgateError as error:
-                return error
-        return _wrong_item(key.algorithm, item, path)
+    def write(
+        self, asked: Asked, generation: int, version: str, reply: bytes, facts: dict[str, str]
+    ) -> bytes:
+        """Write down a use. Raises Stale."""
+        return self._log.write(Use(asked, generation, version, reply, facts=facts))
+
+    def count(self, operation: str, algorithm: Algorithm, provider: str, number: int) -> None:
+        self._count(operation, algorithm, provider, number)
 
     def _done(self, opened: Opened, work: Callable[[SigningKey], T]) -> T:  # type: ignore[type-arg]
         try:
@@ -408,13 +296,6 @@ class Signatures:
             ) from error
 
 
-def check_batch_size(count: int, items_max: int) -> None:
-    if count == 0:
-        raise FieldError("items", expected="at least one item", given="none")
-    if count > items_max:
-        raise LimitError("signing.batch_items_max", allowed=items_max, given=count, field="items")
-
-
 def wrong_length(algorithm: Algorithm, signature: bytes) -> bool:
     """Whether no signature of the algorithm can have this length."""
     size = len(signature)
@@ -422,25 +303,3 @@ def wrong_length(algorithm: Algorithm, signature: bytes) -> bool:
         # Of secp256k1 the recovery id may be left out.
         return size != algorithm.output_bytes_max and not (algorithm is SECP256K1 and size == 64)
     return not 0 < size <= algorithm.output_bytes_max
-
-
-def _context_denied(key: KeyRecord, context: bytes) -> bool:
-    return bool(key.policy.contexts) and context not in key.policy.contexts
-
-
-def _wrong_item(algorithm: Algorithm, item: Item, path: str) -> KetgateError | None:
-    if item.options.input is Input.MESSAGE and not item.options.context:
-        return None
-    try:
-        if item.options.context:
-            check.check_context_size(algorithm, item.options.context, f"{path}.context")
-        check.check_content(algorithm, item.options, item.content, f"{path}.message")
-    except KetgateError as error:
-        return error
-    return None
-
-
-def _most_demanding(items: Sequence[Item], doing: Sequence[int], options: Options) -> Options:
-    """Options that ask for all that any of the items does: one provider does them all."""
-    context = next((items[i].options.context for i in doing if items[i].options.context), b"")
-    return Options(options.input, context, options.prehash, options.deterministic)

@@ -1,7 +1,7 @@
 """What tests of the use of keys share: keys of a real store, and the service over them, without a network."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from ketgate_server.signing.kek.kek import Kek
 from ketgate_server.signing.kek.vault import Vault
 from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.asker import Asker
+from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.record import KeyRecord, Policy, VersionRecord
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.store import KeyStore, NewKey
 from ketgate_server.signing.provider import Provider, Providers
 from ketgate_server.signing.providers.cryptography_provider import CryptographyProvider
+from ketgate_server.signing.use.batches import Batches
 from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.current import CurrentKeys
 from ketgate_server.signing.use.encryption import Encryption
@@ -64,12 +66,11 @@ class Desk:
         self.ring = Ring(self.keys, vault, found, 100)
         self.current = CurrentKeys(self.keys, self.ring.forget)
         access, log = Access(self.current, sleep=lambda _: None), UseLog(store)
-        self.signatures = Signatures(
-            access, self.current, self.ring, log, batches=Admission(2, 2, "batches"), threads=2
-        )
+        self.signatures = Signatures(access, self.current, self.ring, log)
+        batches = Batches(self.signatures, Admission(2, 2, "batches"), threads=2)
         encryption = Encryption(access, self.current, self.ring, log, self.signatures)
         certification = Certification(self.signatures, found)
-        self.service = SigningServicer(self.signatures, encryption, certification, limits)
+        self.service = SigningServicer(self.signatures, batches, encryption, certification, limits)
 
     def create(
         self, key_id: str, algorithm: str = "ED25519", **options: Any
@@ -84,6 +85,12 @@ class Desk:
 
     def act(self, key_id: str, number: int, what: Act) -> None:
         self.keys.act(Asker(EMMA, method="/Act"), key_id, number, what)
+
+    def set_policy(self, key_id: str, policy: Policy) -> None:
+        def operation(change: Change) -> KeyRecord:
+            return change.put_key(replace(change.key(key_id), policy=policy))
+
+        self.keys.change(Asker(EMMA, method="/SetPolicy"), operation)
 
     def entries(self, action: str) -> list[audit.AuditPayload]:
         with self.store.read() as reader:

@@ -197,6 +197,41 @@ def test_a_policy_of_contexts(desk, call):
     assert other.failure == signature_pb2.VERIFY_FAILURE_CONTEXT
 
 
+def test_a_mu_does_not_get_round_a_policy_of_contexts(desk, call):
+    """What a mu is of cannot be seen: with the empty context on the list, any other could hide in it, and an
+    item's own context was looked at and then not signed."""
+    _, version = desk.create("a", "ML_DSA_44", policy=Policy(contexts=(b"", b"orders")))
+    mu = messages.mu(version.public_key, b"payments", b"m")
+    options = signature_pb2.SigningOptions(input="SIGNING_INPUT_MU")
+    error = refused(lambda: sign(desk, call, message=mu, options=options), Reason.POLICY_DENIED)
+    assert error.field == "options.input"
+    items = [
+        signature_pb2.SignItem(message=mu, context=b"orders"),
+        signature_pb2.SignItem(message=mu),
+    ]
+    request = pb.SignBatchRequest(key="keys/a", items=items, options=options)
+    made = pb.SignBatchResponse.FromString(desk.service.sign_batch(call, request))
+    assert [one.error.reason for one in made.results] == ["POLICY_DENIED"] * 2
+    found = verify(desk, call, bytes(2420), message=mu, options=options)
+    assert found.failure == signature_pb2.VERIFY_FAILURE_CONTEXT
+    item = signature_pb2.VerifyItem(message=mu, signature=bytes(2420))
+    batch = pb.VerifyBatchRequest(key="keys/a", items=[item], options=options)
+    [one] = desk.service.verify_batch(call, batch).results
+    assert one.verdict.failure == signature_pb2.VERIFY_FAILURE_CONTEXT
+
+
+def test_an_item_has_no_context_beside_its_mu(desk, call):
+    """It would be ignored: a mu holds its context."""
+    _, version = desk.create("a", "ML_DSA_44")
+    mu = messages.mu(version.public_key, b"payments", b"m")
+    item = signature_pb2.SignItem(message=mu, context=b"orders")
+    options = signature_pb2.SigningOptions(input="SIGNING_INPUT_MU")
+    request = pb.SignBatchRequest(key="keys/a", items=[item], options=options)
+    made = pb.SignBatchResponse.FromString(desk.service.sign_batch(call, request))
+    assert made.results[0].error.reason == "FIELD_INVALID"
+    assert "items[0].context" in made.results[0].error.message
+
+
 def test_a_grant_for_verifying_alone(desk, call):
     grant = Grant(frozenset({"emma"}), frozenset({Use.VERIFY}))
     desk.create("a", policy=Policy(grants=(grant,)))
@@ -321,6 +356,30 @@ class TestStreams:
         options = signature_pb2.SigningOptions(prehash="SHA3-512", context=b"c")
         made = self.signed(desk, call, b"a", b"b", options=options)
         assert verify(desk, call, made.signature.signature, message=b"ab", options=options).valid
+
+    @pytest.mark.parametrize("algorithm", ["ML_DSA_44", "ML_DSA_44_ED25519"])
+    @pytest.mark.parametrize("more", [{}, {"context": b"payments"}])
+    def test_a_policy_of_contexts_holds_for_pieces(self, desk, call, algorithm, more):
+        desk.create("a", algorithm, policy=Policy(contexts=(b"orders",)))
+        options = signature_pb2.SigningOptions(**more)
+        error = refused(
+            lambda: self.signed(desk, call, b"m", options=options), Reason.POLICY_DENIED
+        )
+        assert error.field == "start.options.context"
+        assert desk.entries("Sign") == []
+        allowed = signature_pb2.SigningOptions(context=b"orders")
+        assert self.signed(desk, call, b"m", options=allowed).signature.signature
+
+    def test_a_policy_that_is_set_while_pieces_come_holds(self, desk, call):
+        key, _ = desk.create("a", "ML_DSA_44")
+
+        def parts():
+            yield pb.SignStreamRequest(start=pb.SignRequest(key="keys/a"))
+            yield pb.SignStreamRequest(chunk=b"m")
+            desk.set_policy("a", Policy(contexts=(b"orders",)))
+
+        refused(lambda: desk.service.sign_stream(call, parts()), Reason.POLICY_DENIED)
+        assert desk.entries("Sign") == []
 
     @pytest.mark.parametrize("algorithm", ["ML_DSA_44_ED25519", "ML_DSA_44_ECDSA_P256"])
     def test_a_composite_signs_in_pieces_what_it_signs_at_once(self, desk, call, algorithm):
