@@ -371,7 +371,7 @@ class TestStreams:
         assert self.signed(desk, call, b"m", options=allowed).signature.signature
 
     def test_a_policy_that_is_set_while_pieces_come_holds(self, desk, call):
-        key, _ = desk.create("a", "ML_DSA_44")
+        desk.create("a", "ML_DSA_44")
 
         def parts():
             yield pb.SignStreamRequest(start=pb.SignRequest(key="keys/a"))
