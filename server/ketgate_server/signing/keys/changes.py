@@ -13,7 +13,7 @@ from ketgate_server.signing.keys import bodies, sums
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.names import change_name, version_name
 from ketgate_server.signing.keys.record import ChangeState, KeyRecord, Policy, Use
-from ketgate_server.signing.keys.rows import corrupt
+from ketgate_server.signing.keys.rows import check_code, corrupt
 from ketgate_server.store.base import Reader, Row, Transaction
 
 MANAGER_ROLE = "signing.admin"
@@ -104,7 +104,7 @@ _AFTER_ALL = "g"
 def read_change(reader: Reader, vault: Vault, tenant: str, change_id: str) -> ChangeRecord | None:
     """Raises KEY_CORRUPT."""
     row = reader.row(_CHANGE, (tenant, change_id))
-    return None if row is None else _as_change(vault, row)
+    return None if row is None else _as_change(reader, vault, row)
 
 
 def read_changes(
@@ -116,13 +116,13 @@ def read_changes(
         found = reader.rows(_OF_KEY_BEFORE, (tenant, key_id, before, limit))
     else:
         found = reader.rows(_BEFORE, (tenant, before, limit))
-    return [_as_change(vault, row) for row in found]
+    return [_as_change(reader, vault, row) for row in found]
 
 
 def pending_of_key(reader: Reader, vault: Vault, tenant: str, key_id: str) -> list[ChangeRecord]:
     """Those that were not decided yet, the oldest first. Raises KEY_CORRUPT."""
     rows = reader.rows(_PENDING_OF_KEY, (tenant, key_id))
-    return [_as_change(vault, row) for row in rows]
+    return [_as_change(reader, vault, row) for row in rows]
 
 
 def count_pending(reader: Reader, tenant: str, now_us: int) -> int:
@@ -184,10 +184,9 @@ def _body(change: ChangeRecord) -> bytes:
     )
 
 
-def _as_change(vault: Vault, columns: Row) -> ChangeRecord:
+def _as_change(reader: Reader, vault: Vault, columns: Row) -> ChangeRecord:
     row = ChangeRow._make(_plain(columns))
-    if not vault.matches(row.mac, row.content()):
-        raise corrupt(row.tenant, change_name(row.id), "its row is not as the server wrote it")
+    check_code(reader, vault, row, row.tenant, change_name(row.id))
     try:
         body = bodies.read_body(row.body)
         policy = body["policy"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing.algorithms import ALGORITHMS
@@ -100,6 +100,9 @@ _PUT_VERSION = f"""INSERT INTO signing_versions ({", ".join(VersionRow._fields)}
         ELSE excluded.kek END"""  # noqa: S608 - constants
 _COUNT_KEYS = "SELECT COUNT(*) FROM signing_keys WHERE tenant = ?"
 _NEWEST = "SELECT MAX(version) FROM signing_versions WHERE tenant = ? AND key_id = ?"
+_CHANGED = """SELECT k.generation, v.generation FROM signing_keys k
+    JOIN signing_versions v ON v.tenant = k.tenant AND v.key_id = k.id
+    WHERE k.tenant = ? AND k.id = ? AND v.version = ?"""
 _DESTROYED = """SELECT v.tenant, k.uid, v.key_id, v.version FROM signing_versions v
     JOIN signing_keys k ON k.tenant = v.tenant AND k.id = v.key_id WHERE v.state = ?
     ORDER BY v.tenant, v.key_id, v.version"""
@@ -108,12 +111,12 @@ _DESTROYED = """SELECT v.tenant, k.uid, v.key_id, v.version FROM signing_version
 def read_key(reader: Reader, vault: Vault, tenant: str, key_id: str) -> KeyRecord | None:
     """Raises KEY_CORRUPT."""
     row = reader.row(_KEY, (tenant, key_id))
-    return None if row is None else as_key(vault, row)
+    return None if row is None else _as_key(reader, vault, row)
 
 
 def read_keys(reader: Reader, vault: Vault, tenant: str, after: str, limit: int) -> list[KeyRecord]:
     """The next keys by id. Raises KEY_CORRUPT."""
-    return [as_key(vault, row) for row in reader.rows(_KEYS_AFTER, (tenant, after, limit))]
+    return [_as_key(reader, vault, row) for row in reader.rows(_KEYS_AFTER, (tenant, after, limit))]
 
 
 def read_version(
@@ -121,13 +124,13 @@ def read_version(
 ) -> VersionRecord | None:
     """Raises KEY_CORRUPT."""
     row = reader.row(_VERSION, (tenant, key_id, version))
-    return None if row is None else as_version(vault, row)
+    return None if row is None else _as_version(reader, vault, row)
 
 
 def read_versions(reader: Reader, vault: Vault, tenant: str, key_id: str) -> list[VersionRecord]:
     """All of a key, the newest first. Raises KEY_CORRUPT, also when one is missing: numbers have no
     gaps."""
-    found = [as_version(vault, row) for row in reader.rows(_VERSIONS_OF, (tenant, key_id))]
+    found = [_as_version(reader, vault, row) for row in reader.rows(_VERSIONS_OF, (tenant, key_id))]
     if [version.version for version in found] != list(range(len(found), 0, -1)):
         raise corrupt(tenant, f"keys/{key_id}", "some of its versions are missing")
     return found
@@ -138,14 +141,14 @@ def read_versions_below(
 ) -> list[VersionRecord]:
     """The next versions of a list that begins with the newest. Raises KEY_CORRUPT."""
     rows = reader.rows(_VERSIONS_BELOW, (tenant, key_id, below, limit))
-    return [as_version(vault, row) for row in rows]
+    return [_as_version(reader, vault, row) for row in rows]
 
 
 def newest_usable(reader: Reader, vault: Vault, key: KeyRecord) -> VersionRecord | None:
     """The newest version that may be used, those with a private key before others; None: there is none.
     Raises KEY_CORRUPT."""
     row = reader.row(_USABLE, (key.tenant, key.id, VersionState.ENABLED.value, key.min_version))
-    return None if row is None else as_version(vault, row)
+    return None if row is None else _as_version(reader, vault, row)
 
 
 def write_key(tx: Transaction, vault: Vault, key: KeyRecord, generation: int) -> None:
@@ -197,6 +200,12 @@ def newest_version(reader: Reader, tenant: str, key_id: str) -> int:
     return _number(reader.row(_NEWEST, (tenant, key_id)))
 
 
+def changed(reader: Reader, tenant: str, key_id: str, version: int) -> int | None:
+    """Number of the newest change of a key or of this version of it; None where they are not there."""
+    row = reader.row(_CHANGED, (tenant, key_id, version))
+    return None if row is None else max(int(row[0]), int(row[1]))
+
+
 def destroyed(reader: Reader) -> Iterator[tuple[str, str, str, int]]:
     """(tenant, uid of the key, id of the key, version) of all that is destroyed."""
     for row in reader.rows(_DESTROYED, (VersionState.DESTROYED.value,)):
@@ -208,11 +217,9 @@ def owner(key: KeyRecord, version: int) -> Owner:
     return Owner(key.tenant, key.uid, key.id, version, key.algorithm.id)
 
 
-def as_key(vault: Vault, columns: Sequence[object]) -> KeyRecord:
-    """columns: as KeyRow. Raises KEY_CORRUPT."""
+def _as_key(reader: Reader, vault: Vault, columns: Sequence[object]) -> KeyRecord:
     row = KeyRow._make(_plain(columns))
-    if not vault.matches(row.mac, row.content()):
-        raise corrupt(row.tenant, f"keys/{row.id}", "its row is not as the server wrote it")
+    check_code(reader, vault, row, row.tenant, f"keys/{row.id}")
     try:
         body = bodies.read_body(row.body)
         return KeyRecord(
@@ -230,12 +237,10 @@ def as_key(vault: Vault, columns: Sequence[object]) -> KeyRecord:
         raise corrupt(row.tenant, f"keys/{row.id}", "its row cannot be read") from error
 
 
-def as_version(vault: Vault, columns: Sequence[object]) -> VersionRecord:
-    """columns: as VersionRow. Raises KEY_CORRUPT."""
+def _as_version(reader: Reader, vault: Vault, columns: Sequence[object]) -> VersionRecord:
     row = VersionRow._make(_plain(columns))
     name = f"keys/{row.key_id}/versions/{row.version}"
-    if not vault.matches(row.mac, row.content()):
-        raise corrupt(row.tenant, name, "its row is not as the server wrote it")
+    check_code(reader, vault, row, row.tenant, name)
     try:
         body = bodies.read_body(row.body)
         return VersionRecord(
@@ -251,6 +256,24 @@ def as_version(vault: Vault, columns: Sequence[object]) -> VersionRecord:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise corrupt(row.tenant, name, "its row cannot be read") from error
+
+
+class Coded(Protocol):
+    """A row with its code."""
+
+    @property
+    def mac(self) -> bytes: ...
+
+    def content(self) -> bytes:
+        """What the code is made of."""
+
+
+def check_code(reader: Reader, vault: Vault, row: Coded, tenant: str, name: str) -> None:
+    """Raises KEY_CORRUPT for a row that has not the vault's code, and KEY_STORE_SEALED where that is
+    because another server changed the key-encryption key meanwhile."""
+    if not vault.matches(row.mac, row.content()):
+        vault.check_current(reader)
+        raise corrupt(tenant, name, "its row is not as the server wrote it")
 
 
 def corrupt(tenant: str, name: str, why: str) -> KetgateError:

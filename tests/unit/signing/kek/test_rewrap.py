@@ -90,7 +90,7 @@ def test_any_key_is_changed_for_any_other(
         open_vault(settings(**only(named[before])), tmp_path, store)
     with store.read() as reader, pytest.raises(KetgateError) as caught:
         rows.read_key(reader, first, "default", "key-0")
-    assert caught.value.reason is Reason.KEY_CORRUPT
+    assert caught.value.reason is Reason.KEY_STORE_SEALED
 
 
 def test_the_audit_tells_of_the_change(store: Store, tmp_path: Path) -> None:

@@ -93,6 +93,21 @@ def test_rows_of_another_key_encryption_key_are_not_believed(bench: Bench) -> No
     corrupt(lambda: other.get("red", "a"))
 
 
+def test_a_server_that_was_not_told_of_a_new_key_encryption_key_says_so(bench: Bench) -> None:
+    """Another server rewrapped all: nothing is corrupt, and a restart helps."""
+    bench.create()
+    _set(
+        bench,
+        "INSERT INTO signing_keks (id, kind, body, create_time_us) VALUES (?, 'file', ?, 1)",
+        "cd" * 16,
+        b"{}",
+    )
+    _set(bench, "UPDATE signing_keys SET mac = ?", b"of the new key-encryption key")
+    with pytest.raises(KetgateError) as caught:
+        bench.key()
+    assert caught.value.reason is Reason.KEY_STORE_SEALED
+
+
 def test_a_corrupt_row_hides_no_other(bench: Bench) -> None:
     bench.create("a")
     bench.create("b")
