@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from ketgate._errors import ProgramInvalid as ProgramInvalid
     from ketgate._errors import ProviderError as ProviderError
     from ketgate._errors import QuotaExceeded as QuotaExceeded
+    from ketgate._errors import RateExceeded as RateExceeded
     from ketgate._errors import ServerBusy as ServerBusy
     from ketgate._errors import ServerNotFound as ServerNotFound
     from ketgate._errors import SolverUnsuitable as SolverUnsuitable
@@ -83,6 +84,13 @@ if TYPE_CHECKING:
     from ketgate._job_requests import JobOptions as JobOptions
     from ketgate._jobs import DurableJob as DurableJob
     from ketgate._jobs import Jobs as Jobs
+    from ketgate._key_types import Grant as Grant
+    from ketgate._key_types import Key as Key
+    from ketgate._key_types import KeyAlgorithm as KeyAlgorithm
+    from ketgate._key_types import KeyChange as KeyChange
+    from ketgate._key_types import KeyVersion as KeyVersion
+    from ketgate._key_types import Policy as Policy
+    from ketgate._key_types import Quorum as Quorum
     from ketgate._learning_result import Classification as Classification
     from ketgate._learning_result import ClassifierModel as ClassifierModel
     from ketgate._learning_result import ClassifierResult as ClassifierResult
@@ -128,14 +136,7 @@ if TYPE_CHECKING:
     from ketgate._signing import Signing as Signing
     from ketgate._signing_types import Certificate as Certificate
     from ketgate._signing_types import Encapsulated as Encapsulated
-    from ketgate._signing_types import Grant as Grant
     from ketgate._signing_types import ItemError as ItemError
-    from ketgate._signing_types import Key as Key
-    from ketgate._signing_types import KeyAlgorithm as KeyAlgorithm
-    from ketgate._signing_types import KeyChange as KeyChange
-    from ketgate._signing_types import KeyVersion as KeyVersion
-    from ketgate._signing_types import Policy as Policy
-    from ketgate._signing_types import Quorum as Quorum
     from ketgate._signing_types import Signature as Signature
     from ketgate._signing_types import Verdict as Verdict
     from ketgate._transpiled import TranspiledCircuit as TranspiledCircuit
@@ -158,6 +159,7 @@ _MODULES = {
         "NotFound",
         "OutOfRange",
         "QuotaExceeded",
+        "RateExceeded",
         "Cancelled",
         "DeadlineExceeded",
         "InternalError",
@@ -240,20 +242,8 @@ _MODULES = {
         "PhaseEstimationResult",
     ),
     "_signing": ("Signing",),
-    "_signing_types": (
-        "Certificate",
-        "Encapsulated",
-        "Grant",
-        "ItemError",
-        "Key",
-        "KeyAlgorithm",
-        "KeyChange",
-        "KeyVersion",
-        "Policy",
-        "Quorum",
-        "Signature",
-        "Verdict",
-    ),
+    "_key_types": ("Grant", "Key", "KeyAlgorithm", "KeyChange", "KeyVersion", "Policy", "Quorum"),
+    "_signing_types": ("Certificate", "Encapsulated", "ItemError", "Signature", "Verdict"),
     "_transpiled": ("TranspiledCircuit",),
     "_tree_head": ("AuditTampered",),
 }

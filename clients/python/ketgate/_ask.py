@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ketgate import _wire
-from ketgate._errors import InvalidArgument
+from ketgate._errors import InvalidArgument, KetgateError
 
 R = TypeVar("R")
 
@@ -21,6 +21,24 @@ class Ask(Generic[R]):
     read: Callable[[Any], R]
     pieces: Callable[[], Iterator[Any]] | None = None
     timeout_s: float | None = None
+
+
+DAMAGED = ("DIGEST_MISMATCH", "CHECKSUM_MISMATCH")
+DAMAGES_MAX = 3
+
+
+class Damages:
+    """How often one question, or its answer, was damaged on its way."""
+
+    def __init__(self, attempts_max: int) -> None:
+        self._left = min(DAMAGES_MAX, attempts_max)
+
+    def after(self, error: KetgateError) -> None:
+        """Return where it is to be asked again; raise the error otherwise. What signs has a request id, and so signs
+        once."""
+        self._left -= 1
+        if error.reason not in DAMAGED or self._left <= 0:
+            raise error
 
 
 @dataclass(frozen=True)

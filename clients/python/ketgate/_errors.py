@@ -190,6 +190,14 @@ class ServerBusy(KetgateError):
     retry_after_s: float | None = None
 
 
+class RateExceeded(ServerBusy):
+    """The policy of the key allows fewer uses a second. `burst`: how many at once, where the server told it; without
+    `retry_after_s`, as many as were asked for are never allowed at once.
+    """
+
+    burst: int = 0
+
+
 class PartNotInstalled(KetgateError):
     """The server, or this client, lacks an optional part; the remedy or the message says how to
     install it.

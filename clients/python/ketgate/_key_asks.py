@@ -1,4 +1,4 @@
-"""Questions about keys: made, changed, listed, imported and destroyed."""
+"""Questions about keys: made, changed, listed, destroyed, and what waits for approvals."""
 
 from __future__ import annotations
 
@@ -9,24 +9,15 @@ from typing import Any
 
 import google_crc32c
 
-from ketgate import _signing_types as types
+from ketgate import _key_types as types
 from ketgate import _wire
 from ketgate._ask import Ask, AskPages, check_limit
 from ketgate._errors import DataLoss, InvalidArgument
-from ketgate._signing_types import (
-    Key,
-    KeyAlgorithm,
-    KeyChange,
-    KeyVersion,
-    Policy,
-    algorithm_number,
-    duration,
-    policy_message,
-)
+from ketgate._key_types import Key, KeyAlgorithm, KeyChange, KeyVersion, Policy, policy_message
+from ketgate._signing_arguments import algorithm_number, checked_labels, duration, name_of
 from ketgate.signing.v1 import key_service_pb2 as pb
 
 PAGE_SIZE = 200
-FORMATS = {"pem": "SPKI_PEM", "der": "SPKI_DER", "raw": "RAW", "jwk": "JWK", "cose": "COSE"}
 
 
 def method(name: str) -> _wire.Method[Any, Any]:
@@ -65,7 +56,7 @@ def create_key(
     request = pb.CreateKeyRequest(
         key_id=key_id,
         algorithm=algorithm_number(algorithm),  # type: ignore[arg-type]
-        labels=labels or {},
+        labels=checked_labels(labels),
         policy=None if policy is None else policy_message(policy),
         exportable=exportable,
         provider=provider,
@@ -78,10 +69,12 @@ def create_key(
     return Ask(method("CreateKey"), request, lambda answer: types.read_key(answer.key))
 
 
-def get_key(name: str) -> Ask[Key]:
+def get_key(name: str | Key) -> Ask[Key]:
     """A key: "keys/ID". Raises NotFound, also for keys whose policy does not name the caller."""
     return Ask(
-        method("GetKey"), pb.GetKeyRequest(name=name), lambda answer: types.read_key(answer.key)
+        method("GetKey"),
+        pb.GetKeyRequest(name=name_of(name, "name")),
+        lambda answer: types.read_key(answer.key),
     )
 
 
@@ -98,7 +91,7 @@ def keys(filter: str = "", *, limit: int | None = None) -> AskPages[Key]:  # noq
 
 
 def update_key(
-    name: str,
+    name: str | Key,
     *,
     labels: Mapping[str, str] | None = None,
     rotation_period: timedelta | None = None,
@@ -116,9 +109,9 @@ def update_key(
     changed since it was read."""
     request = pb.UpdateKeyRequest(request_id=request_id or new_request_id())
     key, paths = request.key, request.update_mask.paths
-    key.name, key.etag = name, etag
+    key.name, key.etag = name_of(name, "name"), etag
     if labels is not None:
-        key.labels.update(labels)
+        key.labels.update(checked_labels(labels))
         paths.append("labels")
     if rotation_period is not None:
         key.rotation_period.CopyFrom(duration(rotation_period, "rotation_period"))
@@ -143,7 +136,7 @@ def update_key(
 
 
 def set_policy(
-    name: str,
+    name: str | Key,
     policy: Policy | None,
     *,
     etag: str = "",
@@ -153,7 +146,7 @@ def set_policy(
     """Replace a key's policy; None: none. Where the key has a quorum, a KeyChange that waits for approvals;
     otherwise the key as it is now."""
     request = pb.SetKeyPolicyRequest(
-        name=name,
+        name=name_of(name, "name"),
         policy=None if policy is None else policy_message(policy),
         etag=etag,
         justification=justification,
@@ -168,46 +161,56 @@ def set_policy(
     return Ask(method("SetKeyPolicy"), request, read)
 
 
-def rotate(name: str, *, request_id: str | None = None) -> Ask[KeyVersion]:
+def rotate(name: str | Key, *, request_id: str | None = None) -> Ask[KeyVersion]:
     """Make a new version, which becomes the primary one; older ones still verify and open."""
-    request = pb.RotateKeyRequest(name=name, request_id=request_id or new_request_id())
+    request = pb.RotateKeyRequest(
+        name=name_of(name, "name"), request_id=request_id or new_request_id()
+    )
     return Ask(method("RotateKey"), request, _version)
 
 
-def version(name: str) -> Ask[KeyVersion]:
+def version(name: str | KeyVersion) -> Ask[KeyVersion]:
     """A version: "keys/ID/versions/N"."""
-    return Ask(method("GetKeyVersion"), pb.GetKeyVersionRequest(name=name), _version)
+    return Ask(
+        method("GetKeyVersion"), pb.GetKeyVersionRequest(name=name_of(name, "name")), _version
+    )
 
 
-def versions(key: str, *, limit: int | None = None) -> AskPages[KeyVersion]:
+def versions(key: str | Key, *, limit: int | None = None) -> AskPages[KeyVersion]:
     """The versions of a key, the newest first."""
     return AskPages(
         method("ListKeyVersions"),
-        pb.ListKeyVersionsRequest(key=key, page_size=PAGE_SIZE),
+        pb.ListKeyVersionsRequest(key=name_of(key), page_size=PAGE_SIZE),
         lambda page: [types.read_version(one) for one in page.versions],
         check_limit(limit),
     )
 
 
-def enable(name: str, *, request_id: str | None = None) -> Ask[KeyVersion]:
+def enable(name: str | KeyVersion, *, request_id: str | None = None) -> Ask[KeyVersion]:
     """Make a disabled version usable: "keys/ID/versions/N"."""
-    request = pb.EnableKeyVersionRequest(name=name, request_id=request_id or new_request_id())
+    request = pb.EnableKeyVersionRequest(
+        name=name_of(name, "name"), request_id=request_id or new_request_id()
+    )
     return Ask(method("EnableKeyVersion"), request, _version)
 
 
-def disable(name: str, *, request_id: str | None = None) -> Ask[KeyVersion]:
+def disable(name: str | KeyVersion, *, request_id: str | None = None) -> Ask[KeyVersion]:
     """Refuse a version for every use until it is enabled."""
-    request = pb.DisableKeyVersionRequest(name=name, request_id=request_id or new_request_id())
+    request = pb.DisableKeyVersionRequest(
+        name=name_of(name, "name"), request_id=request_id or new_request_id()
+    )
     return Ask(method("DisableKeyVersion"), request, _version)
 
 
 def destroy(
-    name: str, *, justification: str = "", request_id: str | None = None
+    name: str | KeyVersion, *, justification: str = "", request_id: str | None = None
 ) -> Ask[KeyVersion | KeyChange]:
     """Schedule the destruction of a version, after the key's destroy_delay. Where the key has a quorum, a KeyChange
     that waits for approvals."""
     request = pb.DestroyKeyVersionRequest(
-        name=name, justification=justification, request_id=request_id or new_request_id()
+        name=name_of(name, "name"),
+        justification=justification,
+        request_id=request_id or new_request_id(),
     )
 
     def read(answer: pb.DestroyKeyVersionResponse) -> KeyVersion | KeyChange:
@@ -218,100 +221,12 @@ def destroy(
     return Ask(method("DestroyKeyVersion"), request, read)
 
 
-def restore(name: str, *, request_id: str | None = None) -> Ask[KeyVersion]:
+def restore(name: str | KeyVersion, *, request_id: str | None = None) -> Ask[KeyVersion]:
     """Cancel a scheduled destruction; the version is then disabled."""
-    request = pb.RestoreKeyVersionRequest(name=name, request_id=request_id or new_request_id())
+    request = pb.RestoreKeyVersionRequest(
+        name=name_of(name, "name"), request_id=request_id or new_request_id()
+    )
     return Ask(method("RestoreKeyVersion"), request, _version)
-
-
-def export_public_key(name: str, format: str = "pem") -> Ask[bytes]:  # noqa: A002
-    """The public key of a version, or of a key's primary one. format: "pem", "der", "raw", "jwk" or "cose"."""
-    if format not in FORMATS:
-        raise InvalidArgument(
-            f"format: expected one of {', '.join(FORMATS)}, given {format!r}", field="format"
-        )
-    request = pb.ExportPublicKeyRequest(name=name, format=f"PUBLIC_KEY_FORMAT_{FORMATS[format]}")
-
-    def read(answer: pb.ExportPublicKeyResponse) -> bytes:
-        return checked(answer.public_key, answer.public_key_crc32c, "public_key")
-
-    return Ask(method("ExportPublicKey"), request, read)
-
-
-def export_wrapped_key(name: str, algorithm: str, public_key: bytes) -> Ask[bytes]:
-    """The private key of a version, encrypted to a public key of yours."""
-    request = pb.ExportPrivateKeyRequest(
-        name=name,
-        wrapping_algorithm=f"WRAPPING_ALGORITHM_{algorithm}",
-        wrapping_public_key=public_key,
-    )
-
-    def read(answer: pb.ExportPrivateKeyResponse) -> bytes:
-        return checked(answer.wrapped_key, answer.wrapped_key_crc32c, "wrapped_key")
-
-    return Ask(method("ExportPrivateKey"), request, read)
-
-
-def wrapping_key(algorithm: str) -> Ask[pb.WrappingKey]:
-    """A key of the server's for one import, good for an hour."""
-    request = pb.CreateWrappingKeyRequest(
-        wrapping_algorithm=f"WRAPPING_ALGORITHM_{algorithm}", request_id=new_request_id()
-    )
-
-    def read(answer: pb.CreateWrappingKeyResponse) -> pb.WrappingKey:
-        made = answer.wrapping_key
-        checked(made.public_key, made.public_key_crc32c, "wrapping_key.public_key")
-        return made
-
-    return Ask(method("CreateWrappingKey"), request, read)
-
-
-def import_request(
-    key_id: str,
-    algorithm: str,
-    *,
-    labels: Mapping[str, str] | None = None,
-    policy: Policy | None = None,
-    exportable: bool = False,
-    destroy_delay: timedelta | None = None,
-    request_id: str | None = None,
-) -> pb.ImportKeyRequest:
-    """All of an import but the material."""
-    request = pb.ImportKeyRequest(
-        key_id=key_id,
-        algorithm=algorithm_number(algorithm),  # type: ignore[arg-type]
-        labels=labels or {},
-        policy=None if policy is None else policy_message(policy),
-        exportable=exportable,
-        request_id=request_id or new_request_id(),
-    )
-    if destroy_delay is not None:
-        request.destroy_delay.CopyFrom(duration(destroy_delay, "destroy_delay"))
-    return request
-
-
-def import_public_key(
-    key_id: str,
-    algorithm: str,
-    public_key: bytes,
-    *,
-    labels: Mapping[str, str] | None = None,
-    policy: Policy | None = None,
-    request_id: str | None = None,
-) -> Ask[Key]:
-    """Import a public key to verify with: SubjectPublicKeyInfo, PEM or DER."""
-    request = import_request(key_id, algorithm, labels=labels, policy=policy, request_id=request_id)
-    request.public_key = public_key
-    return import_key(request)
-
-
-def with_checksum(request: pb.ImportKeyRequest) -> pb.ImportKeyRequest:
-    request.wrapped.wrapped_key_crc32c = google_crc32c.value(request.wrapped.wrapped_key)
-    return request
-
-
-def import_key(request: pb.ImportKeyRequest) -> Ask[Key]:
-    return Ask(method("ImportKey"), request, lambda answer: types.read_key(answer.key))
 
 
 def algorithms() -> Ask[list[KeyAlgorithm]]:
@@ -323,30 +238,34 @@ def algorithms() -> Ask[list[KeyAlgorithm]]:
     )
 
 
-def change(name: str) -> Ask[KeyChange]:
+def change(name: str | KeyChange) -> Ask[KeyChange]:
     """A change: "keyChanges/ID"."""
-    return Ask(method("GetKeyChange"), pb.GetKeyChangeRequest(name=name), _change)
+    return Ask(method("GetKeyChange"), pb.GetKeyChangeRequest(name=name_of(name, "name")), _change)
 
 
-def changes(key: str = "", *, limit: int | None = None) -> AskPages[KeyChange]:
+def changes(key: str | Key = "", *, limit: int | None = None) -> AskPages[KeyChange]:
     """Changes that the caller may read, the newest first; key: of this one only."""
     return AskPages(
         method("ListKeyChanges"),
-        pb.ListKeyChangesRequest(key=key, page_size=PAGE_SIZE),
+        pb.ListKeyChangesRequest(key=name_of(key) if key else "", page_size=PAGE_SIZE),
         lambda page: [types.read_change(one) for one in page.changes],
         check_limit(limit),
     )
 
 
-def approve(name: str, *, request_id: str | None = None) -> Ask[KeyChange]:
+def approve(name: str | KeyChange, *, request_id: str | None = None) -> Ask[KeyChange]:
     """Approve a change; the last approval needed carries it out."""
-    request = pb.ApproveKeyChangeRequest(name=name, request_id=request_id or new_request_id())
+    request = pb.ApproveKeyChangeRequest(
+        name=name_of(name, "name"), request_id=request_id or new_request_id()
+    )
     return Ask(method("ApproveKeyChange"), request, _change)
 
 
-def reject(name: str, *, request_id: str | None = None) -> Ask[KeyChange]:
+def reject(name: str | KeyChange, *, request_id: str | None = None) -> Ask[KeyChange]:
     """Reject a change as an approver, or take it back as who asked for it."""
-    request = pb.RejectKeyChangeRequest(name=name, request_id=request_id or new_request_id())
+    request = pb.RejectKeyChangeRequest(
+        name=name_of(name, "name"), request_id=request_id or new_request_id()
+    )
     return Ask(method("RejectKeyChange"), request, _change)
 
 

@@ -11,6 +11,7 @@ from ketgate._errors import (
     DeadlineExceeded,
     InternalError,
     KetgateError,
+    RateExceeded,
     ServerBusy,
     Unavailable,
 )
@@ -52,6 +53,8 @@ class Retry:
         if not isinstance(error, (ServerBusy, Unavailable)):
             return None
         if isinstance(error, Unavailable) and not error.passes:
+            return None
+        if isinstance(error, RateExceeded) and error.retry_after_s is None:
             return None
         if attempt >= self.attempts_max and not (
             outlast and self.attempts_max > 1 and _is_away(error)

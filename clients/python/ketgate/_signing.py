@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from ketgate import _encryption_asks as encryption
 from ketgate import _key_asks as of_keys
+from ketgate import _key_material_asks as material
 from ketgate import _signing_asks as uses
-from ketgate._ask import Ask, AskPages
+from ketgate._ask import Ask, AskPages, Damages
+from ketgate._errors import DataLoss, InvalidArgument, LimitExceeded, RateExceeded
+from ketgate._key_types import Key, KeyVersion
 from ketgate._signature import describe_as, prepared_result
 from ketgate._signing_tables import SignTable, VerifyTable
-from ketgate._signing_types import Key
 
 if TYPE_CHECKING:
     from ketgate._client import Client
@@ -58,8 +61,8 @@ class Signing:
     disable = _asked(of_keys.disable)
     destroy = _asked(of_keys.destroy)
     restore = _asked(of_keys.restore)
-    export_public_key = _asked(of_keys.export_public_key)
-    import_public_key = _asked(of_keys.import_public_key)
+    export_public_key = _asked(material.export_public_key)
+    import_public_key = _asked(material.import_public_key)
     change = _asked(of_keys.change)
     changes = _listed(of_keys.changes)
     approve = _asked(of_keys.approve)
@@ -69,17 +72,17 @@ class Signing:
     verify = _asked(uses.verify)
     sign_file = _asked(uses.sign_file)
     verify_file = _asked(uses.verify_file)
-    encapsulate = _asked(uses.encapsulate)
-    decapsulate = _asked(uses.decapsulate)
-    seal = _asked(uses.seal)
-    open = _asked(uses.open)
-    random = _asked(uses.random)
-    mac = _asked(uses.mac)
-    verify_mac = _asked(uses.verify_mac)
-    certificate_request = _asked(uses.certificate_request)
-    issue_certificate = _asked(uses.issue_certificate)
+    encapsulate = _asked(encryption.encapsulate)
+    decapsulate = _asked(encryption.decapsulate)
+    seal = _asked(encryption.seal)
+    open = _asked(encryption.open)
+    random = _asked(encryption.random)
+    mac = _asked(encryption.mac)
+    verify_mac = _asked(encryption.verify_mac)
+    certificate_request = _asked(encryption.certificate_request)
+    issue_certificate = _asked(encryption.issue_certificate)
 
-    def sign_many(self, key: str, messages: Any, **options: Any) -> Any:
+    def sign_many(self, key: str | Key | KeyVersion, messages: Any, **options: Any) -> Any:
         """Sign many messages with one key, on all cores of the server.
 
         messages: a list or an array of bytes or text; or a DataFrame with a column "message" and, if it likes,
@@ -88,8 +91,12 @@ class Signing:
         """
         table = SignTable(messages)
         for piece in table.pieces:
-            signed = self._do(uses.sign_batch(key, piece, **options))
-            table.pieces.results += signed
+            try:
+                signed = self._do(uses.sign_batch(key, piece, **options))
+            except (LimitExceeded, RateExceeded) as error:
+                table.pieces.after(error)
+            else:
+                table.pieces.add(signed)
         return table.result()
 
     def verify_many(
@@ -97,8 +104,8 @@ class Signing:
         signatures: Any,
         messages: Any = None,
         *,
-        key: str = "",
-        public_key: bytes = b"",
+        key: str | Key | KeyVersion = "",
+        public_key: bytes | str = b"",
         **options: Any,
     ) -> Any:
         """Verify many signatures by one key, on all cores of the server.
@@ -110,8 +117,12 @@ class Signing:
         table = VerifyTable(signatures, messages)
         for piece in table.pieces:
             ask = uses.verify_batch(piece, key=key, public_key=public_key, **options)
-            found = self._do(ask)
-            table.pieces.results += found
+            try:
+                found = self._do(ask)
+            except (LimitExceeded, RateExceeded) as error:
+                table.pieces.after(error)
+            else:
+                table.pieces.add(found)
         return table.result()
 
     def import_key(
@@ -131,26 +142,34 @@ class Signing:
         """
         from ketgate._wrapping import WRAPPING_ALGORITHMS, private_key_bytes, wrap
 
-        request = of_keys.import_request(key_id, algorithm, **options)
+        request = material.import_request(key_id, algorithm, **options)
         content = private_key_bytes(private_key, password)
-        to = self._do(of_keys.wrapping_key(WRAPPING_ALGORITHMS[0]))
+        to = self._do(material.wrapping_key(WRAPPING_ALGORITHMS[0]))
         request.wrapped.wrapping_key = to.name
         request.wrapped.wrapped_key = wrap(WRAPPING_ALGORITHMS[0], to.public_key, content)
-        return self._do(of_keys.import_key(of_keys.with_checksum(request)))
+        return self._do(material.import_key(material.with_checksum(request)))
 
-    def export_private_key(self, name: str) -> bytes:
+    def export_private_key(self, name: str | KeyVersion) -> bytes:
         """The private key of a version that is exportable: PKCS #8 in DER, or raw where its algorithm has none. It
         travels encrypted to a key that is made here for this once."""
         from ketgate._wrapping import Receiver
 
         receiver = Receiver()
-        ask = of_keys.export_wrapped_key(name, receiver.algorithm, receiver.public_key)
+        ask = material.export_wrapped_key(name, receiver.algorithm, receiver.public_key)
         return receiver.unwrap(self._do(ask))
 
     def _do(self, ask: Ask[R]) -> R:
+        damages = Damages(self._client._retry.attempts_max)
+        while True:
+            try:
+                return ask.read(self._answer(ask))
+            except (DataLoss, InvalidArgument) as error:
+                damages.after(error)
+
+    def _answer(self, ask: Ask[Any]) -> Any:
         if ask.pieces is not None:
-            return ask.read(self._client._call_with_stream(ask.method, ask.pieces))
-        return ask.read(self._client._call(ask.method, ask.request, ask.timeout_s))
+            return self._client._call_with_stream(ask.method, ask.pieces)
+        return self._client._call(ask.method, ask.request, ask.timeout_s)
 
     def _list(self, ask: AskPages[R]) -> list[R]:
         found: list[R] = []

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
+from ketgate import _encryption_asks as encryption
 from ketgate import _key_asks as of_keys
+from ketgate import _key_material_asks as material
 from ketgate import _signing_asks as uses
-from ketgate._ask import Ask, AskPages
+from ketgate._ask import Ask, AskPages, Damages
+from ketgate._errors import DataLoss, InvalidArgument, LimitExceeded, RateExceeded
+from ketgate._key_types import Key, KeyVersion
 from ketgate._signature import describe_as, prepared_result
 from ketgate._signing_tables import SignTable, VerifyTable
-from ketgate._signing_types import Key
 
 if TYPE_CHECKING:
     from ketgate.aio import Client
@@ -59,8 +62,8 @@ class Signing:
     disable = _asked(of_keys.disable)
     destroy = _asked(of_keys.destroy)
     restore = _asked(of_keys.restore)
-    export_public_key = _asked(of_keys.export_public_key)
-    import_public_key = _asked(of_keys.import_public_key)
+    export_public_key = _asked(material.export_public_key)
+    import_public_key = _asked(material.import_public_key)
     change = _asked(of_keys.change)
     changes = _listed(of_keys.changes)
     approve = _asked(of_keys.approve)
@@ -70,22 +73,26 @@ class Signing:
     verify = _asked(uses.verify)
     sign_file = _asked(uses.sign_file)
     verify_file = _asked(uses.verify_file)
-    encapsulate = _asked(uses.encapsulate)
-    decapsulate = _asked(uses.decapsulate)
-    seal = _asked(uses.seal)
-    open = _asked(uses.open)
-    random = _asked(uses.random)
-    mac = _asked(uses.mac)
-    verify_mac = _asked(uses.verify_mac)
-    certificate_request = _asked(uses.certificate_request)
-    issue_certificate = _asked(uses.issue_certificate)
+    encapsulate = _asked(encryption.encapsulate)
+    decapsulate = _asked(encryption.decapsulate)
+    seal = _asked(encryption.seal)
+    open = _asked(encryption.open)
+    random = _asked(encryption.random)
+    mac = _asked(encryption.mac)
+    verify_mac = _asked(encryption.verify_mac)
+    certificate_request = _asked(encryption.certificate_request)
+    issue_certificate = _asked(encryption.issue_certificate)
 
-    async def sign_many(self, key: str, messages: Any, **options: Any) -> Any:
+    async def sign_many(self, key: str | Key | KeyVersion, messages: Any, **options: Any) -> Any:
         """As Signing.sign_many of the synchronous client."""
         table = SignTable(messages)
         for piece in table.pieces:
-            signed = await self._do(uses.sign_batch(key, piece, **options))
-            table.pieces.results += signed
+            try:
+                signed = await self._do(uses.sign_batch(key, piece, **options))
+            except (LimitExceeded, RateExceeded) as error:
+                table.pieces.after(error)
+            else:
+                table.pieces.add(signed)
         return table.result()
 
     async def verify_many(
@@ -93,16 +100,20 @@ class Signing:
         signatures: Any,
         messages: Any = None,
         *,
-        key: str = "",
-        public_key: bytes = b"",
+        key: str | Key | KeyVersion = "",
+        public_key: bytes | str = b"",
         **options: Any,
     ) -> Any:
         """As Signing.verify_many of the synchronous client."""
         table = VerifyTable(signatures, messages)
         for piece in table.pieces:
             ask = uses.verify_batch(piece, key=key, public_key=public_key, **options)
-            found = await self._do(ask)
-            table.pieces.results += found
+            try:
+                found = await self._do(ask)
+            except (LimitExceeded, RateExceeded) as error:
+                table.pieces.after(error)
+            else:
+                table.pieces.add(found)
         return table.result()
 
     async def import_key(
@@ -117,25 +128,33 @@ class Signing:
         """As Signing.import_key of the synchronous client."""
         from ketgate._wrapping import WRAPPING_ALGORITHMS, private_key_bytes, wrap
 
-        request = of_keys.import_request(key_id, algorithm, **options)
+        request = material.import_request(key_id, algorithm, **options)
         content = private_key_bytes(private_key, password)
-        to = await self._do(of_keys.wrapping_key(WRAPPING_ALGORITHMS[0]))
+        to = await self._do(material.wrapping_key(WRAPPING_ALGORITHMS[0]))
         request.wrapped.wrapping_key = to.name
         request.wrapped.wrapped_key = wrap(WRAPPING_ALGORITHMS[0], to.public_key, content)
-        return await self._do(of_keys.import_key(of_keys.with_checksum(request)))
+        return await self._do(material.import_key(material.with_checksum(request)))
 
-    async def export_private_key(self, name: str) -> bytes:
+    async def export_private_key(self, name: str | KeyVersion) -> bytes:
         """As Signing.export_private_key of the synchronous client."""
         from ketgate._wrapping import Receiver
 
         receiver = Receiver()
-        ask = of_keys.export_wrapped_key(name, receiver.algorithm, receiver.public_key)
+        ask = material.export_wrapped_key(name, receiver.algorithm, receiver.public_key)
         return receiver.unwrap(await self._do(ask))
 
     async def _do(self, ask: Ask[R]) -> R:
+        damages = Damages(self._client._retry.attempts_max)
+        while True:
+            try:
+                return ask.read(await self._answer(ask))
+            except (DataLoss, InvalidArgument) as error:
+                damages.after(error)
+
+    async def _answer(self, ask: Ask[Any]) -> Any:
         if ask.pieces is not None:
-            return ask.read(await self._client._call_with_stream(ask.method, ask.pieces))
-        return ask.read(await self._client._call(ask.method, ask.request, ask.timeout_s))
+            return await self._client._call_with_stream(ask.method, ask.pieces)
+        return await self._client._call(ask.method, ask.request, ask.timeout_s)
 
     async def _list(self, ask: AskPages[R]) -> list[R]:
         found: list[R] = []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from ketgate._errors import InvalidArgument
-from ketgate._signing_asks import message_bytes
+from ketgate._errors import InvalidArgument, LimitExceeded, RateExceeded
+from ketgate._signing_arguments import content_bytes
 from ketgate._signing_types import ItemError, Signature, Verdict
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 ITEMS_MAX = 1_000
+_ITEM = re.compile(r"items\[(\d+)\]")
 BYTES_MAX = 8 << 20
 """Of one call; a server takes more, and others wait meanwhile."""
 
@@ -23,17 +26,47 @@ class Pieces(Generic[T, R]):
     def __init__(self, items: Sequence[T], sizes: Sequence[int]) -> None:
         self._items = items
         self._sizes = sizes
+        self._items_max = ITEMS_MAX
         self.results: list[R] = []
 
     def __iter__(self) -> Iterator[Sequence[T]]:
-        begin, size = 0, 0
-        for i, item_bytes in enumerate(self._sizes):
-            if i > begin and (i - begin >= ITEMS_MAX or size + item_bytes > BYTES_MAX):
-                yield self._items[begin:i]
-                begin, size = i, 0
-            size += item_bytes
-        if begin < len(self._items):
-            yield self._items[begin:]
+        """The next ones without results, until there are none."""
+        while len(self.results) < len(self._items):
+            yield self._items[len(self.results) : self._end()]
+
+    def add(self, found: Sequence[R]) -> None:
+        """What came of the piece; items that were refused are named by their place in the whole."""
+        begin = len(self.results)
+        self.results += [
+            replace(
+                one, message=_ITEM.sub(lambda at: f"items[{begin + int(at[1])}]", one.message, 1)
+            )
+            if isinstance(one, ItemError)
+            else one
+            for one in found
+        ]
+
+    def _end(self) -> int:
+        begin = end = len(self.results)
+        size = 0
+        while end < min(len(self._items), begin + self._items_max):
+            size += self._sizes[end]
+            if end > begin and size > BYTES_MAX:
+                break
+            end += 1
+        return end
+
+    def after(self, error: LimitExceeded | RateExceeded) -> None:
+        """Make smaller pieces, where this one was too large for the server or for the key's policy; raises the
+        error where that is not why."""
+        count = self._end() - len(self.results)
+        if isinstance(error, RateExceeded):
+            most = error.burst if error.retry_after_s is None else count
+        else:
+            most = count // 2 if error.limit == "signing.batch_items_max" else count
+        if not 0 < most < count:
+            raise error
+        self._items_max = most
 
 
 class SignTable:
@@ -46,8 +79,8 @@ class SignTable:
         contexts = _column(messages, "context", optional=True) or [None] * len(contents)
         self.items = [
             (
-                message_bytes(message, f"messages[{i}]"),
-                None if _is_missing(context) else message_bytes(context, f"context[{i}]"),
+                content_bytes(message, f"messages[{i}]"),
+                None if _is_missing(context) else content_bytes(context, f"context[{i}]"),
             )
             for i, (message, context) in enumerate(zip(contents, contexts, strict=True))
         ]
@@ -61,8 +94,8 @@ class SignTable:
             return found
         return self._frame.assign(
             signature=[one.signature if isinstance(one, Signature) else None for one in found],
-            key_version=[one.key_version if isinstance(one, Signature) else None for one in found],
-            error=[one.message if isinstance(one, ItemError) else None for one in found],
+            key_version=[one.key_version if isinstance(one, Signature) else "" for one in found],
+            error=[one.message if isinstance(one, ItemError) else "" for one in found],
         )
 
 
@@ -89,8 +122,8 @@ class VerifyTable:
         self.items = [
             (
                 b"" if _is_missing(signature) else bytes(signature),
-                message_bytes(message, f"messages[{i}]"),
-                None if _is_missing(context) else message_bytes(context, f"context[{i}]"),
+                content_bytes(message, f"messages[{i}]"),
+                None if _is_missing(context) else content_bytes(context, f"context[{i}]"),
             )
             for i, (signature, message, context) in enumerate(
                 zip(given, contents, contexts, strict=True)

@@ -26,6 +26,7 @@ from ketgate._errors import (
     ProgramInvalid,
     ProviderError,
     QuotaExceeded,
+    RateExceeded,
     ServerBusy,
     SolverUnsuitable,
     Unauthenticated,
@@ -59,7 +60,7 @@ _BY_REASON: dict[str, type[KetgateError]] = {
     "POLICY_DENIED": PermissionDenied,
     "KEY_UNUSABLE": FailedPrecondition,
     "KEY_NOT_EXPORTABLE": FailedPrecondition,
-    "RATE_EXCEEDED": ServerBusy,
+    "RATE_EXCEEDED": RateExceeded,
     "CIPHERTEXT_INVALID": InvalidArgument,
     "KEY_STORE_SEALED": FailedPrecondition,
     "KEY_CORRUPT": DataLoss,
@@ -159,6 +160,8 @@ def _made(
         made.line, made.column = details.number("line"), details.number("column")
     if isinstance(made, (ServerBusy, Unavailable, ProviderError)):
         made.retry_after_s = details.retry_after_s
+    if isinstance(made, RateExceeded):
+        made.burst = details.number("burst")
     if isinstance(made, Unavailable):
         made.passes = passes
     if isinstance(made, LimitExceeded):

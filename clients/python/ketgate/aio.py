@@ -66,6 +66,7 @@ __all__ = [
     "Learning",
     "Optimize",
     "Quantum",
+    "Signing",
     "connect",
 ]
 

@@ -8,6 +8,20 @@ import ketgate
 import pytest
 
 EXPORTS = [
+    "Certificate",
+    "Encapsulated",
+    "Grant",
+    "ItemError",
+    "Key",
+    "KeyAlgorithm",
+    "KeyChange",
+    "KeyVersion",
+    "Policy",
+    "Quorum",
+    "RateExceeded",
+    "Signature",
+    "Signing",
+    "Verdict",
     "AlgorithmResources",
     "AmplitudeEstimationResult",
     "Baseline",
@@ -186,6 +200,7 @@ def test_both_clients_have_the_same_methods() -> None:
         (ketgate.Quantum, ketgate.aio.Quantum),
         (ketgate.Algorithms, ketgate.aio.Algorithms),
         (ketgate.Learning, ketgate.aio.Learning),
+        (ketgate.Signing, ketgate.aio.Signing),
     ):
         public = {name for name in vars(ours) if not name.startswith("_")}
         assert public == {name for name in vars(theirs) if not name.startswith("_")}

@@ -1,0 +1,92 @@
+"""What callers give, as the messages of the contract have it: names, algorithms, bytes, times, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+
+from ketgate._errors import InvalidArgument
+from ketgate.signing.v1 import algorithm_pb2
+
+if TYPE_CHECKING:
+    from ketgate._key_types import Key, KeyChange, KeyVersion
+
+ALGORITHMS = tuple(name.removeprefix("ALGORITHM_") for name in algorithm_pb2.Algorithm.keys()[1:])
+
+
+def name_of(given: str | Key | KeyVersion | KeyChange, argument: str = "key") -> str:
+    """The name of a key, a version or a change, which may be given itself; an id alone is that of a key. Raises
+    InvalidArgument."""
+    name = getattr(given, "name", given)
+    if not isinstance(name, str) or not name:
+        raise InvalidArgument(
+            f'{argument}: expected the name of a key, as "keys/desk", given {_shown(given)}',
+            field=argument,
+        )
+    return name if "/" in name else f"keys/{name}"
+
+
+def algorithm_number(name: str, argument: str = "algorithm") -> int:
+    """ "ML_DSA_65", "ml-dsa-65" and "ML-DSA-65" alike. Raises InvalidArgument."""
+    wanted = name.upper().replace("-", "_") if isinstance(name, str) else ""
+    if wanted in ALGORITHMS:
+        return algorithm_pb2.Algorithm.Value(f"ALGORITHM_{wanted}")
+    near = get_close_matches(wanted, ALGORITHMS, 3, 0.5)
+    hint = f", as {' or '.join(near)}" if near else ", as ML_DSA_65"
+    raise InvalidArgument(
+        f"{argument}: expected an algorithm that keys can have{hint}, given {_shown(name)}",
+        field=argument,
+        remedy="client.signing.algorithms() and `ketgate key algorithms` list them.",
+    )
+
+
+def algorithm_name(number: int) -> str:
+    try:
+        return algorithm_pb2.Algorithm.Name(number).removeprefix("ALGORITHM_")
+    except ValueError:
+        return f"algorithm {number}"  # of a newer server
+
+
+def content_bytes(given: object, argument: str = "message") -> bytes:
+    """Text is UTF-8. Raises InvalidArgument."""
+    if isinstance(given, str):
+        return given.encode()
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return bytes(given)
+    if hasattr(given, "__bytes__"):  # a Signature, an element of an array of bytes
+        return bytes(given)
+    raise InvalidArgument(
+        f"{argument}: expected bytes or text, given {type(given).__name__}", field=argument
+    )
+
+
+def duration(given: timedelta, argument: str) -> Duration:
+    if not isinstance(given, timedelta):
+        raise InvalidArgument(
+            f"{argument}: expected a datetime.timedelta, given {type(given).__name__}",
+            field=argument,
+        )
+    message = Duration()
+    message.FromTimedelta(given)
+    return message
+
+
+def checked_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Raises InvalidArgument."""
+    if labels is None:
+        return {}
+    if not isinstance(labels, Mapping) or not all(
+        isinstance(text, str) for pair in labels.items() for text in pair
+    ):
+        raise InvalidArgument(
+            f"labels: expected a mapping of texts to texts, given {labels!r}"[:300], field="labels"
+        )
+    return dict(labels)
+
+
+def _shown(given: object) -> str:
+    return repr(given[:100]) if isinstance(given, str) else type(given).__name__
