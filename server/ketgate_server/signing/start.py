@@ -39,7 +39,7 @@ class Running:
         self.watch.look()
         current = CurrentKeys(base.keys, self._changed)
         rates = Rates()
-        access, log = Access(current, rates), UseLog(store)
+        access, log = Access(current, rates), UseLog(store, current.refresh)
         batches = Admission(
             limits["signing.batches_max"], limits["signing.batches_queued_max"], "batches"
         )

@@ -122,9 +122,14 @@ class Access:
                 metadata={"key": key.name, "rule": "contexts"},
             )
 
-    def take(self, key: KeyRecord, uses: int = 1) -> None:
-        """Count uses of a key; an item of a batch is a use. Raises RATE_EXCEEDED."""
-        self._rates.take(key, uses)
+    def take(self, key: KeyRecord, uses: int = 1, taken: dict[str, int] | None = None) -> None:
+        """Count uses of a key; an item of a batch is a use. taken: uses by the key's uid that were counted for the
+        same request, when it is done anew. Raises RATE_EXCEEDED."""
+        before = taken.get(key.uid, 0) if taken else 0
+        if uses > before:
+            self._rates.take(key, uses - before)
+        if taken is not None:
+            taken[key.uid] = max(uses, before)
 
 
 def is_usable(key: KeyRecord, version: VersionRecord) -> bool:

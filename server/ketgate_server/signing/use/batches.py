@@ -77,7 +77,7 @@ class Batches:
         refusals = _wrong_items(key.algorithm, columns) | self._denied(key, columns)
         refusals |= columns.refusals
         doing = [i for i in range(len(columns.contents)) if i not in refusals]
-        self._signatures.take(key, max(1, len(doing)))
+        self._signatures.take(key, max(1, len(doing)), asked)
         contents = _at(columns.contents, doing)
         options = _at(columns.options, doing)
         made, signer = self._signatures.sign_all(

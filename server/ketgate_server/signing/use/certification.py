@@ -76,7 +76,7 @@ class Certification:
             generation = self._signatures.generation
             key, version = self._signatures.signer(asked.call, name, _PLAIN)
             self._signatures.check_context(key, _PLAIN.options, "key")
-            self._signatures.take(key, 1)
+            self._signatures.take(key, 1, asked)
             by: list[str] = []
 
             def sign(content: bytes) -> bytes:

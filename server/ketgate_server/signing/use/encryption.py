@@ -110,7 +110,7 @@ class Encryption:
                     expected=f"{size} bytes, as {key.algorithm.name} has",
                     given=ciphertext,
                 )
-            self._access.take(key)
+            self._access.take(key, 1, asked.taken)
             opened = cast(Opened[DecapsulationKey], self._ring.private(key, version))
             secret = opened.key.decapsulate(ciphertext)
             self._write(asked, generation, version.name, opened.provider_text)
@@ -126,7 +126,7 @@ class Encryption:
             generation = self._current.generation
             key, versions = self._access.find_all(asked.call.identity, name, KeyUse.DECRYPT)
             check_purpose(key.algorithm, Purpose.SEAL, "key")
-            self._access.take(key)
+            self._access.take(key, 1, asked.taken)
             for version in versions:
                 opened = cast(Opened[OpeningKey], self._ring.private(key, version))
                 plaintext = opened.key.open(ciphertext, info, data)
@@ -147,7 +147,7 @@ class Encryption:
             generation = self._current.generation
             key, version = self._access.find(asked.call.identity, name, KeyUse.MAC)
             check_purpose(key.algorithm, Purpose.MAC, "key")
-            self._access.take(key)
+            self._access.take(key, 1, asked.taken)
             opened = cast(Opened[MacKey], self._ring.private(key, version))
             code = opened.key.compute(message)
             self._write(asked, generation, version.name, opened.provider_text)

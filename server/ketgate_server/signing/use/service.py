@@ -130,7 +130,7 @@ class SigningServicer:
             generation = self._signatures.generation
             key, now = self._signatures.signer(call, version.name, how)
             self._signatures.check_context(key, how.options, how.path)
-            self._signatures.take(key, 1)
+            self._signatures.take(key, 1, asked)
             raw, provider = self._signatures.sign_with(key, now, hashed.contents[0], hashed.options)
             signed = Signed(raw, hashed.content_sha256, now, provider)
             reply = pb.SignStreamResponse(

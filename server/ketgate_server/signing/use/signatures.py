@@ -89,7 +89,7 @@ class Signatures:
         key, version = self.signer(asked.call, name, how)
         check.check_content(key.algorithm, how.options, content, "message")
         self.check_context(key, how.options, how.path)
-        self._access.take(key)
+        self.take(key, 1, asked)
         opened = self._ring.private(key, version, how.options)
         wrapping = wrapped.of(how.format, key.algorithm, version, content)
         raw = self._done(opened, lambda k: k.sign(wrapping.to_sign, how.options))
@@ -203,8 +203,9 @@ class Signatures:
             self._access.find_key(asked.call.identity, key_id, KeyUse.SIGN, "key", name=name)
         return known
 
-    def take(self, key: KeyRecord, uses: int) -> None:
-        self._access.take(key, uses)
+    def take(self, key: KeyRecord, uses: int, asked: Asked | None = None) -> None:
+        """Count uses: of a request that is done anew, once."""
+        self._access.take(key, uses, None if asked is None else asked.taken)
 
     def check_context(self, key: KeyRecord, options: Options, path: str) -> None:
         """Raises POLICY_DENIED. path: of what holds the context in the request."""

@@ -3,13 +3,16 @@ the reply, in one transaction that also sees whether a key was changed meanwhile
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from ketgate_server.audit.log import Fact, record_many
-from ketgate_server.errors import FieldError
+from ketgate_server.errors import FieldError, KetgateError
 from ketgate_server.rpc.call import Call
+from ketgate_server.signing.keys import rows
+from ketgate_server.signing.keys.names import read_version
 from ketgate_server.signing.use.current import COUNTER
 from ketgate_server.store import requests
 from ketgate_server.store.base import Store, Transaction
@@ -18,7 +21,7 @@ REQUEST_ID_CHARACTERS_MAX = 128
 
 
 class Stale(Exception):  # noqa: N818 - a state of what was read
-    """Keys were changed since they were read: do it again with what they are now."""
+    """The key was changed since it was read: do it again with what it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Asked:
     request_id: str = ""
     digest: bytes = b""
     """As store.requests makes it."""
+    taken: dict[str, int] = field(default_factory=dict, compare=False)
+    """Uses that were counted for it already, by the keys' uids."""
 
     def with_content(self, content_sha256: bytes) -> Asked:
         """Of a message that came apart from its request."""
@@ -48,6 +53,8 @@ class Use:
     kept: bool = True
     """Whether the reply may be stored: never what holds plaintext or secrets."""
     facts: Mapping[str, str] | None = None
+    behind: bool = field(init=False, default=False)
+    """Whether keys were changed since, others than this one."""
     fact: Fact = field(init=False)
     """Made here rather than on the writer's thread, which all wait for."""
 
@@ -79,8 +86,10 @@ def check_request_id(request_id: str) -> str:
 class UseLog:
     """Where uses are written down."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, refresh: Callable[[], object] = lambda: None) -> None:
+        """refresh: looks what keys are now."""
         self._store = store
+        self._refresh = refresh
 
     def known(self, asked: Asked) -> bytes | None:
         """The reply of a request that was done before; None when it is new. Raises KetgateError
@@ -100,7 +109,11 @@ class UseLog:
     def write(self, use: Use) -> bytes:
         """Write a use down, and return its reply: the earlier one, when the same request was done by another
         call meanwhile. Raises Stale, and what known() does."""
-        return self._store.run_batched(_write, use)
+        reply = self._store.run_batched(_write, use)
+        if use.behind:
+            with suppress(KetgateError):  # what was done is answered; the next use is refused
+                self._refresh()
+        return reply
 
 
 def _reply_of(known: requests.Known) -> bytes:
@@ -124,8 +137,10 @@ def _write(tx: Transaction, uses: Sequence[Use]) -> list[bytes | Exception]:
                 results.append(earlier)
                 continue
         if use.generation != generation:
-            results.append(Stale())
-            continue
+            if _is_stale(tx, use, generation):
+                results.append(Stale())
+                continue
+            use.behind = True
         if asked.request_id:
             seen[name] = use
             kept.append((*name, asked.digest, use.resource, use.reply if use.kept else None))
@@ -134,6 +149,16 @@ def _write(tx: Transaction, uses: Sequence[Use]) -> list[bytes | Exception]:
     record_many(tx, facts)
     requests.remember_many(tx, kept)
     return results
+
+
+def _is_stale(tx: Transaction, use: Use, generation: int) -> bool:
+    """Whether the key or the version was changed since it was read; what happens to others' keys holds nobody up.
+    A number that fell is that of an older copy."""
+    if use.generation > generation:
+        return True
+    key_id, version = read_version(use.resource)
+    changed = rows.changed(tx, use.asked.call.identity.tenant, key_id, version)
+    return changed is None or changed > use.generation
 
 
 def _earlier(tx: Transaction, use: Use, in_batch: Use | None) -> bytes | Exception | None:

@@ -65,7 +65,10 @@ class Desk:
         self.keys = KeyStore(store, vault, found, limits)
         self.ring = Ring(self.keys, vault, found, 100)
         self.current = CurrentKeys(self.keys, self.ring.forget)
-        access, log = Access(self.current, sleep=lambda _: None), UseLog(store)
+        access, log = (
+            Access(self.current, sleep=lambda _: None),
+            UseLog(store, self.current.refresh),
+        )
         self.signatures = Signatures(access, self.current, self.ring, log)
         batches = Batches(self.signatures, Admission(2, 2, "batches"), threads=2)
         encryption = Encryption(access, self.current, self.ring, log, self.signatures)

@@ -119,6 +119,47 @@ def test_a_rotation_amid_a_use_makes_the_new_version_sign(desk, call, monkeypatc
     assert sign(desk, call).key_version == "keys/a/versions/2"
 
 
+def test_changes_of_other_keys_do_not_hold_a_use_up(desk, call, monkeypatch):
+    """Whoever changes keys all the time would else stop everybody's work, of other tenants too."""
+    desk.create("a")
+    sign(desk, call)
+    write, written = desk.signatures._log.write, []
+
+    def with_changes(use):
+        written.append(use)
+        desk.create(f"b{len(written)}")
+        return write(use)
+
+    monkeypatch.setattr(desk.signatures._log, "write", with_changes)
+    assert sign(desk, call).signature
+    assert sign(desk, call).signature
+    assert len(written) == 2
+
+
+def test_a_use_that_is_done_anew_counts_once(desk, call):
+    """The keys were read before this one was made, so that its first use is done twice."""
+    desk.create("a", policy=Policy(uses_per_second=0.001, burst=1))
+    assert sign(desk, call).signature
+    with pytest.raises(KetgateError) as caught:
+        sign(desk, call)
+    assert caught.value.reason is Reason.RATE_EXCEEDED
+
+
+def test_a_key_that_changes_all_the_time_is_told(desk, call, monkeypatch):
+    desk.create("a")
+    write = desk.signatures._log.write
+
+    def with_changes(use):
+        desk.set_policy("a", Policy(uses_per_second=1000.0))
+        return write(use)
+
+    monkeypatch.setattr(desk.signatures._log, "write", with_changes)
+    with pytest.raises(KetgateError) as caught:
+        sign(desk, call)
+    assert caught.value.reason is Reason.SERVER_BUSY
+    assert desk.entries("Sign") == []
+
+
 def test_what_was_refused_on_old_knowledge_is_looked_at_again(desk, call):
     desk.create("a")
     desk.act("a", 1, Act.DISABLE)
