@@ -31,7 +31,7 @@ PROGRAMS: dict[str, list[list[str]]] = {
     "ising": [["ising.py"]],
     "quantum": [
         ["quantum/qaoa.py", "--n", "12,16,20,24"],
-        ["quantum/statevector.py", "--n", "20,22"],
+        ["quantum/statevector.py", "--n", "20,22,24"],
         ["quantum/gram.py"],
         ["quantum/emulators.py", "--slow"],
         ["quantum/gateway.py", "--backends", "native,aer"],
