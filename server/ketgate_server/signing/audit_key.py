@@ -39,7 +39,8 @@ _WITH_KEYS = """SELECT key_id, version, fingerprint FROM signing_versions
 _ID_PREFIX = "audit-"
 
 Journal = Callable[[Destruction], object]
-"""Is told of a version just before it is destroyed."""
+"""Is told of a version when it was destroyed, and not before: it is in use until then. What a server that was
+killed did not tell, its next start does (see shared)."""
 
 
 class _Overtaken(Exception):  # noqa: N818
@@ -119,13 +120,13 @@ def end_others(keys: KeyStore, key_id: str, journal: Journal) -> None:
         old = _find(keys, fingerprint)
         if old is None:
             continue
-        journal(Destruction(SYSTEM_TENANT, old[0].uid, name, number))
 
         def operation(change: Change, old: tuple[KeyRecord, VersionRecord] = old) -> None:
             with erasing(keys.store, change.tx):
                 _end(change, old)
 
         keys.change(server_asker(SYSTEM_TENANT, DESTROYED), operation)
+        journal(Destruction(SYSTEM_TENANT, old[0].uid, name, number))
 
 
 def key_name(algorithm: Algorithm) -> str:
@@ -148,8 +149,6 @@ def _succeed(
     record = key or _record(algorithm)
     version = making.sealed(keys.vault, record, newest + 1, fresh)
     old = _find(keys, until_now) if until_now else None
-    if old is not None and old[1].envelope is not None:
-        journal(Destruction(SYSTEM_TENANT, old[0].uid, old[0].id, old[1].version))
 
     def operation(change: Change) -> None:
         if audit_keys.active(change.tx) != until_now:
@@ -167,6 +166,8 @@ def _succeed(
         audit_keys.enter(change.tx, new, until_now)
 
     keys.change(server_asker(SYSTEM_TENANT, new.action), operation)
+    if old is not None and old[1].envelope is not None:
+        journal(Destruction(SYSTEM_TENANT, old[0].uid, old[0].id, old[1].version))
     return signer
 
 

@@ -103,6 +103,15 @@ def find(store: Store, data_dir: Path) -> Rollback | None:
     return Rollback(tuple(why), missing) if why else None
 
 
+def untold(store: Store, journal: Iterable[Version]) -> list[Version]:
+    """Versions that are destroyed and not in the journal: a server was killed before it told, or another one
+    that shares the store destroyed them."""
+    known = set(journal)
+    with store.read() as reader:
+        destroyed = [Version(*one) for one in rows.destroyed(reader)]
+    return [one for one in destroyed if one not in known]
+
+
 def _against_log(reader: Reader) -> Iterator[str]:
     newest = next(told.backwards(reader, SUM), None)
     counted = sums.counted(reader)

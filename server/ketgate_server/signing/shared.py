@@ -52,6 +52,8 @@ def foundation(settings: Settings, store: Store) -> Foundation:
             journal, older = Journal(settings.data_dir), rollback.find(store, settings.data_dir)
             if older is not None:
                 _log.error("the key store is an older copy, keys are not used: %s", older)
+            else:
+                journal.add(*rollback.untold(store, journal))
             found = Foundation(store, vault, providers, keys, journal, older)
             _open[id(store)] = found
         return found

@@ -11,8 +11,10 @@ from ketgate_server.audit import told
 from ketgate_server.audit.signer import KEY_FILE, Signer, SignerError
 from ketgate_server.audit.signer import open_signer as open_file
 from ketgate_server.settings import Settings
-from ketgate_server.signing import shared
+from ketgate_server.signing import audit_key, shared
 from ketgate_server.signing.audit_key import signer_of
+from ketgate_server.signing.keys.due import Destruction
+from ketgate_server.signing.keys.journal import Journal
 from ketgate_server.store.base import Store
 
 
@@ -124,3 +126,38 @@ def test_the_file_of_the_last_start_signs_for_the_key_store(tmp_path: Path) -> N
         assert last(running.store) == ROTATED
     finally:
         running.close()
+
+
+def test_a_rotation_that_was_cut_short_is_no_older_copy(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal told that the key was destroyed before it was: after a kill in between, the next start took the
+    store for an older copy, refused every key, and the way out destroyed the key that signed."""
+    signer = started(store, folder)
+    made = Settings(data_dir=folder)
+    keys = shared.foundation(made, store).keys
+    told: list[Destruction] = []
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keys, "change", killed)
+    with pytest.raises(KeyboardInterrupt):
+        audit_key.rotate(keys, "ML_DSA_65", lambda _: None, told.append)
+    shared.close(store)
+    assert told == []
+    assert started(store, folder).key_id == signer.key_id
+
+
+def test_what_was_destroyed_and_not_told_is_told_at_the_next_start(
+    store: Store, folder: Path
+) -> None:
+    started(store, folder)
+    keys = shared.foundation(Settings(data_dir=folder), store).keys
+    audit_key.rotate(keys, "ML_DSA_65", lambda _: None)
+    shared.close(store)
+    assert list(Journal(folder)) == []
+    for _ in range(2):
+        started(store, folder)
+        [one] = Journal(folder)
+        assert (one.tenant, one.key_id, one.version) == ("", "audit-ml-dsa-65", 1)
