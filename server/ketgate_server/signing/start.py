@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ketgate_server.admission import Admission
 from ketgate_server.domain import Domain
+from ketgate_server.errors import KetgateError
 from ketgate_server.settings import Settings
 from ketgate_server.signing import shared
 from ketgate_server.signing.keys import service as keys_service
@@ -55,7 +58,8 @@ class Running:
         )
         self.managed = KeyServicer(base.keys, rates, limits)
         self.base = base
-        self.timers = Timers(base.keys, self._before_destruction)
+        self.current = current
+        self.timers = Timers(base.keys, self._before_destruction, self._look)
         if base.rollback is None:
             self.timers.start()
 
@@ -71,6 +75,14 @@ class Running:
         self.ring.forget()
         self.watch.look()
         self.check()
+
+    def _look(self) -> bool:
+        """Once a second, for a server that is not asked to use keys: those that were destroyed, also by another
+        server, do not stay open in its memory; and nothing is done to an older copy."""
+        if self.watch.found is None:
+            with suppress(KetgateError):  # the refusal, which the log has
+                self.current.refresh()
+        return self.watch.found is None
 
     def _before_destruction(self, due: Destruction) -> None:
         self.base.journal.add(due)

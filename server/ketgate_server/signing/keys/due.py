@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ketgate_server.signing.keys import changes, effects, quorum, states
+from ketgate_server.signing.keys import changes, effects, quorum, rows, states
 from ketgate_server.signing.keys.asker import server_asker
 from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.record import KeyRecord
@@ -79,6 +79,18 @@ def expirations(keys: KeyStore) -> list[tuple[str, str]]:
     """(tenant, id) of some changes that expired."""
     with keys.store.read() as reader:
         return changes.expired(reader, keys.store.now_us(), PIECE)
+
+
+def confirm(keys: KeyStore, due: Destruction) -> None:
+    """That a version's moment has come by the clock of transactions, which restorations go by too: from then on
+    nothing cancels its destruction. Raises NotDue."""
+
+    def operation(tx: Transaction) -> bool:
+        version = rows.read_version(tx, keys.vault, due.tenant, due.key_id, due.version)
+        return version is not None and states.has_elapsed(version, tx.now_us)
+
+    if not keys.store.run(operation):
+        raise NotDue
 
 
 def destroy(keys: KeyStore, due: Destruction) -> None:

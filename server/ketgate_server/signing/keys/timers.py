@@ -34,11 +34,16 @@ class Timers:
     """start(), then close()."""
 
     def __init__(
-        self, keys: KeyStore, before_destruction: Callable[[Destruction], None] = _nobody
+        self,
+        keys: KeyStore,
+        before_destruction: Callable[[Destruction], None] = _nobody,
+        look: Callable[[], bool] = lambda: True,
     ) -> None:
         """before_destruction: is told of a version just before it is destroyed, perhaps more than
-        once; its time has come by then, so it cannot be restored any more."""
+        once; its time has come by then, so it cannot be restored any more. look: is asked each time
+        whether anything may be done."""
         self._keys = keys
+        self._look = look
         self._before_destruction = before_destruction
         self._failures: dict[Hashable, tuple[int, int]] = {}
         """When to try again, and how long was waited."""
@@ -59,6 +64,8 @@ class Timers:
     def run_once(self) -> None:
         """Do all that is due now. Raises StoreUnavailable."""
         keys = self._keys
+        if not self._look():
+            return
         for version in due.destructions(keys):
             if self._try(version, partial(self._destroy, version)):
                 self._log_holds_keys = True
@@ -72,6 +79,7 @@ class Timers:
             self._log_holds_keys = not cut_log(keys.store)
 
     def _destroy(self, version: Destruction) -> None:
+        due.confirm(self._keys, version)
         self._before_destruction(version)
         due.destroy(self._keys, version)
 

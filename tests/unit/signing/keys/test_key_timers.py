@@ -48,6 +48,35 @@ def test_a_version_is_destroyed_when_its_moment_comes(bench: Bench) -> None:
     assert len(told) == 1
 
 
+def test_what_cannot_be_undone_waits_for_the_time_of_transactions(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock of reads alone, which may be ahead of theirs, a key was deleted from its token and entered in the
+    journal while its version could still be restored."""
+    bench.create(destroy_delay_us=MINUTE_US)
+    told: list[Destruction] = []
+    timers = Timers(bench.keys, told.append)
+    bench.act(Act.DESTROY, 1)
+    monkeypatch.setattr(bench.store, "now_us", lambda: bench.time.us + MINUTE_US)
+    timers.run_once()
+    assert told == []
+    bench.act(Act.RESTORE, 1)
+    timers.run_once()
+    assert told == []
+
+
+def test_nothing_is_done_while_the_look_says_no(bench: Bench) -> None:
+    bench.create(destroy_delay_us=MINUTE_US)
+    bench.act(Act.DESTROY, 1)
+    bench.time.pass_us(MINUTE_US)
+    answers = [False, True]
+    timers = Timers(bench.keys, look=lambda: answers.pop(0))
+    timers.run_once()
+    assert bench.version(1).state is VersionState.DESTROY_SCHEDULED
+    timers.run_once()
+    assert bench.version(1).state is VersionState.DESTROYED
+
+
 def test_what_was_restored_meanwhile_is_not_destroyed(bench: Bench) -> None:
     """Another server may have found it due just before, by a clock that is ahead."""
     key, _ = bench.create(destroy_delay_us=MINUTE_US)
