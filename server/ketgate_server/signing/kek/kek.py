@@ -5,17 +5,28 @@ rows, and for the check by which a wrong secret is told: none of them is ever us
 """
 
 import hmac
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ketgate_server.signing.kek.wiping import wipe
+from ketgate_server.store.base import StoreUnavailable
+
+T = TypeVar("T")
 
 SECRET_BYTES = 32
 ID_BYTES = 16
 
 _KEY_BYTES = 32
 _HASH = "sha256"
+
+
+class KekClosed(StoreUnavailable):
+    """The key was overwritten: nothing is made with what is left, which everybody knows."""
+
+    def __init__(self) -> None:
+        super().__init__("the key store is closed: the server is stopping")
 
 
 class Kek:
@@ -31,6 +42,7 @@ class Kek:
             )
         self.id = kek_id
         self.id_bytes = salt
+        self._closed = False
         self._seal_key = derive(secret, salt, b"ketgate kek: envelopes")
         self._mac_key = derive(secret, salt, b"ketgate kek: rows")
         self._check_key = derive(secret, salt, b"ketgate kek: check")
@@ -39,21 +51,28 @@ class Kek:
         return f"Kek({self.id})"
 
     def envelope_key(self, salt: bytes) -> bytearray:
-        """The key of one envelope, the caller's to overwrite."""
-        return derive(self._seal_key, salt, b"ketgate envelope")
+        """The key of one envelope, the caller's to overwrite. Raises KekClosed, as all that use the key."""
+        return self._made(derive(self._seal_key, salt, b"ketgate envelope"))
 
     def mac(self, content: bytes) -> bytes:
         """Code over a row, 32 bytes."""
-        return hmac.digest(self._mac_key, content, _HASH)
+        return self._made(hmac.digest(self._mac_key, content, _HASH))
 
     def check(self, parameters: bytes) -> bytes:
         """What is stored beside the parameters to tell a wrong secret, or changed parameters, by."""
-        return hmac.digest(self._check_key, parameters, _HASH)
+        return self._made(hmac.digest(self._check_key, parameters, _HASH))
 
     def close(self) -> None:
         """Overwrite the keys."""
+        self._closed = True
         for key in (self._seal_key, self._mac_key, self._check_key):
             wipe(key)
+
+    def _made(self, made: T) -> T:
+        """What was made with a key, if that was not overwritten meanwhile, by another thread."""
+        if self._closed:
+            raise KekClosed
+        return made
 
 
 def derive(secret: bytearray, salt: bytes, label: bytes) -> bytearray:
