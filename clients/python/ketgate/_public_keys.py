@@ -15,6 +15,26 @@ _PEM = re.compile(
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _FILE_BYTES_MAX = 1 << 20
 
+_EC = "06072a8648ce3d0201"
+_COMPOSITE = "300a06082b060105050706"
+_IDENTIFIERS = {
+    **{
+        f"300b06096086480165030403{arc}": f"ML_DSA_{level}"
+        for level, arc in ((44, 11), (65, 12), (87, 13))
+    },
+    "300506032b6570": "ED25519",
+    f"3013{_EC}06082a8648ce3d030107": "ECDSA_P256_SHA256",
+    f"3010{_EC}06052b81040022": "ECDSA_P384_SHA384",
+    f"3010{_EC}06052b8104000a": "ECDSA_SECP256K1_SHA256",
+    f"{_COMPOSITE}27": "ML_DSA_44_ED25519",
+    f"{_COMPOSITE}28": "ML_DSA_44_ECDSA_P256",
+    f"{_COMPOSITE}30": "ML_DSA_65_ED25519",
+    f"{_COMPOSITE}2d": "ML_DSA_65_ECDSA_P256",
+    f"{_COMPOSITE}2e": "ML_DSA_65_ECDSA_P384",
+    f"{_COMPOSITE}31": "ML_DSA_87_ECDSA_P384",
+}
+"""AlgorithmIdentifier in DER, hexadecimal, to the contract's name of the algorithm."""
+
 PublicKey = bytes | str | os.PathLike[str]
 """SubjectPublicKeyInfo: DER or PEM, or a path of a file that holds it."""
 
@@ -22,6 +42,17 @@ PublicKey = bytes | str | os.PathLike[str]
 def fingerprint(public_key: bytes) -> str:
     """SHA-256 of DER SubjectPublicKeyInfo, hexadecimal."""
     return sha256(public_key).hexdigest()
+
+
+def spki_algorithm(public_key: bytes) -> str:
+    """The algorithm that DER SubjectPublicKeyInfo is for, as the contract names it; empty where this client does not
+    know it, or the key leaves it open."""
+    length = public_key[1] if len(public_key) > 1 else 0
+    inside = public_key[2 + (length & 0x7F if length & 0x80 else 0) :]
+    for identifier, name in _IDENTIFIERS.items():
+        if inside.startswith(bytes.fromhex(identifier)):
+            return name
+    return ""
 
 
 def read_public_key(key: PublicKey, field: str = "public_key") -> bytes:

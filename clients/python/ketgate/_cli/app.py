@@ -20,14 +20,26 @@ COMMANDS = (
     "solvers",
     "info",
     "load",
+    "key",
+    "sign",
     "verify",
+    "seal",
+    "open",
+    "random",
+    "certificate",
     "audit",
     "doctor",
     "token",
     "backup",
     "restore",
 )
-_MODULES = {"solvers": "listing", "info": "listing", "restore": "backup"}
+_MODULES = {
+    "solvers": "listing",
+    "info": "listing",
+    "restore": "backup",
+    "open": "seal",
+    "random": "seal",
+}
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:

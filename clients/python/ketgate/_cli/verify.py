@@ -1,4 +1,5 @@
-"""`ketgate verify`: whether a signed document holds, and whether its key is one to trust.
+"""`ketgate verify`: whether a signed document holds, and whether its key is one to trust; or whether a file has
+the signature that lies beside it.
 
 Exit status: 0 valid, and by a key that was given, pinned or asked of the server; 1 not valid; 4 valid, but
 by a key that nothing vouches for.
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json, Server, names_server
+from ketgate._cli.verify_signature import Given, verify_beside
 from ketgate._document import SignedDocument
 from ketgate._document_trust import Trust, ask_server, of_fingerprint, of_pins, of_public_key
 from ketgate._errors import InvalidArgument
@@ -24,7 +26,12 @@ EXIT_NOT_PINNED = 4
 @names_server
 def verify(
     server: Server,
-    file: Annotated[Path, typer.Argument(help="A signed document, as JSON.")],
+    file: Annotated[
+        Path, typer.Argument(help="A signed document; or, with --signature, what was signed.")
+    ],
+    signature: Annotated[
+        Path | None, typer.Option(help="A signature of FILE, as `ketgate sign --raw` writes it.")
+    ] = None,
     public_key: Annotated[
         Path | None, typer.Option(help="The key that must have signed: a PEM or DER file.")
     ] = None,
@@ -45,9 +52,33 @@ def verify(
         Path | None,
         typer.Option(help="Write what was signed to this file, if it is valid and trusted."),
     ] = None,
+    algorithm: Annotated[
+        str, typer.Option(help="Where the public key leaves it open; with --signature.")
+    ] = "",
+    context: Annotated[
+        str, typer.Option(help="Context string that it was signed with; with --signature.")
+    ] = "",
+    prehash: Annotated[
+        str, typer.Option(help="Hash that was signed, as SHA2-512; with --signature and --key.")
+    ] = "",
+    jws: Annotated[bool, typer.Option("--jws", help="The signature is a JWS.")] = False,
+    cose: Annotated[bool, typer.Option("--cose", help="The signature is a COSE_Sign1.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a signed document without a server (with one, where --key asks it)."""
+    """Check a signed document, or a signature beside a file; only --key needs a server."""
+    beside: dict[str, Any] = {"--algorithm": algorithm, "--context": context, "--prehash": prehash}
+    beside |= {"--jws": jws, "--cose": cose}
+    if signature is not None:
+        of_documents = {"--fingerprint": fingerprint, "--pin": pin, "--content": content}
+        _refuse(of_documents, "a signed document, not --signature")
+        if jws and cose:
+            raise InvalidArgument("--jws, --cose: expected one, given both", field="--jws")
+        form = "jws" if jws else "cose" if cose else "raw"
+        given = Given(file, signature, key, public_key, algorithm, context, prehash, form)
+        if not verify_beside(server, given, as_json):
+            raise typer.Exit(EXIT_INVALID)
+        return
+    _refuse(beside, "--signature")
     if sum(given is not None for given in (public_key, key, fingerprint)) > 1:
         raise InvalidArgument(
             "--public-key, --key, --fingerprint: expected one of them, given several", field="--key"
@@ -78,6 +109,12 @@ def verify(
         raise typer.Exit(EXIT_NOT_PINNED)
 
 
+def _refuse(options: dict[str, Any], expected: str) -> None:
+    for name, given in options.items():
+        if given:
+            raise InvalidArgument(f"{name}: expected {expected} with it, given none", field=name)
+
+
 def _tell(document: SignedDocument, valid: bool, trust: Trust, detail: str, as_json: bool) -> None:
     about = _about(document) if valid else {}
     if as_json:
@@ -88,7 +125,7 @@ def _tell(document: SignedDocument, valid: bool, trust: Trust, detail: str, as_j
         print(f"NOT VALID: {detail}", file=sys.stderr)
         return
     for name, value in about.items():
-        typer.echo(f"{name.replace('_', ' ') + ':':<14}{_printable(str(value))}")
+        typer.echo(f"{name.replace('_', ' ') + ':':<15}{_printable(str(value))}")
     if trust.trusted:
         typer.echo(f"valid, and the key is trusted: {trust.why}")
     else:

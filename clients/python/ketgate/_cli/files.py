@@ -1,0 +1,62 @@
+"""Files that commands read and write, with errors that name the option."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from ketgate._errors import InvalidArgument
+
+
+def read_file(path: Path, option: str, bytes_max: int | None = None) -> bytes:
+    """Raises InvalidArgument for a file that cannot be read, or is larger than bytes_max."""
+    try:
+        with path.open("rb") as file:
+            content = file.read() if bytes_max is None else file.read(bytes_max + 1)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{option}: {path} cannot be read: {error.strerror}", field=option
+        ) from None
+    if bytes_max is not None and len(content) > bytes_max:
+        raise InvalidArgument(
+            f"{option}: expected a file of at most {bytes_max:,} bytes, given {path}, which has more",
+            field=option,
+        )
+    return content
+
+
+def write_file(
+    path: Path, content: bytes, option: str = "--output", *, secret: bool = False
+) -> None:
+    """Write a file, whole or not at all. secret: readable by this user only. Raises InvalidArgument."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        mode = 0o600 if secret else 0o666
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{option}: {path} cannot be written: {error.strerror}", field=option
+        ) from None
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_output(content: bytes, output: Path | None, *, text: bool, secret: bool = False) -> None:
+    """Write to a file, or to the standard output. Raises InvalidArgument rather than spoil a terminal."""
+    if output is not None:
+        write_file(output, content, secret=secret)
+        return
+    if sys.stdout.isatty() and (secret or not text):
+        what = "a secret" if secret else "binary"
+        raise InvalidArgument(
+            f"--output: expected a file, or a pipe to write to: this is {what}", field="--output"
+        )
+    sys.stdout.buffer.write(content)
+    if text and not content.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
