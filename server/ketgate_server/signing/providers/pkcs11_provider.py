@@ -135,6 +135,7 @@ def _generate(session: TokenSession, kind: Kind, key_id: bytes, label: str) -> b
 def _destroy(session: TokenSession, key_id: bytes) -> None:
     from pkcs11 import Attribute
 
+    session.check_login()  # else nothing would be found, and taken for destroyed
     for found in list(session.session.get_objects({Attribute.ID: key_id})):
         found.destroy()
 

@@ -176,6 +176,25 @@ def test_a_lost_token_is_logged_in_to_again(
         close_all_sessions(token)
 
 
+@pytest.mark.parametrize("lose", [log_out, close_all_sessions])
+def test_a_key_is_destroyed_after_the_login_was_lost(
+    softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch, lose: Callable[[Token], None]
+) -> None:
+    """Without a login a token hides private keys, and what was not found was taken for destroyed."""
+    monkeypatch.setattr(pkcs11_token, "LOGIN_INTERVAL_S", 0.0)
+    token = Token(load_module(softhsm.module), "lost", lambda: PIN)
+    provider = Pkcs11Provider(token)
+    try:
+        material = provider.generate(ALGORITHMS["ECDSA_P256_SHA256"])
+        lose(token)
+        provider.destroy(material)
+        provider.generate(ALGORITHMS["ECDSA_P256_SHA256"])  # logs in, where that was not done
+        with pytest.raises(OperationFailed, match="does not have exactly one key"):
+            provider.open_private(material)
+    finally:
+        close_all_sessions(token)
+
+
 def test_a_token_that_stays_lost_is_not_asked_all_the_time(
     softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
