@@ -152,7 +152,8 @@ class SigningServicer:
     def verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:
         start = _start(requests)
         how = _raw(convert.how(start, "start.options"), "in a stream")
-        if _names_key(start, "start."):
+        named = _names_key(start, "start.")
+        if named:
             key, versions = self._signatures.verifiers(call, start.key, "start.key")
             if len(versions) > streams.VERSIONS_MAX:
                 raise FieldError(
@@ -180,12 +181,19 @@ class SigningServicer:
             streams.parts_of(convert.stream_parts(requests)),
             self._limits["signing.stream_bytes_max"],
         )
+        usable = {""}
+        if named:  # as they are now: the message may have taken long
+            _, versions = self._signatures.verifiers(call, start.key, "start.key")
+            usable = {version.name for version in versions}
         found = Found(Failure.LENGTH, algorithm, keys[0][0])
         if not wrong_length(algorithm, start.signature):
+            found = Found(Failure.VERSION, algorithm)
             for (name, public_key), signed in zip(keys, hashed.contents, strict=True):
+                if name not in usable:
+                    continue
                 read = Read(start.signature, signed)
                 now = self._signatures.check_with(algorithm, public_key, read, hashed.options, name)
-                if now.valid or name == keys[0][0]:
+                if now.valid or found.failure is Failure.VERSION:
                     found = now
                 if now.valid:
                     break

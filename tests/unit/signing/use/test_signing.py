@@ -351,6 +351,22 @@ class TestStreams:
             assert answer.verdict.valid is valid
         assert answer.message_bytes == 6
 
+    @pytest.mark.parametrize("named", ["keys/a", "keys/a/versions/1"])
+    def test_a_version_that_is_disabled_while_pieces_come_verifies_nothing(self, desk, call, named):
+        desk.create("a", "ML_DSA_44")
+        old = sign(desk, call, message=b"abc").signature
+        desk.rotate("a")
+
+        def parts():
+            yield pb.VerifyStreamRequest(start=pb.VerifyRequest(key=named, signature=old))
+            yield pb.VerifyStreamRequest(chunk=b"abc")
+            desk.act("a", 1, Act.DISABLE)
+
+        if named == "keys/a":
+            assert not desk.service.verify_stream(call, parts()).verdict.valid
+        else:
+            refused(lambda: desk.service.verify_stream(call, parts()), Reason.KEY_UNUSABLE)
+
     def test_a_prehash_works_in_pieces(self, desk, call):
         desk.create("a", "ML_DSA_44")
         options = signature_pb2.SigningOptions(prehash="SHA3-512", context=b"c")
