@@ -465,7 +465,7 @@ type KeyPolicy struct {
 	// the key and for changes of the policy itself.
 	Grants []*KeyGrant `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
 	// Contexts that signatures may have, at most 100, each of at most 255 bytes; empty: any. The empty context is then
-	// allowed only if it is listed.
+	// allowed only if it is listed, and no mu is signed or verified, as it does not show its context.
 	Contexts [][]byte `protobuf:"bytes,2,rep,name=contexts,proto3" json:"contexts,omitempty"`
 	// Uses a second over all callers, 0.0001 to 1,000,000; an item of a batch is a use. 0: no limit. Every server counts by
 	// itself: several that share a store allow as many each.

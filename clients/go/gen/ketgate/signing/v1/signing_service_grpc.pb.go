@@ -41,8 +41,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // The use of keys: sign, verify, encapsulate, seal, make codes. Needs the role `signing.user`, and what the key's policy
-// grants. Where a key is named, "keys/ID" is its primary version and "keys/ID/versions/N" that one; to verify, decapsulate
-// and open, "keys/ID" is whichever usable version it takes.
+// grants. Where a key is named, "keys/ID" is its primary version and "keys/ID/versions/N" that one; to verify and open,
+// "keys/ID" is whichever usable version it takes.
 //
 // Every use of a private key is in the audit before it is answered. Errors of all: NOT_FOUND for a key that is not here or
 // not for this caller; PERMISSION_DENIED `POLICY_DENIED`; FAILED_PRECONDITION `KEY_UNUSABLE` for a version that is disabled,
@@ -75,7 +75,7 @@ type SigningServiceClient interface {
 	GenerateRandom(ctx context.Context, in *GenerateRandomRequest, opts ...grpc.CallOption) (*GenerateRandomResponse, error)
 	// Makes a message authentication code.
 	ComputeMac(ctx context.Context, in *ComputeMacRequest, opts ...grpc.CallOption) (*ComputeMacResponse, error)
-	// Verifies one, in constant time.
+	// Verifies one, in constant time. As other verifications, it is not in the audit.
 	VerifyMac(ctx context.Context, in *VerifyMacRequest, opts ...grpc.CallOption) (*VerifyMacResponse, error)
 	// Makes a certification request (PKCS #10) for a key; RFC 9881 for ML-DSA.
 	CreateSigningRequest(ctx context.Context, in *CreateSigningRequestRequest, opts ...grpc.CallOption) (*CreateSigningRequestResponse, error)
@@ -253,8 +253,8 @@ func (c *signingServiceClient) IssueCertificate(ctx context.Context, in *IssueCe
 // for forward compatibility.
 //
 // The use of keys: sign, verify, encapsulate, seal, make codes. Needs the role `signing.user`, and what the key's policy
-// grants. Where a key is named, "keys/ID" is its primary version and "keys/ID/versions/N" that one; to verify, decapsulate
-// and open, "keys/ID" is whichever usable version it takes.
+// grants. Where a key is named, "keys/ID" is its primary version and "keys/ID/versions/N" that one; to verify and open,
+// "keys/ID" is whichever usable version it takes.
 //
 // Every use of a private key is in the audit before it is answered. Errors of all: NOT_FOUND for a key that is not here or
 // not for this caller; PERMISSION_DENIED `POLICY_DENIED`; FAILED_PRECONDITION `KEY_UNUSABLE` for a version that is disabled,
@@ -287,7 +287,7 @@ type SigningServiceServer interface {
 	GenerateRandom(context.Context, *GenerateRandomRequest) (*GenerateRandomResponse, error)
 	// Makes a message authentication code.
 	ComputeMac(context.Context, *ComputeMacRequest) (*ComputeMacResponse, error)
-	// Verifies one, in constant time.
+	// Verifies one, in constant time. As other verifications, it is not in the audit.
 	VerifyMac(context.Context, *VerifyMacRequest) (*VerifyMacResponse, error)
 	// Makes a certification request (PKCS #10) for a key; RFC 9881 for ML-DSA.
 	CreateSigningRequest(context.Context, *CreateSigningRequestRequest) (*CreateSigningRequestResponse, error)
