@@ -14,8 +14,8 @@ from ketgate_server.store.requests import request_digest
 
 _STRANGERS = {Reason.TOKEN_MISSING, Reason.TOKEN_INVALID, Reason.TLS_REQUIRED}
 
-_RESOURCE_FIELDS = ("name", "upload")
-"""Where requests say what they would change."""
+_RESOURCE_FIELDS = ("name", "upload", "key", "key_id", "start")
+"""Where requests say what they would change or use: by its name, or in a message that names it."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ def _resource(request: Message | None) -> str:
     """What a request names, as the caller wrote it; empty if it names nothing."""
     for field in _RESOURCE_FIELDS:
         named = getattr(request, field, "")
+        if isinstance(named, Message):
+            named = _resource(named)
         if isinstance(named, str) and named:
             return named
     return ""
