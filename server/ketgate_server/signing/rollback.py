@@ -51,9 +51,10 @@ class Rollback:
     """Changes that the log tells of and the tables lack, the newest first, as far as they can be told."""
 
     def refusal(self) -> KetgateError:
+        why = self.why[0].partition(": ")[0]  # no names of keys: callers of every tenant are told
         return KetgateError(
             Reason.KEY_STORE_ROLLED_BACK,
-            f"the key store is an older copy: {self.why[0]}; keys are not used until its operator has "
+            f"the key store is an older copy: {why}; keys are not used until its operator has "
             "decided what to do (`ketgate audit accept-rollback`, or `ketgate restore`)",
         )
 

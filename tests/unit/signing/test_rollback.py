@@ -191,6 +191,20 @@ def test_a_store_that_is_put_back_while_a_server_runs(bench: DataFolder) -> None
         domain.end()
 
 
+def test_the_refusal_names_nobodys_keys(bench: DataFolder) -> None:
+    """It goes to callers of every tenant; which keys are back stands in the server's log."""
+    with bench.store.read() as reader:
+        row = reader.row("SELECT uid FROM signing_keys WHERE id = 'a'")
+    assert row is not None
+    bench.base.journal.add(Version("red", row[0], "a", 1))
+    bench.restart()
+    assert "keys/a/versions/1" in why(bench)
+    assert bench.base.rollback is not None
+    error = bench.base.rollback.refusal()
+    assert "it has versions that were destroyed; " in error.message
+    assert "keys/" not in error.message
+
+
 def test_a_reader_that_is_late_is_no_rollback(bench: DataFolder) -> None:
     watch = rollback.Watch(bench.store, None)
     watch.look()
