@@ -174,6 +174,15 @@ def test_the_key_is_rotated_while_the_server_runs(start_server: Any, tmp_path: P
     again = command(None, "verify", tmp_path / "after.jsonl", "--key", before.key_id)
     assert (again.exit_code, "the key was rotated" in again.output) == (0, True)
     assert "should be by" in tampered(command(None, "verify", exported, "--key", after.key_id))
+    # Whoever followed the rotation knows the key before: what was exported until then is no forgery.
+    seen = command(None, "verify", exported)
+    assert (seen.exit_code, "warning" in seen.output) == (0, False)
+    pins = Path(os.environ["XDG_STATE_HOME"]) / "ketgate" / "audit-pins.json"
+    told = json.loads(pins.read_text())
+    told["logs"][after.log_id]["heads"] = told["logs"][after.log_id]["heads"][-1:]
+    pins.write_text(json.dumps(told))
+    unseen = command(None, "verify", exported)
+    assert (unseen.exit_code, "was signed with until it was rotated" in unseen.output) == (0, True)
     assert server.stop() == 0
     restarted = start_server(data_dir=server.data_dir)
     with connect(restarted, retry=None) as client:

@@ -75,11 +75,12 @@ class Audit:
         before = pins.log_of(self._server)
         pin = None if before is None else pins.log(before)
         head = self._newest(None if pin is None else pin.key_id)
+        followed: list[str] = []
         if accept:
             pins.forget(self._server, head.log_id)
         else:
-            self._compare(head, pins)
-        pins.add(self._server, head)
+            followed = self._compare(head, pins)
+        pins.add(self._server, head, followed)
         return head
 
     def _newest(self, known_key_id: str | None) -> TreeHead:
@@ -164,8 +165,9 @@ class Audit:
         request = pb.RedactEntryRequest(index=index, reason=reason, request_id=uuid.uuid4().hex)
         return read_entry(self._client._call(_REDACT, request).entry)
 
-    def _compare(self, head: TreeHead, pins: Pins) -> None:
-        """Raises AuditTampered when the log is not the one that was seen, or not its continuation."""
+    def _compare(self, head: TreeHead, pins: Pins) -> list[str]:
+        """Ids of the keys that led to the head's from the one that was seen. Raises AuditTampered when the log is not
+        the one that was seen, or not its continuation."""
         before = pins.log_of(self._server)
         explain = (
             "Ask the server's operator. If the change is explained (a new key, a back-up restored, "
@@ -179,8 +181,9 @@ class Audit:
             )
         pin = pins.log(head.log_id)
         if pin is None:
-            return
-        for entry in follow(head, pin.key_id, explain):
+            return []
+        followed = follow(head, pin.key_id, explain)
+        for entry in followed:
             self._prove(entry, head)
         last = pin.heads[-1]
         if not self._agree(head, last):
@@ -190,6 +193,7 @@ class Audit:
                 f"{last.size} that were seen before; `ketgate audit verify` tells more",
                 remedy=explain,
             )
+        return [entry.facts["previous_key_id"] for entry in followed]
 
     def _agree(self, head: TreeHead, seen: Seen) -> bool:
         """Whether two heads are of one log that only grew. The one that was seen before may be the

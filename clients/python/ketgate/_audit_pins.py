@@ -8,6 +8,7 @@ audit-pins.json.
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -20,6 +21,7 @@ from ketgate._errors import KetgateError
 
 HEADS_MAX = 16
 """Heads kept of a log: more tell better where a change is."""
+EARLIER_KEYS_MAX = 64
 
 FORMAT = "ketgate audit pins v1"
 
@@ -31,6 +33,12 @@ class LogPin:
     key_id: str
     heads: tuple[Seen, ...]
     """By size, the largest last; at least one."""
+    earlier_key_ids: tuple[str, ...] = ()
+    """Keys that signed before and vouched for the next, oldest first."""
+
+    def has_seen(self, size: int, root: bytes) -> bool:
+        """Whether this very head was seen."""
+        return any((one.size, one.root) == (size, root) for one in self.heads)
 
 
 class Pins:
@@ -50,7 +58,8 @@ class Pins:
                 for size, root, time in told["heads"]
             )
             heads[-1]  # there is one
-            return LogPin(str(told["key_id"]), heads)
+            earlier = tuple(str(key_id) for key_id in told.get("earlier_key_ids", ()))
+            return LogPin(str(told["key_id"]), heads, earlier)
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise self._unusable(f"what it says of log {log_id} cannot be read: {error}") from None
 
@@ -59,11 +68,15 @@ class Pins:
         told = self._read()["servers"].get(server)
         return None if told is None else str(told)
 
-    def add(self, server: str, head: TreeHead) -> None:
-        """Remember a head that was found consistent with what was known."""
+    def add(self, server: str, head: TreeHead, followed: Iterable[str] = ()) -> None:
+        """Remember a head that was found consistent with what was known. followed: keys that led from the
+        known one to the head's, without that."""
         whole = self._read()
         pin = whole["logs"].setdefault(head.log_id, {"heads": []})
         pin["key_id"] = head.key_id
+        earlier = dict.fromkeys([*pin.get("earlier_key_ids", ()), *followed])
+        if earlier:
+            pin["earlier_key_ids"] = list(earlier)[-EARLIER_KEYS_MAX:]
         others = [item for item in pin["heads"] if item[0] != head.size]
         newest = [head.size, head.root.hex(), head.time.isoformat()]
         pin["heads"] = sorted([*others, newest])[-HEADS_MAX:]

@@ -12,7 +12,7 @@ import typer
 from ketgate._audit_check import VerifiedLog
 from ketgate._audit_entry import AuditEntry, TreeHead
 from ketgate._audit_export import export_entries, export_head, verify_export
-from ketgate._audit_pins import Pins
+from ketgate._audit_pins import LogPin, Pins
 from ketgate._audit_rotation import follow
 from ketgate._cli.backup import Config, DataDir
 from ketgate._cli.connection import Json, Server, names_server
@@ -139,7 +139,7 @@ def verify(
         pin = Pins().log(export_head(file).log_id)
         verified = verify_export(file, pin.heads if pin else ())
         if wanted is None and pin is not None:
-            wanted = pin.key_id
+            wanted, warning = _pinned(pin, verified.head)
         if wanted is None:
             warning = (
                 f"nothing says that the key {verified.head.key_id} is the server's: "
@@ -231,6 +231,19 @@ def accept_rollback(data_dir: DataDir = None, config: Config = None) -> None:
     for version in again:
         typer.echo(f"destroyed again: keys/{version.key_id}/versions/{version.version}")
     typer.echo("labels, policies and states of keys are those of the older copy: look them through")
+
+
+def _pinned(pin: LogPin, head: TreeHead) -> tuple[str, str]:
+    """The key that must have signed an export, and what is to be said of it. One from before a rotation was
+    signed by the key of then."""
+    if head.key_id not in pin.earlier_key_ids:
+        return pin.key_id, ""
+    if pin.has_seen(head.size, head.root):
+        return head.key_id, ""
+    return head.key_id, (
+        f"its key {head.key_id} is one that the log was signed with until it was rotated: an export from "
+        "before that is right, and a later one is a forgery"
+    )
 
 
 def _tell_rotations(head: TreeHead, known_key_id: str) -> None:
