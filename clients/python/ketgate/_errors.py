@@ -57,7 +57,7 @@ REMEDIES = {
     "CIPHERTEXT_INVALID": "Give the key, info and associated_data that it was sealed with.",
     "KEY_STORE_SEALED": "Ask the operator: docs/signing.md tells where the key-encryption key is looked for.",
     "KEY_CORRUPT": "Ask the operator: the key is to be put back from a back-up.",
-    "KEY_STORE_ROLLED_BACK": "Ask the operator: docs/signing.md tells how to go on.",
+    "KEY_STORE_ROLLED_BACK": "Ask the operator: docs/audit.md tells how to go on.",
     "CHANGE_UNDECIDABLE": "Look at the change: its state, its approvals, and who asked for it.",
     "CHECKSUM_MISMATCH": "Send it again.",
     "QUOTA_EXCEEDED": "Wait until some are over, delete some, or ask the operator to raise the limit.",

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from ketgate._cli.durations import local, short
 from ketgate._cli.files import read_file
 from ketgate._cli.show import WIDE, console, print_table
@@ -231,15 +233,20 @@ def print_algorithms(found: Sequence[KeyAlgorithm]) -> None:
             one.nist_category or "-",
             one.public_key_bytes or "",
             one.output_bytes_max,
-            ", ".join(one.providers) or f"none: {one.install_command}",
+            ", ".join(one.providers) or "-",
         ]
         for one in found
     ]
     columns = ["algorithm", "does", "standard", "category", "public key", "output", "providers"]
     print_table("Algorithms", columns, rows, right=(3, 4, 5), whole=(0,))
-    console().print(
-        "category: NIST's, 1 to 5; - is not safe from quantum computers. Sizes in bytes."
-    )
+    out = console()
+    out.print("category: NIST's, 1 to 5; - is not safe from quantum computers. Sizes in bytes.")
+    missing: dict[str, list[str]] = {}
+    for one in found:
+        if not one.providers:
+            missing.setdefault(one.install_command, []).append(one.id)
+    for command, names in missing.items():
+        out.print(f"not here: {', '.join(names)}. To have them: {escape(command)}")
 
 
 def _pairs(labels: Any) -> str:

@@ -83,7 +83,7 @@ def verify(
         raise InvalidArgument(
             "--public-key, --key, --fingerprint: expected one of them, given several", field="--key"
         )
-    document = SignedDocument.load(file)
+    document = _load(file)
     verdict = document.verify()
     trust = Trust(False, "")
     if verdict.valid:
@@ -107,6 +107,16 @@ def verify(
         raise typer.Exit(EXIT_INVALID)
     if not trust.trusted:
         raise typer.Exit(EXIT_NOT_PINNED)
+
+
+def _load(file: Path) -> SignedDocument:
+    try:
+        return SignedDocument.load(file)
+    except InvalidArgument as error:
+        if error.field != "document":
+            raise
+        remedy = "For a signature that lies beside a file, add --signature FILE.sig."
+        raise InvalidArgument(error.message, field=error.field, remedy=remedy) from None
 
 
 def _refuse(options: dict[str, Any], expected: str) -> None:
