@@ -30,6 +30,9 @@ class Keys(Protocol):
 
     def get(self, tenant: str, key_id: str) -> KeyRecord | None: ...
 
+    def look(self, tenant: str, key_id: str) -> None:
+        """Do what get() does for a key that is not there, where it did less for this one."""
+
     def version(self, tenant: str, key_id: str, version: int) -> VersionRecord | None: ...
 
     def versions(self, tenant: str, key_id: str) -> list[VersionRecord]:
@@ -70,7 +73,12 @@ class Access:
         with even(self._now_s, self._sleep):
             key = self._keys.get(identity.tenant, key_id)
             name = name or key_name(key_id)
-            return policy.require(key, identity, use, name, field, for_policy=for_policy)
+            try:
+                return policy.require(key, identity, use, name, field, for_policy=for_policy)
+            except NotFound:
+                if key is not None:
+                    self._keys.look(identity.tenant, key_id)
+                raise
 
     def find(
         self, identity: Identity, name: str, use: Use, field: str = "key"

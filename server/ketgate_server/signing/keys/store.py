@@ -71,6 +71,9 @@ class KeyStore:
         with self.store.read() as reader:
             return rows.read_key(reader, self.vault, tenant, key_id)
 
+    def look(self, tenant: str, key_id: str) -> None:
+        """Nothing: get() always reads."""
+
     def version(self, tenant: str, key_id: str, version: int) -> VersionRecord | None:
         with self.store.read() as reader:
             return rows.read_version(reader, self.vault, tenant, key_id, version)

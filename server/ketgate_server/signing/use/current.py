@@ -44,6 +44,10 @@ class CurrentKeys:
     def get(self, tenant: str, key_id: str) -> KeyRecord | None:
         return self._kept_or(("key", tenant, key_id), lambda: self._keys.get(tenant, key_id))
 
+    def look(self, tenant: str, key_id: str) -> None:
+        """Read a key that was known, and whom it is hidden from must not learn that."""
+        self._keys.get(tenant, key_id)
+
     def version(self, tenant: str, key_id: str, number: int) -> VersionRecord | None:
         return self._kept_or(
             ("version", tenant, key_id, number), lambda: self._keys.version(tenant, key_id, number)

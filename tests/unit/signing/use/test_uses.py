@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from ketgate.signing.v1 import signing_service_pb2 as pb
-from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.errors import KetgateError, NotFound, Reason
 from ketgate_server.signing.keys import rows
 from ketgate_server.signing.keys.asker import Asker
 from ketgate_server.signing.keys.record import Grant, Policy, Use
@@ -178,6 +178,22 @@ def test_verification_sees_a_minimum_at_once(desk, call):
     with pytest.raises(KetgateError) as caught:
         desk.service.verify(call, request)
     assert caught.value.reason is Reason.KEY_UNUSABLE
+
+
+def test_what_is_hidden_is_looked_for_as_what_is_not_there(desk, call, monkeypatch):
+    """A key that is known needs no read, and one that is not there always does: on a busy server that could be told
+    from the time."""
+    grant = Grant(frozenset({"otto"}), frozenset({Use.SIGN}))
+    desk.create("a", policy=Policy(grants=(grant,)))
+    desk.current.refresh()
+    read, reads = desk.keys.get, []
+    monkeypatch.setattr(desk.keys, "get", lambda *name: (reads.append(name), read(*name))[1])
+    find = desk.signatures._access.find_key
+    for name in ("a", "a", "absent", "a", "absent"):
+        before = len(reads)
+        with pytest.raises(NotFound):
+            find(call.identity, name, Use.SIGN)
+        assert len(reads) - before == (2 if not before else 1)
 
 
 def test_another_tenant_sees_nothing(desk, call):
