@@ -15,6 +15,7 @@ _COMPOSITE_PREFIX = b"CompositeAlgorithmSignatures2025"
 _ML_DSA_BYTES = {44: (1312, 2420), 65: (1952, 3309), 87: (2592, 4627)}
 """Of a public key and a signature (FIPS 204, table 2)."""
 _SECP256K1_BYTES = 65
+_SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _POINT_BYTES = {"P256": 65, "P384": 97}
 
 
@@ -124,12 +125,14 @@ def _ecdsa(curve: str, hash_name: str) -> Callable[[bytes, bytes, bytes, bytes],
 
 
 def _secp256k1(public_key: bytes, signature: bytes, message: bytes, context: bytes) -> bool:
-    """r || s || recovery id, which says nothing that the key does not."""
+    """r || s, the lower of the two there are, || recovery id, which says nothing that the key does not."""
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
     if len(signature) != _SECP256K1_BYTES or signature[64] > 3:
         return False
     r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])
+    if 2 * s > _SECP256K1_ORDER:
+        return False
     inner = encode_dss_signature(r, s)
     return _ecdsa("secp256k1", "SHA256")(public_key, inner, message, context)
 
