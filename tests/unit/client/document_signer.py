@@ -13,6 +13,7 @@ from ketgate._document import CONTEXT, SignedDocument, draft, signed_bytes
 from ketgate._document_content import content_of
 from ketgate.signing.v1 import algorithm_pb2, signature_pb2
 
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 TIME = datetime(2026, 3, 4, 5, 6, 7, 890000, UTC)
 
 
@@ -23,7 +24,7 @@ def ml_dsa(key: Any) -> Any:
 def secp256k1(key: ec.EllipticCurvePrivateKey) -> Any:
     def sign(message: bytes) -> bytes:
         r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32) + s.to_bytes(32) + b"\0"
+        return r.to_bytes(32) + min(s, SECP256K1_ORDER - s).to_bytes(32) + b"\0"
 
     return sign
 
