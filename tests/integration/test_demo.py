@@ -35,6 +35,7 @@ def test_the_demo_tells_its_story_and_draws_it(tmp_path: Path) -> None:
         "A job that outlives its server", "kill -9", "running, attempt 1", "running, attempt 2",
         "the same as that of a call that nobody disturbed", "every one verified",
         "classical and quantum side by side", "exhaustive, proven", "QAOA, 8 layers", "on native (simulator)",
+        "The result, signed", "(ML_DSA_65, ", "without the server: valid; with one character changed: not valid",
     ):  # fmt: skip
         assert part in run.stdout
     assert "NOT the same" not in run.stdout
@@ -53,6 +54,9 @@ def test_the_demo_on_a_given_server_in_json(server: Any, tmp_path: Path) -> None
     assert told["picture"] == "here/ketgate-demo.png"
     assert (tmp_path / told["picture"]).exists()
     assert told["ten"]["status"] == "optimal"
+    assert told["signed"]["valid"]
+    assert not told["signed"]["changed_valid"]
+    assert (tmp_path / told["signed"]["document"]).exists()
     assert told["survived"] is None, "a server that is not the demo's own is not killed"
     classical, depths = told["quantum"]["classical"], told["quantum"]["depths"]
     assert classical["status"] == "optimal"

@@ -1,5 +1,5 @@
 """`ketgate demo`: start a server, solve on real market data, kill it amid a job and start it again,
-show tables and a picture, stop the server.
+sign what was found, show tables and a picture, stop the server.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ketgate._cli import demo_crash
+from ketgate._cli import demo_crash, demo_sign
 from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.local_server import local_server
 from ketgate._cli.show import console, figure, percent, print_table, print_weights, proof
@@ -50,12 +50,15 @@ def demo(
             say.line(f"Started a Ketgate server of our own in {time.monotonic() - begin:.1f} s.")
         client = stack.enter_context(server.connect())
         told = _tell(client, say)
+        title = f"the best {story.NIKKEI_NAMES} of 225 names of the Nikkei"
+        signed = demo_sign.sign(client, told.ten, title, output, say.line)
         survived = None if own is None else demo_crash.survive(client, own, told.prices, say.line)
         picture = _draw(told, output)
     document = {
         "picture": str(picture),
         "seconds": round(time.monotonic() - begin, 3),
         "lambda_objective": told.lambda_objective,
+        "signed": None if signed is None else asdict(signed),
         "survived": None if survived is None else asdict(survived),
         **{name: getattr(told, name).to_dict() for name in ("ten", "frontier", "sharpe", "five")},
         "quantum": {
@@ -234,6 +237,7 @@ def _say_what_next(say: "_Aloud | _Silent") -> None:
         "   ketgate optimize prices.csv --k 10 --plot out.png   your own prices: a CSV, dates first\n"
         "   ketgate optimize prices.csv --k 10 --durable        as a job; `ketgate jobs watch` follows it\n"
         "   ketgate backends                                    simulators, emulators and QPUs it reaches\n"
+        "   ketgate key create desk && ketgate sign FILE --key desk    sign what is yours; `ketgate verify` checks it\n"
         "   ketgate audit verify                                proves that no record was changed\n"
         "   ketgate solvers --parameters                        what solves what, and can prove it\n"
         "   python -c 'import ketgate; print(ketgate.connect().optimize.qubo([[-1, 2], [0, -1]]))'"

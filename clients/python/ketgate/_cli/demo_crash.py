@@ -44,7 +44,7 @@ def survive(
 ) -> Survived:
     """Start a job, kill the server, start it again on the same folder, and watch all the while."""
     line(
-        f"[bold]5. A job that outlives its server[/bold]: {POINTS:,} portfolios of at most "
+        f"[bold]6. A job that outlives its server[/bold]: {POINTS:,} portfolios of at most "
         f"{NAMES_MAX} of the 20 names, each proven.\n"
         "   The server is ended by kill -9 amid the work, and started again on the same folder.\n"
         f"   {'seconds':>8}  revision"
