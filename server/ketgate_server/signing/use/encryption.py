@@ -70,7 +70,7 @@ class Encryption:
     def encapsulate_to(self, algorithm: Algorithm, public_key: bytes, version: str = "") -> Done:
         """For a public key, raw."""
         opened = cast(Opened[EncapsulationKey], self._public(algorithm, public_key))
-        secret, ciphertext = opened.key.encapsulate()
+        secret, ciphertext = opened.do(lambda key: key.encapsulate())
         self._count("encapsulate", algorithm, opened.provider.name)
         return Done(ciphertext, algorithm, version, opened.provider_text, secret)
 
@@ -92,7 +92,7 @@ class Encryption:
     ) -> Done:
         """For a public key, raw."""
         opened = cast(Opened[SealingKey], self._public(algorithm, public_key))
-        ciphertext = opened.key.seal(plaintext, info, associated_data)
+        ciphertext = opened.do(lambda key: key.seal(plaintext, info, associated_data))
         self._count("seal", algorithm, opened.provider.name)
         return Done(ciphertext, algorithm, version, opened.provider_text)
 
@@ -112,7 +112,7 @@ class Encryption:
                 )
             self._access.take(key, 1, asked.taken)
             opened = cast(Opened[DecapsulationKey], self._ring.private(key, version))
-            secret = opened.key.decapsulate(ciphertext)
+            secret = opened.do(lambda key: key.decapsulate(ciphertext))
             self._write(asked, generation, version.name, opened.provider_text)
             self._count("decapsulate", key.algorithm, opened.provider.name)
             return Done(secret, key.algorithm, version.name, opened.provider_text)
@@ -129,7 +129,7 @@ class Encryption:
             self._access.take(key, 1, asked.taken)
             for version in versions:
                 opened = cast(Opened[OpeningKey], self._ring.private(key, version))
-                plaintext = opened.key.open(ciphertext, info, data)
+                plaintext = opened.do(lambda key: key.open(ciphertext, info, data))
                 if plaintext is not None:
                     self._write(asked, generation, version.name, opened.provider_text)
                     self._count("open", key.algorithm, opened.provider.name)
@@ -149,7 +149,7 @@ class Encryption:
             check_purpose(key.algorithm, Purpose.MAC, "key")
             self._access.take(key, 1, asked.taken)
             opened = cast(Opened[MacKey], self._ring.private(key, version))
-            code = opened.key.compute(message)
+            code = opened.do(lambda key: key.compute(message))
             self._write(asked, generation, version.name, opened.provider_text)
             self._count("mac", key.algorithm, opened.provider.name)
             return Done(code, key.algorithm, version.name, opened.provider_text)
@@ -167,7 +167,7 @@ class Encryption:
         found = Found(Failure.MISMATCH, key.algorithm, versions[0].name)
         for version in versions:
             opened = cast(Opened[MacKey], self._ring.private(key, version))
-            if hmac.compare_digest(opened.key.compute(message), code):
+            if hmac.compare_digest(opened.do(lambda key: key.compute(message)), code):
                 return Found(None, key.algorithm, version.name, opened.provider_text)
         return found
 

@@ -20,6 +20,7 @@ from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.signing.provider import (
     KeyInvalid,
     Material,
+    OperationFailed,
     Options,
     PrivateKey,
     Provider,
@@ -29,6 +30,7 @@ from ketgate_server.signing.provider import (
 from ketgate_server.signing.use.options import no_provider
 
 T = TypeVar("T")
+R = TypeVar("R")
 PUBLIC_KEYS_MAX = 4_096
 
 PLAIN = Options()
@@ -73,6 +75,13 @@ class Opened(Generic[T]):
     def provider_text(self) -> str:
         return f"{self.provider.name} {self.provider.version}"
 
+    def do(self, work: Callable[[T], R]) -> R:
+        """What work gives with the key. Raises PROVIDER_FAILED where the library or the token does not."""
+        try:
+            return work(self.key)
+        except OperationFailed as error:
+            raise failed(self.provider, error) from error
+
 
 class Ring:
     """Opens keys of the store."""
@@ -106,6 +115,8 @@ class Ring:
                 return Opened(provider.open_private(material), provider)
             except KeyInvalid as error:
                 raise corrupt(version) from error
+            except OperationFailed as error:
+                raise failed(provider, error) from error
 
         return self._private.get((key.tenant, key.uid, version.version, how), make)
 
@@ -137,6 +148,14 @@ class Ring:
     def forget(self) -> None:
         """Drop what is open: keys were changed, or the server ends."""
         self._private.clear()
+
+
+def failed(provider: Provider, error: OperationFailed) -> KetgateError:
+    return KetgateError(
+        Reason.PROVIDER_FAILED,
+        f"{provider.name} {provider.version} failed: {error}",
+        retry_after_s=1.0,
+    )
 
 
 def corrupt(version: VersionRecord) -> KetgateError:

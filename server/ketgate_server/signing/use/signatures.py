@@ -18,7 +18,6 @@ from ketgate_server.signing.metrics import SigningMetrics
 from ketgate_server.signing.provider import (
     Input,
     KeyInvalid,
-    OperationFailed,
     Options,
     PrivateKey,
     SigningKey,
@@ -90,9 +89,9 @@ class Signatures:
         check.check_content(key.algorithm, how.options, content, "message")
         self.check_context(key, how.options, how.path)
         self.take(key, 1, asked)
-        opened = self._ring.private(key, version, how.options)
+        opened = self._private(key, version, how.options)
         wrapping = wrapped.of(how.format, key.algorithm, version, content)
-        raw = self._done(opened, lambda k: k.sign(wrapping.to_sign, how.options))
+        raw = opened.do(lambda k: k.sign(wrapping.to_sign, how.options))
         digest = hashlib.sha256(content).digest()
         signed = Signed(wrapping.finish(raw), digest, version, opened.provider_text, how.format)
         facts = {"content_sha256": digest.hex(), "provider": opened.provider_text}
@@ -253,8 +252,8 @@ class Signatures:
         self, key: KeyRecord, version: VersionRecord, content: bytes, options: Options
     ) -> tuple[bytes, str]:
         """(raw signature, provider); the caller has checked everything, and writes it down."""
-        opened = self._ring.private(key, version, options)
-        signature = self._done(opened, lambda k: k.sign(content, options))
+        opened = self._private(key, version, options)
+        signature = opened.do(lambda k: k.sign(content, options))
         self._count("sign", key.algorithm, opened.provider.name)
         return signature, opened.provider_text
 
@@ -270,10 +269,8 @@ class Signatures:
     ) -> tuple[list[bytes], Opened[PrivateKey]]:
         """Raw signatures in order, and what made them; the caller has checked everything, and writes it down. most:
         what any of the options asks for. Raises CANCELLED."""
-        opened = self._ring.private(key, version, most)
-        made = self._done(
-            opened, lambda k: k.sign_many(contents, options, threads, lambda: call.cancelled)
-        )
+        opened = self._private(key, version, most)
+        made = opened.do(lambda k: k.sign_many(contents, options, threads, lambda: call.cancelled))
         done = [signature for signature in made if signature is not None]
         if len(done) < len(made):
             raise KetgateError(Reason.CANCELLED, "cancelled before all items were signed")
@@ -288,13 +285,10 @@ class Signatures:
     def count(self, operation: str, algorithm: Algorithm, provider: str, number: int) -> None:
         self._count(operation, algorithm, provider, number)
 
-    def _done(self, opened: Opened, work: Callable[[SigningKey], T]) -> T:  # type: ignore[type-arg]
-        try:
-            return work(opened.key)
-        except OperationFailed as error:
-            raise KetgateError(
-                Reason.PROVIDER_FAILED, f"{opened.provider_text} failed: {error}", retry_after_s=1.0
-            ) from error
+    def _private(
+        self, key: KeyRecord, version: VersionRecord, options: Options
+    ) -> Opened[SigningKey]:
+        return cast(Opened[SigningKey], self._ring.private(key, version, options))
 
 
 def wrong_length(algorithm: Algorithm, signature: bytes) -> bool:
