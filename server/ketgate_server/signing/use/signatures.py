@@ -19,7 +19,6 @@ from ketgate_server.signing.provider import (
     Input,
     KeyInvalid,
     Options,
-    PrivateKey,
     SigningKey,
     VerifyingKey,
 )
@@ -266,7 +265,7 @@ class Signatures:
         most: Options,
         threads: int,
         call: Call,
-    ) -> tuple[list[bytes], Opened[PrivateKey]]:
+    ) -> tuple[list[bytes], Opened[SigningKey]]:
         """Raw signatures in order, and what made them; the caller has checked everything, and writes it down. most:
         what any of the options asks for. Raises CANCELLED."""
         opened = self._private(key, version, most)
