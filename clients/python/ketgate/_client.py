@@ -50,6 +50,7 @@ from ketgate.server.v1 import server_service_pb2
 
 if TYPE_CHECKING:
     from ketgate._document import SignedDocument
+    from ketgate._key_types import Key, KeyVersion
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -128,7 +129,11 @@ class Client(Caller):
         return pages.found
 
     def sign(
-        self, content: Any, *, key: str | None = None, title: str | None = None
+        self,
+        content: Any,
+        *,
+        key: "str | Key | KeyVersion | None" = None,
+        title: str | None = None,
     ) -> "SignedDocument":
         """Sign a result, a model or anything else as a document that is verified without a server.
 

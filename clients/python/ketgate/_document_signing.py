@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
@@ -19,6 +19,9 @@ from ketgate._document_content import content_of
 from ketgate._errors import DataLoss, InvalidArgument
 from ketgate._verification import require_cryptography, takes_context, verifies
 from ketgate.signing.v1 import key_service_pb2, signature_pb2, signing_service_pb2
+
+if TYPE_CHECKING:
+    from ketgate._key_types import Key, KeyVersion
 
 KEY_VARIABLE = "KETGATE_SIGNING_KEY"
 """Environment variable with the key that signs where none is named."""
@@ -46,7 +49,7 @@ class DocumentSigning:
     """One document on its way: `export_request`, then `sign_request` or, where the document is long,
     `stream`, then `finish`."""
 
-    def __init__(self, thing: Any, key: str | None, title: str | None) -> None:
+    def __init__(self, thing: Any, key: "str | Key | KeyVersion | None", title: str | None) -> None:
         """Raises InvalidArgument for what cannot be signed."""
         require_cryptography()
         name = key_name(key)
@@ -111,9 +114,14 @@ class DocumentSigning:
         return document
 
 
-def key_name(key: str | None) -> str:
-    """Name of a key or of a version. Raises InvalidArgument."""
-    name = key if key is not None else os.environ.get(KEY_VARIABLE, "")
+def key_name(key: "str | Key | KeyVersion | None") -> str:
+    """Name of a key or of a version, which may be given itself. Raises InvalidArgument."""
+    name = getattr(key, "name", key) if key is not None else os.environ.get(KEY_VARIABLE, "")
+    if not isinstance(name, str):
+        raise InvalidArgument(
+            f"key: expected the name of a key, as 'keys/desk', given {type(key).__name__}",
+            field="key",
+        )
     if not name:
         raise InvalidArgument(
             f"key: expected the name of a key, as key='keys/desk' or in ${KEY_VARIABLE}, given none",

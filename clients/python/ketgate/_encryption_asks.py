@@ -10,7 +10,13 @@ import google_crc32c
 from ketgate._ask import Ask
 from ketgate._key_asks import checked, new_request_id
 from ketgate._key_types import Key, KeyVersion
-from ketgate._signing_arguments import algorithm_name, content_bytes, duration, name_of
+from ketgate._signing_arguments import (
+    algorithm_name,
+    content_bytes,
+    duration,
+    listed,
+    name_of,
+)
 from ketgate._signing_asks import TIMEOUT_S, method, one_of
 from ketgate._signing_types import Certificate, Encapsulated, Verdict, read_verdict
 from ketgate.signing.v1 import signing_service_pb2 as pb
@@ -127,7 +133,9 @@ def certificate_request(
 ) -> Ask[Certificate]:
     """A certification request (PKCS #10) for a key. subject: as "CN=desk,O=Example"."""
     request = pb.CreateSigningRequestRequest(
-        key=name_of(key), subject=subject, subject_alternative_names=subject_alternative_names
+        key=name_of(key),
+        subject=subject,
+        subject_alternative_names=listed(subject_alternative_names, "subject_alternative_names"),
     )
 
     def read(answer: pb.CreateSigningRequestResponse) -> Certificate:
@@ -158,7 +166,7 @@ def issue_certificate(
         validity=duration(validity, "validity"),
         is_authority=is_authority,
         path_length=path_length,
-        subject_alternative_names=subject_alternative_names,
+        subject_alternative_names=listed(subject_alternative_names, "subject_alternative_names"),
         request_id=request_id or new_request_id(),
     )
 

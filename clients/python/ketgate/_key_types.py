@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ketgate._errors import InvalidArgument
-from ketgate._signing_arguments import algorithm_name, content_bytes
+from ketgate._signing_arguments import algorithm_name, content_bytes, listed
 from ketgate.signing.v1 import algorithm_pb2, key_pb2
 
 USES = tuple(name.removeprefix("KEY_USE_").lower() for name in key_pb2.KeyUse.keys()[1:])
@@ -162,15 +162,15 @@ def policy_message(policy: Policy) -> key_pb2.KeyPolicy:
     message = key_pb2.KeyPolicy(
         contexts=[
             content_bytes(context, f"policy.contexts[{i}]")
-            for i, context in enumerate(_listed(policy.contexts, "policy.contexts"))
+            for i, context in enumerate(listed(policy.contexts, "policy.contexts"))
         ],
         uses_per_second=policy.uses_per_second,
         burst=policy.burst,
     )
     for i, grant in enumerate(policy.grants):
         where = f"policy.grants[{i}]"
-        made = message.grants.add(members=_listed(grant.members, f"{where}.members"))
-        for use in _listed(grant.uses, f"{where}.uses"):
+        made = message.grants.add(members=listed(grant.members, f"{where}.members"))
+        for use in listed(grant.uses, f"{where}.uses"):
             if use.lower() not in USES:
                 raise InvalidArgument(
                     f"{where}.uses: expected some of {', '.join(USES)}, given {use!r}",
@@ -179,17 +179,8 @@ def policy_message(policy: Policy) -> key_pb2.KeyPolicy:
             made.uses.append(key_pb2.KeyUse.Value(f"KEY_USE_{use.upper()}"))  # type: ignore[arg-type]
     if policy.quorum is not None:
         message.quorum.approvals_needed = policy.quorum.approvals_needed
-        message.quorum.approvers.extend(_listed(policy.quorum.approvers, "policy.quorum.approvers"))
+        message.quorum.approvers.extend(listed(policy.quorum.approvers, "policy.quorum.approvers"))
     return message
-
-
-def _listed(given: Any, argument: str) -> list[Any]:
-    """A text alone would be taken for its letters."""
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise InvalidArgument(
-            f"{argument}: expected a list, given {type(given).__name__}", field=argument
-        )
-    return list(given)
 
 
 def read_policy(message: key_pb2.KeyPolicy) -> Policy:

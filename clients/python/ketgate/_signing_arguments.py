@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -27,6 +28,7 @@ def name_of(given: str | Key | KeyVersion | KeyChange, argument: str = "key") ->
             f'{argument}: expected the name of a key, as "keys/desk", given {_shown(given)}',
             field=argument,
         )
+    _utf8(name, argument)
     return name if "/" in name else f"keys/{name}"
 
 
@@ -54,14 +56,29 @@ def algorithm_name(number: int) -> str:
 def content_bytes(given: object, argument: str = "message") -> bytes:
     """Text is UTF-8. Raises InvalidArgument."""
     if isinstance(given, str):
-        return given.encode()
+        return _utf8(given, argument)
     if isinstance(given, (bytes, bytearray, memoryview)):
         return bytes(given)
+    if isinstance(given, os.PathLike):  # has __bytes__ too: those of its name
+        raise InvalidArgument(
+            f"{argument}: expected bytes or text, given the path {os.fspath(given)!r}",
+            field=argument,
+            remedy="Give its content, path.read_bytes(); sign_file and verify_file take paths.",
+        )
     if hasattr(given, "__bytes__"):  # a Signature, an element of an array of bytes
         return bytes(given)
     raise InvalidArgument(
         f"{argument}: expected bytes or text, given {type(given).__name__}", field=argument
     )
+
+
+def listed(given: Any, argument: str) -> list[Any]:
+    """A text alone would be taken for its letters. Raises InvalidArgument."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise InvalidArgument(
+            f"{argument}: expected a list, given {type(given).__name__}", field=argument
+        )
+    return list(given)
 
 
 def duration(given: timedelta, argument: str) -> Duration:
@@ -86,6 +103,17 @@ def checked_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
             f"labels: expected a mapping of texts to texts, given {labels!r}"[:300], field="labels"
         )
     return dict(labels)
+
+
+def _utf8(text: str, argument: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"{argument}: expected text that UTF-8 can write, given {error.reason} "
+            f"at character {error.start + 1}",
+            field=argument,
+        ) from None
 
 
 def _shown(given: object) -> str:

@@ -46,13 +46,23 @@ def options(
     deterministic: bool = False,
 ) -> signature_pb2.SigningOptions:
     """Raises InvalidArgument."""
-    if format not in FORMATS:
+    if not isinstance(format, str) or format not in FORMATS:
         raise InvalidArgument(
             f"format: expected one of {', '.join(FORMATS)}, given {format!r}", field="format"
         )
     if input not in ("message", "mu", "digest"):
         raise InvalidArgument(
             f"input: expected 'message', 'mu' or 'digest', given {input!r}", field="input"
+        )
+    if not isinstance(prehash, str):
+        raise InvalidArgument(
+            f"prehash: expected the name of a hash, as 'SHA2-512', given {type(prehash).__name__}",
+            field="prehash",
+        )
+    if not isinstance(deterministic, bool):
+        raise InvalidArgument(
+            f"deterministic: expected True or False, given {type(deterministic).__name__}",
+            field="deterministic",
         )
     return signature_pb2.SigningOptions(
         context=content_bytes(context, "context"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -121,7 +122,7 @@ class VerifyTable:
             )
         self.items = [
             (
-                b"" if _is_missing(signature) else bytes(signature),
+                _signature_bytes(signature, i),
                 content_bytes(message, f"messages[{i}]"),
                 None if _is_missing(context) else content_bytes(context, f"context[{i}]"),
             )
@@ -152,9 +153,11 @@ def _column(given: Any, name: str, *, optional: bool = False) -> list[Any]:
     if not _is_frame(given):
         if optional:
             return []
-        if isinstance(given, (str, bytes, bytearray)):
+        is_one = isinstance(given, (str, bytes, bytearray, memoryview))
+        if is_one or isinstance(given, (Mapping, Set)) or not isinstance(given, Iterable):
             raise InvalidArgument(
-                f"{name}s: expected a list, an array or a DataFrame, given one {name}",
+                f"{name}s: expected a list, an array or a DataFrame, "
+                f"given {f'one {name}' if is_one else type(given).__name__}",
                 field=f"{name}s",
             )
         return list(given)
@@ -169,6 +172,16 @@ def _column(given: Any, name: str, *, optional: bool = False) -> list[Any]:
     )
 
 
+def _signature_bytes(given: Any, i: int) -> bytes:
+    """Nothing where there is no signature, as for an item that could not be signed: it does not hold."""
+    if _is_missing(given) or isinstance(given, ItemError):
+        return b""
+    return content_bytes(given, f"signatures[{i}]")
+
+
 def _is_missing(value: Any) -> bool:
     """None, or what a DataFrame has for it."""
-    return value is None or (isinstance(value, float) and value != value)
+    if value is None or (isinstance(value, float) and value != value):
+        return True
+    pandas = sys.modules.get("pandas")  # whoever gives one has imported it
+    return pandas is not None and value is pandas.NA

@@ -56,6 +56,7 @@ from ketgate.server.v1 import server_service_pb2
 
 if TYPE_CHECKING:
     from ketgate._document import SignedDocument
+    from ketgate._key_types import Key, KeyVersion
 
 __all__ = [
     "Algorithms",
@@ -133,7 +134,11 @@ class Client(Caller):
         return pages.found
 
     async def sign(
-        self, content: Any, *, key: str | None = None, title: str | None = None
+        self,
+        content: Any,
+        *,
+        key: "str | Key | KeyVersion | None" = None,
+        title: str | None = None,
     ) -> "SignedDocument":
         """As the synchronous client's."""
         from ketgate._document_signing import EXPORT, SIGN, SIGN_STREAM, DocumentSigning
