@@ -171,6 +171,7 @@ def test_unknown_algorithms_are_named() -> None:
         (b"x" * (1 << 20 | 1), "at most"),
         (b"no key", "neither DER nor PEM"),
     ],
+    ids=["certificate", "cut", "star", "no-padding", "two", "long", "text"],
 )
 def test_pem_that_is_none(content: bytes, said: str) -> None:
     with pytest.raises(KeyInvalid, match=said):
