@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from ketgate import _wire
 from ketgate._errors import InvalidArgument, KetgateError
 
+P = ParamSpec("P")
 R = TypeVar("R")
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "bool": (bool,),
+    "bool | None": (bool, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +32,22 @@ class Ask(Generic[R]):
     read: Callable[[Any], R]
     pieces: Callable[[], Iterator[Any]] | None = None
     timeout_s: float | None = None
+
+
+def built(build: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What build makes. A TypeError of protobuf, which tells no argument, becomes an InvalidArgument that does."""
+    try:
+        return build(*args, **kwargs)
+    except TypeError:
+        parameters = inspect.signature(build).parameters
+        for name, given in inspect.signature(build).bind(*args, **kwargs).arguments.items():
+            kinds = _KINDS.get(str(parameters[name].annotation))
+            if kinds is not None and not isinstance(given, kinds):
+                expected = kinds[0].__name__
+                raise InvalidArgument(
+                    f"{name}: expected {expected}, given {type(given).__name__}", field=name
+                ) from None
+        raise
 
 
 DAMAGED = ("DIGEST_MISMATCH", "CHECKSUM_MISMATCH")

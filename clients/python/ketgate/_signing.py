@@ -9,7 +9,7 @@ from ketgate import _encryption_asks as encryption
 from ketgate import _key_asks as of_keys
 from ketgate import _key_material_asks as material
 from ketgate import _signing_asks as uses
-from ketgate._ask import Ask, AskPages, Damages
+from ketgate._ask import Ask, AskPages, Damages, built
 from ketgate._errors import DataLoss, InvalidArgument, LimitExceeded, RateExceeded
 from ketgate._key_types import Key, KeyVersion
 from ketgate._signature import describe_as, prepared_result
@@ -24,14 +24,14 @@ R = TypeVar("R")
 
 def _asked(build: Callable[P, Ask[R]]) -> Callable[Concatenate[Signing, P], R]:
     def method(self: Signing, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._do(build(*args, **kwargs))
+        return self._do(built(build, *args, **kwargs))
 
     return describe_as(method, build, bound=True, returns=prepared_result(build))
 
 
 def _listed(build: Callable[P, AskPages[R]]) -> Callable[Concatenate[Signing, P], list[R]]:
     def method(self: Signing, /, *args: P.args, **kwargs: P.kwargs) -> list[R]:
-        return self._list(build(*args, **kwargs))
+        return self._list(built(build, *args, **kwargs))
 
     return describe_as(method, build, bound=True, returns=list[prepared_result(build)])  # type: ignore[misc]
 

@@ -303,12 +303,18 @@ def test_what_is_wrong_is_told_before_it_is_sent(
         "messages: expected a list": lambda: signing.sign_many("desk", "text"),
         "messages: expected 2": lambda: signing.verify_many([b"", b""], [b""], key="desk"),
         r"messages\[1\]": lambda: signing.sign_many("desk", ["a", 5]),
+        "request_id: expected str, given int": lambda: signing.sign("desk", "x", request_id=5),  # type: ignore[arg-type]
+        "prehash: expected": lambda: signing.sign("desk", "x", prehash=None),  # type: ignore[arg-type]
+        "size_bytes: expected int": lambda: signing.random("32"),  # type: ignore[arg-type]
+        "subject: expected str": lambda: signing.certificate_request("desk", 5),  # type: ignore[arg-type]
         "limit": lambda: signing.keys(limit=0),
         "update_key: expected something": lambda: signing.update_key("desk"),
     }
     for match, call in wrong.items():
         with pytest.raises(ketgate.InvalidArgument, match=match):
             call()
+    with pytest.raises(TypeError, match="kontext"):
+        signing.sign("desk", "x", kontext=b"y")  # type: ignore[call-arg]
     assert not fake.calls
 
 
