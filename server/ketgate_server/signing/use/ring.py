@@ -46,14 +46,16 @@ class Cache(Generic[T]):
         self._kept: OrderedDict[object, T] = OrderedDict()
 
     def get(self, key: object, make: Callable[[], T]) -> T:
-        found = self._kept.get(key)
+        kept = self._kept
+        found = kept.get(key)
         if found is not None:
             return found
+        # Into what was there before: if that was cleared meanwhile, it is dropped already.
         made = make()
         with self._lock:
-            there = self._kept.setdefault(key, made)
-            while len(self._kept) > self._size_max:
-                self._kept.popitem(last=False)
+            there = kept.setdefault(key, made)
+            while len(kept) > self._size_max:
+                kept.popitem(last=False)
         return there
 
     def __len__(self) -> int:
@@ -61,7 +63,7 @@ class Cache(Generic[T]):
 
     def clear(self) -> None:
         with self._lock:
-            self._kept.clear()
+            self._kept = OrderedDict()
 
 
 @dataclass(frozen=True, slots=True)
