@@ -46,11 +46,12 @@ def write_file(
             draft.unlink(missing_ok=True)
 
 
-def write_output(content: bytes, output: Path | None, *, text: bool, secret: bool = False) -> None:
-    """Write to a file, or to the standard output. Raises InvalidArgument rather than spoil a terminal."""
-    if output is not None:
+def write_output(content: bytes, output: Path | None, *, text: bool, secret: bool = False) -> bool:
+    """Write to a file, or, without one or to "-", to the standard output. Returns whether it was a file. Raises
+    InvalidArgument rather than spoil a terminal."""
+    if output is not None and str(output) != "-":
         write_file(output, content, secret=secret)
-        return
+        return True
     if sys.stdout.isatty() and (secret or not text):
         what = "a secret" if secret else "binary"
         raise InvalidArgument(
@@ -60,3 +61,4 @@ def write_output(content: bytes, output: Path | None, *, text: bool, secret: boo
     if text and not content.endswith(b"\n"):
         sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
+    return False

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ketgate._cli.connection import Server, names_server
-from ketgate._cli.files import read_file, write_file, write_output
+from ketgate._cli.files import read_file, write_output
 from ketgate._errors import InvalidArgument
 
 SUFFIX = ".sealed"
@@ -22,7 +22,9 @@ AssociatedData = Annotated[
     typer.Option(help="File whose content is bound to it; the same to open it."),
 ]
 Key = Annotated[str | None, typer.Option(help="keys/ID, or the ID alone.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Where to; - is the standard output.")
+]
 
 
 @names_server
@@ -37,7 +39,7 @@ def seal(
     associated_data: AssociatedData = None,
     output: Output = None,
 ) -> None:
-    """Encrypt a file to a key (HPKE, safe from quantum computers). Default: FILE.sealed."""
+    """Encrypt a file to a key (HPKE, safe from quantum computers), into FILE.sealed."""
     if (key is None) == (public_key is None):
         given = "both" if key else "neither"
         raise InvalidArgument(
@@ -54,8 +56,8 @@ def seal(
             associated_data=_bound(associated_data),
         )
     target = output or file.with_name(file.name + SUFFIX)
-    write_file(target, sealed)
-    typer.echo(str(target))
+    if write_output(sealed, target, text=False):
+        typer.echo(str(target))
 
 
 @names_server
@@ -67,7 +69,7 @@ def open(
     associated_data: AssociatedData = None,
     output: Output = None,
 ) -> None:
-    """Decrypt what was sealed to a key. Default: the file without .sealed; `-o -` the standard output."""
+    """Decrypt what was sealed to a key, into the file without .sealed."""
     target = output or file.with_name(file.name.removesuffix(SUFFIX))
     if target == file:
         raise InvalidArgument(
@@ -79,11 +81,8 @@ def open(
         opened = client.signing.open(
             key, content, info=info, associated_data=_bound(associated_data)
         )
-    if str(target) == "-":
-        write_output(opened, None, text=False)
-        return
-    write_file(target, opened, secret=True)
-    typer.echo(str(target))
+    if write_output(opened, target, text=False, secret=True):
+        typer.echo(str(target))
 
 
 @names_server
@@ -106,7 +105,7 @@ def random(
     if output is None:
         write_output(found, None, text=not raw)
     else:
-        write_file(output, found, secret=True)
+        write_output(found, output, text=not raw, secret=True)
 
 
 def _bound(path: Path | None) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json, Server, names_server
-from ketgate._cli.files import read_file, write_file
+from ketgate._cli.files import read_file, write_output
 from ketgate._client import Client
 from ketgate._document_signing import key_name
 from ketgate._errors import InvalidArgument
@@ -31,7 +31,8 @@ def sign(
         typer.Option(
             "--output",
             "-o",
-            help="Where to; default: FILE with .signed.json, .sig, .jws or .cose after it.",
+            help="Where to; default: FILE with .signed.json, .sig, .jws or .cose after it; - is the "
+            "standard output, but for documents.",
         ),
     ] = None,
     document: Annotated[
@@ -74,7 +75,8 @@ def sign(
             options = {"context": context, "prehash": prehash, "deterministic": deterministic}
             signed = _signed(client, file, name, form, options)
             target = output or file.with_name(file.name + (".sig" if raw else f".{form}"))
-            write_file(target, signed.signature)
+            if not write_output(signed.signature, target, text=jws):
+                return
             about = {"algorithm": signed.algorithm, "key_version": signed.key_version}
             about |= {"provider": signed.provider, "content_sha256": signed.content_sha256.hex()}
     if as_json:
