@@ -114,9 +114,10 @@ def _no_context(options: Options, field: str) -> None:
 
 def _check_mu(algorithm: Algorithm, options: Options, path: str) -> None:
     if not algorithm.external_mu:
+        takes_digests = bool(algorithm.digest_bytes or algorithm.prehashes)
         raise FieldError(
             f"{path}.input",
-            expected=f"MESSAGE or DIGEST, as {algorithm.name} has no mu",
+            expected=f"MESSAGE{' or DIGEST' * takes_digests}, as {algorithm.name} has no mu",
             given="MU",
         )
     _no_context(options, f"{path}.context")

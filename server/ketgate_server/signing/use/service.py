@@ -325,6 +325,14 @@ def _names_key(request: object, path: str = "") -> bool:
     which = request.WhichOneof(oneof)  # type: ignore[attr-defined]
     if which is None:
         raise FieldError(f"{path}{oneof}", expected="key or public_key", given="neither")
+    number = getattr(request, "algorithm", 0)
+    if which == "key" and number:
+        given = convert.algorithm(number, f"{path}algorithm")
+        raise FieldError(
+            f"{path}algorithm",
+            expected="nothing beside key, which has an algorithm of its own",
+            given=given.id if given else number,
+        )
     return bool(which == "key")
 
 

@@ -179,6 +179,28 @@ def test_what_an_algorithm_has_not_is_refused_by_its_field(
     assert desk.entries("Sign") == []
 
 
+def test_an_algorithm_beside_a_key_is_refused_and_not_ignored(desk, call):
+    """Who names one to be sure of it must not be told "valid" by a key of another."""
+    desk.create("a", "ML_DSA_65")
+    made = sign(desk, call)
+    other = algorithm_pb2.ALGORITHM_ED25519
+    error = refused(lambda: verify(desk, call, made.signature, algorithm=other))
+    assert error.field == "algorithm"
+    batch = pb.VerifyBatchRequest(key="keys/a", algorithm=other, items=[signature_pb2.VerifyItem()])
+    assert refused(lambda: desk.service.verify_batch(call, batch)).field == "algorithm"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [("ED25519", "expected MESSAGE, as"), ("ECDSA_P256_SHA256", "expected MESSAGE or DIGEST, as")],
+)
+def test_a_refused_mu_names_only_what_there_is_in_its_place(desk, call, algorithm, expected):
+    desk.create("a", algorithm)
+    options = signature_pb2.SigningOptions(input=INPUT.SIGNING_INPUT_MU)
+    error = refused(lambda: sign(desk, call, message=bytes(64), options=options))
+    assert expected in error.message
+
+
 def test_a_wrong_checksum_is_told(desk, call):
     desk.create("a")
     error = refused(lambda: sign(desk, call, message_crc32c=1), Reason.CHECKSUM_MISMATCH)

@@ -161,7 +161,7 @@ type VerifyRequest struct {
 	//	*VerifyRequest_Key
 	//	*VerifyRequest_PublicKey
 	Signer isVerifyRequest_Signer `protobuf_oneof:"signer"`
-	// With a public key whose SubjectPublicKeyInfo leaves it open: the algorithm.
+	// With a public key whose SubjectPublicKeyInfo leaves it open: the algorithm. Refused beside a key of the tenant.
 	Algorithm Algorithm `protobuf:"varint,3,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
 	// The message, or what `options.input` says; empty for JWS and COSE that bring it along.
 	Message []byte `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
