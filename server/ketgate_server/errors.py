@@ -121,7 +121,7 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
     Reason.PART_NOT_INSTALLED: ReasonSpec(
         "FAILED_PRECONDITION",
         "The request needs an optional part that this server does not have.",
-        "Install it with the command in the message, or choose another solver.",
+        "Install it with the command in the message, or ask for what this server has.",
     ),
     Reason.DEADLINE_EXCEEDED: ReasonSpec(
         "DEADLINE_EXCEEDED",

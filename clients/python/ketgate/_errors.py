@@ -19,7 +19,8 @@ REMEDIES = {
     "TOKEN_INVALID": "Ask the operator for a new token: `ketgate token create NAME`.",
     "ROLE_MISSING": "Use a token that has the role named in the message.",
     "TLS_REQUIRED": "Connect with TLS: pass ca_file= instead of insecure=True.",
-    "PART_NOT_INSTALLED": "Run the command in the message on the server, or choose another solver.",
+    "PART_NOT_INSTALLED": "Run the command in the message on the server, or ask for what it has: another solver, "
+    "back end, algorithm or option.",
     "DEADLINE_EXCEEDED": "Give more time (time_limit=, timeout=) or a smaller problem.",
     "CANCELLED": "Nothing to do: the call was ended on purpose.",
     "DRAINING": "The server is stopping; try again when it, or another, is up.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ketgate_server.signing.algorithms import Algorithm
+from ketgate_server.signing.algorithms import Algorithm, Purpose
 
 
 class Failure(StrEnum):
@@ -19,8 +19,8 @@ class Failure(StrEnum):
 
 
 _WORDS = {
-    Failure.MISMATCH: "it is not a signature of this key over this message with these options",
-    Failure.LENGTH: "a signature of {name} has {size} bytes",
+    Failure.MISMATCH: "it is not a {kind} of this key over this message with these options",
+    Failure.LENGTH: "a {kind} of {name} has {size} bytes",
     Failure.MALFORMED: "it cannot be read as what it should be",
     Failure.CONTEXT: "the key's policy does not allow this context",
     Failure.VERSION: "it names a version of the key that may not be used, or none of this key",
@@ -49,6 +49,7 @@ class Found:
             return ""
         size = self.algorithm.output_bytes_max
         words = _WORDS[self.failure].format(
+            kind="code" if self.algorithm.purpose is Purpose.MAC else "signature",
             name=self.algorithm.name,
             size=size if self.algorithm.output_bytes_fixed else f"at most {size}",
         )

@@ -145,6 +145,7 @@ class TestCodes:
         assert verdict(made.mac).key_version == "keys/m/versions/1"
         assert verdict(bytes(len(made.mac))).failure == signature_pb2.VERIFY_FAILURE_MISMATCH
         assert verdict(made.mac[:-1]).failure == signature_pb2.VERIFY_FAILURE_LENGTH
+        assert verdict(made.mac[:-1]).detail.startswith("a code of HMAC-")
 
     def test_the_code_is_hmac(self, desk, call, algorithm, hash_name):
         key, version = desk.create("m", algorithm)
