@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
 from ketgate_server.errors import FieldError, NotFound
 from ketgate_server.rpc.call import Identity
 from ketgate_server.signing.keys import filters, policy, rows
-from ketgate_server.signing.keys.names import key_name
+from ketgate_server.signing.keys.names import KEY_ID, key_name
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.store import KeyStore
 
@@ -26,6 +27,8 @@ _PIECE = 500
 _DIGEST_BYTES = 8
 _BEYOND_ALL = 1 << 30
 """Above every version's number."""
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
+"""Of a version."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def page_of_keys(
     """Keys by id. Raises FIELD_INVALID for page_size, page_token and filter."""
     size, wanted = read_size(page_size), filters.parse(filter_text)
     digest = _digest(identity.tenant, filter_text)
-    after, seen, found = _read_token(page_token, digest), 0, list[KeyRecord]()
+    after, seen, found = _read_token(page_token, digest, KEY_ID), 0, list[KeyRecord]()
     with keys.store.read() as reader:
         while seen < SCAN_MAX:
             piece = rows.read_keys(reader, keys.vault, identity.tenant, after, _PIECE)
@@ -68,8 +71,8 @@ def page_of_versions(
 ) -> VersionPage:
     """Versions of a key, the newest first. Raises FIELD_INVALID for page_size and page_token."""
     size, digest = read_size(page_size), _digest(key.tenant, key.name)
-    position = _read_token(page_token, digest)
-    below = int(position) if position.isdecimal() else _BEYOND_ALL
+    position = _read_token(page_token, digest, _NUMBER)
+    below = int(position) if position else _BEYOND_ALL
     with keys.store.read() as reader:
         found = rows.read_versions_below(reader, keys.vault, key.tenant, key.id, below, size + 1)
     if not found and not page_token:
@@ -97,8 +100,8 @@ def _token(digest: bytes, position: str) -> str:
     return base64.urlsafe_b64encode(digest + position.encode()).decode().rstrip("=")
 
 
-def _read_token(token: str, digest: bytes) -> str:
-    """The position; empty for the first page."""
+def _read_token(token: str, digest: bytes, positions: re.Pattern[str]) -> str:
+    """The position; empty for the first page. positions: what can be one, as anybody can make a token up."""
     if not token:
         return ""
     try:
@@ -106,7 +109,7 @@ def _read_token(token: str, digest: bytes) -> str:
         position = packed[_DIGEST_BYTES:].decode("ascii")
     except (binascii.Error, ValueError):
         packed, position = b"", ""
-    if not position:
+    if not positions.fullmatch(position):
         raise FieldError("page_token", expected="a next_page_token of this method", given=token)
     if packed[:_DIGEST_BYTES] != digest:
         raise FieldError(

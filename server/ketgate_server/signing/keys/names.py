@@ -9,15 +9,15 @@ KEY_ID_CHARACTERS_MAX = 63
 ID_BYTES = 7
 """Of what is random in an id that the server makes."""
 
-_KEY_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_NAME = re.compile(rf"keys/({_KEY_ID.pattern})(?:/versions/([1-9][0-9]{{0,8}}))?")
+KEY_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = re.compile(rf"keys/({KEY_ID.pattern})(?:/versions/([1-9][0-9]{{0,8}}))?")
 _CHANGE = re.compile(r"keyChanges/([0-9a-f]{26})")
 _WRAPPING_KEY = re.compile(r"wrappingKeys/([0-9a-f]{26})")
 
 
 def read_key_id(text: str, field: str = "key_id") -> str:
     """An id that a caller chose. Raises FieldError."""
-    if not _KEY_ID.fullmatch(text):
+    if not KEY_ID.fullmatch(text):
         raise FieldError(
             field,
             expected="1 to 63 of a-z 0-9 -, starting with a letter and not ending with -",

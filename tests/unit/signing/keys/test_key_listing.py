@@ -130,3 +130,17 @@ def test_versions_of_no_key(bench: Bench) -> None:
     gone = type(key)(**{**vars(key), "id": "z"})
     with pytest.raises(NotFound):
         page_of_versions(bench.keys, gone, page_size=2, page_token="")
+
+
+@pytest.mark.parametrize("position", ["9" * 30, "a\0b", "-", "A", "1" * 64])
+def test_a_made_up_token_is_refused(bench: Bench, position: str) -> None:
+    """Its digest is no secret; a database fails at what no position can be."""
+    key, _ = bench.create("a")
+    token = listing._token(listing._digest("red", ""), position)
+    with pytest.raises(FieldError) as caught:
+        page_of_keys(bench.keys, EMMA, page_size=1, page_token=token, filter_text="")
+    assert caught.value.field == "page_token"
+    token = listing._token(listing._digest("red", key.name), position)
+    with pytest.raises(FieldError) as caught:
+        page_of_versions(bench.keys, key, page_size=1, page_token=token)
+    assert caught.value.field == "page_token"
