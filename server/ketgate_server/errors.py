@@ -377,11 +377,13 @@ class FieldError(KetgateError):
 class LimitError(KetgateError):
     """The request is over a limit of size."""
 
-    def __init__(self, limit: str, *, allowed: int, given: int, field: str | None = None) -> None:
+    def __init__(
+        self, limit: str, *, allowed: int, given: int, field: str | None = None, hint: str = ""
+    ) -> None:
         where = f"{field}: " if field else ""
         super().__init__(
             Reason.LIMIT_EXCEEDED,
-            f"{where}{given} is over the limit {limit} = {allowed}",
+            f"{where}{given} is over the limit {limit} = {allowed}" + (f"; {hint}" if hint else ""),
             field=field,
             limit=limit,
         )

@@ -97,7 +97,13 @@ def content(request: Message, name: str, bytes_max: int, limit: str, path: str =
     found: bytes = getattr(request, name)
     if len(found) > bytes_max:
         if limit:
-            raise LimitError(limit, allowed=bytes_max, given=len(found), field=path + name)
+            raise LimitError(
+                limit,
+                allowed=bytes_max,
+                given=len(found),
+                field=path + name,
+                hint="SignStream and VerifyStream take larger ones" if name == "message" else "",
+            )
         raise FieldError(path + name, expected=f"at most {bytes_max} bytes", given=found)
     check = f"{name}_crc32c"
     if request.HasField(check):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ketgate_server.errors import FieldError, PartMissing
+from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
 from ketgate_server.signing.algorithms import (
     CONTEXT_BYTES_MAX,
     MU_BYTES,
@@ -145,13 +145,21 @@ def check_content(algorithm: Algorithm, options: Options, content: bytes, field:
         raise FieldError(field, expected=f"{what}, {expected} bytes", given=content)
 
 
-def no_provider(algorithm: Algorithm, options: Options) -> PartMissing:
+def no_provider(algorithm: Algorithm, options: Options) -> KetgateError:
     """The refusal where no provider of this server can."""
     how = []
     if options.input is not Input.MESSAGE:
         how.append(f"from a {options.input.value.lower()}")
     if options.prehash:
         how.append(f"with the hash {options.prehash}")
-    if options.deterministic:
-        how.append("deterministically")
-    return PartMissing(f"{algorithm.name} {' '.join(how)}".strip(), "make liboqs (docs/signing.md)")
+    if not options.deterministic:
+        return PartMissing(
+            f"{algorithm.name} {' '.join(how)}".strip(), "make liboqs (docs/signing.md)"
+        )
+    what = " ".join([*how, "deterministically"])
+    return KetgateError(
+        Reason.PART_NOT_INSTALLED,
+        f"no provider of this server signs {algorithm.name} {what}: neither library offers it; leave "
+        "options.deterministic out, and give a request_id to get the same signature for the same request",
+        metadata={"part": f"{algorithm.name} {what}"},
+    )

@@ -201,6 +201,21 @@ def test_a_refused_mu_names_only_what_there_is_in_its_place(desk, call, algorith
     assert expected in error.message
 
 
+def test_what_no_library_can_is_not_to_be_installed(desk, call):
+    desk.create("a", "ML_DSA_44")
+    options = signature_pb2.SigningOptions(deterministic=True)
+    error = refused(lambda: sign(desk, call, options=options), Reason.PART_NOT_INSTALLED)
+    assert "install" not in error.message
+    assert "request_id" in error.message
+
+
+def test_a_large_message_is_told_of_streams(desk, call):
+    desk.create("a", "ML_DSA_44")
+    error = refused(lambda: sign(desk, call, message=bytes((1 << 20) + 1)), Reason.LIMIT_EXCEEDED)
+    assert (error.limit, error.field) == ("signing.message_bytes_max", "message")
+    assert "SignStream" in error.message
+
+
 def test_a_wrong_checksum_is_told(desk, call):
     desk.create("a")
     error = refused(lambda: sign(desk, call, message_crc32c=1), Reason.CHECKSUM_MISMATCH)
