@@ -22,6 +22,7 @@ from ketgate._errors import (
     OutOfRange,
 )
 from ketgate._retry import Patience, Retry
+from ketgate._whole_file import place
 from ketgate.artifacts.v1 import artifact_service_pb2 as pb
 
 _SERVICE = "/ketgate.artifacts.v1.ArtifactService"
@@ -259,9 +260,15 @@ class Part:
     next try finds what is there."""
 
     def __init__(self, target: str | os.PathLike[str], name: str) -> None:
-        self.target = Path(target)
+        """Raises InvalidArgument for a device or a pipe: what arrived is read again after a cut."""
+        found = place(Path(target))
+        if found is None:
+            raise InvalidArgument(
+                f"path: expected a file, given {target}, which is a device or a pipe", field="path"
+            )
+        self.target, self._place = Path(target), found
         digest = full_name(name).rpartition("/")[2]
-        self._path = self.target.with_name(f".{self.target.name}.{digest[:16]}.part")
+        self._path = found.with_name(f".{found.name}.{digest[:16]}.part")
         self._file = self._path.open("ab")
         self.write = self._file.write
 
@@ -283,7 +290,7 @@ class Part:
             os.fsync(self._file.fileno())
             empty = not os.fstat(self._file.fileno()).st_size
         if kind is None:
-            self._path.replace(self.target)
+            self._path.replace(self._place)
         elif empty:
             self._path.unlink(missing_ok=True)
 

@@ -6,16 +6,16 @@ JSON lines. The first is the header, with the signed head; then each entry in or
 
 import base64
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from ketgate._audit_check import BLOCK_ENTRIES, LogCheck, VerifiedLog
 from ketgate._audit_entry import AuditEntry, Seen, TreeHead, read_entry, read_head
 from ketgate._errors import InvalidArgument
 from ketgate._merkle import GrowingTree, fold
 from ketgate._tree_head import AuditTampered
+from ketgate._whole_file import written_whole
 from ketgate.audit.v1 import audit_service_pb2 as pb
 
 FORMAT = "ketgate audit export v1"
@@ -27,9 +27,8 @@ def write_export(path: Path, head: TreeHead, entries: Iterable[AuditEntry]) -> V
     """Write a log to a file, whole or not at all. What is written is checked on the way; raises
     AuditTampered."""
     check = LogCheck(head, ())
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("w", encoding="ascii") as file:
+        with written_whole(path) as file:
             _write_line(file, _header(head))
             begin = 0
             for entry in entries:
@@ -40,15 +39,10 @@ def write_export(path: Path, head: TreeHead, entries: Iterable[AuditEntry]) -> V
                     _write_line(file, over)
                     begin = check.size
             verified = check.finish()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
     except OSError as error:
         raise InvalidArgument(
             f"path: {path} cannot be written: {error.strerror}", field="path"
         ) from None
-    finally:
-        draft.unlink(missing_ok=True)
     return verified
 
 
@@ -242,8 +236,8 @@ def _read_entry(line: Mapping[str, Any], number: int) -> pb.AuditEntry:
     return entry
 
 
-def _write_line(file: IO[str], line: Mapping[str, Any]) -> None:
-    file.write(json.dumps(line, separators=(",", ":")) + "\n")
+def _write_line(file: BinaryIO, line: Mapping[str, Any]) -> None:
+    file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
 
 def _text(content: bytes) -> str:

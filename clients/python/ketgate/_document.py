@@ -5,7 +5,6 @@ document without signature and public key. Which key is to be trusted, no docume
 """
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,6 +18,7 @@ from ketgate._document_content import Content, opened
 from ketgate._errors import InvalidArgument
 from ketgate._public_keys import PublicKey, fingerprint, read_fingerprint, read_public_key
 from ketgate._verification import takes_context, verifies, verify_signature
+from ketgate._whole_file import written_whole
 from ketgate.signing.v1 import algorithm_pb2, signature_pb2
 
 pb = signature_pb2
@@ -136,20 +136,13 @@ class SignedDocument:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file as JSON, whole or not at all. Returns its path."""
         target = Path(path)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            with draft.open("x", encoding="utf-8") as file:
-                file.write(self.to_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
+            with written_whole(target) as file:
+                file.write(self.to_json().encode() + b"\n")
         except OSError as error:
             raise InvalidArgument(
                 f"path: {target} cannot be written: {error.strerror}", field="path"
             ) from None
-        finally:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
         return target
 
     def to_json(self) -> str:

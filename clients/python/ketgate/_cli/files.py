@@ -1,11 +1,10 @@
 """Files that commands read and write, with errors that name the option."""
 
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from ketgate._errors import InvalidArgument
+from ketgate._whole_file import written_whole
 
 
 def read_file(path: Path, option: str, bytes_max: int | None = None) -> bytes:
@@ -29,21 +28,13 @@ def write_file(
     path: Path, content: bytes, option: str = "--output", *, secret: bool = False
 ) -> None:
     """Write a file, whole or not at all. secret: readable by this user only. Raises InvalidArgument."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        mode = 0o600 if secret else 0o666
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        with written_whole(path, 0o600 if secret else 0o666) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
     except OSError as error:
         raise InvalidArgument(
             f"{option}: {path} cannot be written: {error.strerror}", field=option
         ) from None
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def write_output(content: bytes, output: Path | None, *, text: bool, secret: bool = False) -> bool:
