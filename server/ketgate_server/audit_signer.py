@@ -1,6 +1,7 @@
 """Which key signs the audit's tree heads: that of the file which the settings name, or one of the key
 store. The audit knows neither; it is handed a signer."""
 
+import os
 from pathlib import Path
 
 from ketgate_server.audit import keys as audit_keys
@@ -8,6 +9,7 @@ from ketgate_server.audit import log
 from ketgate_server.audit import signer as files
 from ketgate_server.audit.remembered import told_settings
 from ketgate_server.audit.signer import Reopen, Signer, SignerError
+from ketgate_server.data_folder import FolderInUse, FolderUnusable, lock_folder
 from ketgate_server.errors import KetgateError
 from ketgate_server.settings import Settings
 from ketgate_server.signing import audit_key, rollback, shared
@@ -15,7 +17,7 @@ from ketgate_server.signing.keys.journal import Version
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.signing.rollback import Rollback
 from ketgate_server.store.base import Store
-from ketgate_server.store.database import open_store
+from ketgate_server.store.database import FILE_NAME, open_store
 from ketgate_server.store.errors import StoreError
 
 
@@ -64,8 +66,7 @@ def rotate(settings: Settings) -> Signer:
             "audit_key_file: the key is in a file that the operator keeps; put another in its place "
             "and start the server again, or take the setting away: then the server makes its own key"
         )
-    url = settings.store_url.get_secret_value() if settings.store_url else None
-    store = open_store(settings.data_dir, url)
+    store = _open_store(settings)
     try:
         store.run(log.create(log.new_salt()))
         base = shared.foundation(settings, store)
@@ -83,9 +84,21 @@ def rotate(settings: Settings) -> Signer:
 
 def accept_rollback(settings: Settings) -> tuple[Rollback, list[Version]]:
     """Go on with a key store that is an older copy: what tells that it is one, and the versions that
-    were destroyed again. While no server runs on it. Raises StoreError, where it is none as well."""
-    url = settings.store_url.get_secret_value() if settings.store_url else None
-    store = open_store(settings.data_dir, url)
+    were destroyed again. Raises StoreError: where it is none, and while a server runs on the data folder, which would
+    not know of it."""
+    _check_there(settings)
+    try:
+        lock = lock_folder(settings.data_dir)
+    except (FolderInUse, FolderUnusable) as error:
+        raise StoreError(str(error)) from None
+    try:
+        return _accept_rollback(settings)
+    finally:
+        os.close(lock)
+
+
+def _accept_rollback(settings: Settings) -> tuple[Rollback, list[Version]]:
+    store = _open_store(settings)
     try:
         base = shared.foundation(settings, store)
         if base.rollback is None:
@@ -98,6 +111,22 @@ def accept_rollback(settings: Settings) -> tuple[Rollback, list[Version]]:
     finally:
         shared.close(store)
         store.close()
+
+
+def _check_there(settings: Settings) -> None:
+    """Raises StoreError where no server has run: a command would make a store of its own, and say that all is done."""
+    database = settings.data_dir / FILE_NAME
+    if settings.store_url is None and not database.exists():
+        raise StoreError(
+            f"there is no store {database}: name the server's data folder with --data-dir, or its configuration with "
+            "--config"
+        )
+
+
+def _open_store(settings: Settings) -> Store:
+    _check_there(settings)
+    url = settings.store_url.get_secret_value() if settings.store_url else None
+    return open_store(settings.data_dir, url)
 
 
 def _files(settings: Settings) -> Reopen:

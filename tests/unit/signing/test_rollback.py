@@ -1,5 +1,6 @@
 """A key store that was put back to an older copy: by tables, by rows, by whole files; and the way on."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from ketgate.signing.v1 import signing_service_pb2
 from ketgate_server import audit_signer, durable
 from ketgate_server.audit import entries, log, told
+from ketgate_server.data_folder import lock_folder
 from ketgate_server.errors import KetgateError, NotFound, Reason
+from ketgate_server.settings import Settings
 from ketgate_server.signing import rollback
 from ketgate_server.signing.keys import sums
 from ketgate_server.signing.keys.journal import Journal, Version
@@ -237,6 +240,27 @@ def test_an_older_copy_is_accepted_without_what_was_destroyed(bench: DataFolder)
     with pytest.raises(StoreError, match="nothing to accept"):
         audit_signer.accept_rollback(bench.settings)
     bench.start()
+
+
+def test_it_is_not_accepted_while_a_server_runs(bench: DataFolder) -> None:
+    """The server went on refusing all keys, and the command had said that all is done."""
+    copied = bench.copy()
+    bench.destroy()
+    bench.put_back({"signing_versions": copied["signing_versions"]})
+    bench.restart()
+    lock = lock_folder(bench.folder)
+    with pytest.raises(StoreError, match="stop it"):
+        audit_signer.accept_rollback(bench.settings)
+    os.close(lock)
+    assert bench.state() is VersionState.ENABLED
+
+
+@pytest.mark.parametrize("command", [audit_signer.rotate, audit_signer.accept_rollback])
+def test_commands_make_no_store(command: Callable[[Settings], object], tmp_path: Path) -> None:
+    """With a folder that was mistyped a key was made and rotated there, and the server's went on signing."""
+    with pytest.raises(StoreError, match=r"there is no store .*--data-dir"):
+        command(Settings(data_dir=tmp_path / "mistyped"))
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_without_the_journal_the_log_tells_what_was_destroyed(bench: DataFolder) -> None:
