@@ -208,6 +208,10 @@ def test_what_is_sealed_is_opened(told: Told, tmp_path: Path) -> None:
     assert (tmp_path / "plan.txt").read_text() == "a secret"
     assert stat.S_IMODE((tmp_path / "plan.txt").stat().st_mode) == 0o600
     told("key", "export", name, "--format", "raw", "-o", "key.raw")
+    (tmp_path / "plan.txt").write_text("a newer plan, which nobody sealed")
+    assert "has other content" in told("open", "plan.txt.sealed", "--key", name, *bound, status=1)
+    assert (tmp_path / "plan.txt").read_text() == "a newer plan, which nobody sealed"
+    told("open", "plan.txt.sealed", "--key", name, *bound, "-o", "plan.txt")
     told("seal", "plan.txt", "--public-key", "key.raw", "-o", "other")
     assert "--output" in told("open", "other", "--key", name, status=1)
     told("open", "other", "--key", name, "-o", "again.txt")

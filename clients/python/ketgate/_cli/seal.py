@@ -81,6 +81,12 @@ def open(
         opened = client.signing.open(
             key, content, info=info, associated_data=_bound(associated_data)
         )
+    if output is None and target.exists() and read_file(target, "--output") != opened:
+        raise InvalidArgument(
+            f"--output: expected where to, as {target} is there and has other content",
+            field="--output",
+            remedy=f"`--output {target}` replaces it.",
+        )
     if write_output(opened, target, text=False, secret=True):
         typer.echo(str(target))
 
