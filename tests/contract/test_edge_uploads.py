@@ -1,5 +1,6 @@
 """Methods that take a stream of requests and give one answer."""
 
+import threading
 import time
 
 import grpc
@@ -74,5 +75,24 @@ def test_silence_between_two_messages_is_broken_off(puppet, gate, monkeypatch):
     end_s = time.monotonic() + TIMEOUT_S
     while not call.done() and time.monotonic() < end_s:
         puppet.edge.break_off_silent_calls()
+    assert call.code() is grpc.StatusCode.CANCELLED
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_a_stream_that_never_ends_is_broken_off(puppet, monkeypatch):
+    monkeypatch.setattr("ketgate_server.rpc.edge.UPLOAD_TIMEOUT_S", 0.0)
+    ended = threading.Event()
+
+    def contents():
+        while not ended.wait(0.01):
+            yield b""
+
+    call = puppet.channel.stream_unary("/test.Puppet/Upload").future(
+        contents(), metadata=puppet.metadata
+    )
+    end_s = time.monotonic() + TIMEOUT_S
+    while not call.done() and time.monotonic() < end_s:
+        puppet.edge.break_off_silent_calls()
+    ended.set()
     assert call.code() is grpc.StatusCode.CANCELLED
     assert puppet.edge.wait_idle(TIMEOUT_S)

@@ -34,6 +34,9 @@ POLL_INTERVAL_S = 0.01
 _FAULTS = {Reason.INTERNAL, Reason.STORE_UNAVAILABLE}
 """Whose cause belongs into the log."""
 
+UPLOAD_TIMEOUT_S = 3_600.0
+"""How long all requests of a call that sends several may take together."""
+
 STRANGER_MESSAGE_TIMEOUT_S = 10.0
 MESSAGE_TIMEOUT_S = 300.0
 """How long a call may hold a thread without sending its request."""
@@ -274,6 +277,8 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             limit_s = STRANGER_MESSAGE_TIMEOUT_S if call.identity is NOBODY else MESSAGE_TIMEOUT_S
             if call.waiting and now_s - call.waiting_since_s > limit_s:
                 call.abandon()
+            elif call.waiting and now_s - call.arrival_s > UPLOAD_TIMEOUT_S:
+                call.abandon()  # a piece now and then holds a thread as silence does
 
     def wait_idle(self, timeout_s: float, interrupted: Callable[[], bool] = lambda: False) -> bool:
         """Wait until no call is in progress, health watches left out. Whether that came before the

@@ -22,7 +22,8 @@ from ketgate_server.signing.use.verdicts import Failure, Found
 QUICK_ITEMS_MAX = 256
 """Batches up to this take milliseconds, and do not wait behind larger ones."""
 
-TIME_LIMIT_S = 3_600.0
+TIME_LIMIT_S = 600.0
+"""Of one batch, its wait for a slot included: others wait for its processors meanwhile."""
 
 
 @dataclass
@@ -63,14 +64,23 @@ class Batches:
         known = self._signatures.known(asked, name)
         if known is not None:
             return known
-        slot = self._slot(asked.call, len(columns.contents))
+        end_s = time.monotonic() + TIME_LIMIT_S
+        slot = self._slot(asked.call, len(columns.contents), end_s)
         try:
-            return self._signatures.current(lambda: self._sign(asked, name, columns, how, answer))
+            return self._signatures.current(
+                lambda: self._sign(asked, name, columns, how, answer, end_s)
+            )
         finally:
             slot.release()
 
     def _sign(
-        self, asked: Asked, name: str, columns: Columns, how: How, answer: SignAnswer
+        self,
+        asked: Asked,
+        name: str,
+        columns: Columns,
+        how: How,
+        answer: SignAnswer,
+        end_s: float,
     ) -> bytes:
         generation = self._signatures.generation
         key, version = self._signatures.signer(asked.call, name, how)
@@ -87,8 +97,10 @@ class Batches:
             options,
             _most_demanding(options, how.options),
             self._threads,
-            asked.call,
+            stop_of(asked.call, end_s),
         )
+        if len(made) < len(contents):
+            raise unfinished(asked.call)
         digests = [hashlib.sha256(content).digest() for content in contents]
         text = signer.provider_text
         results: list[Result] = [
@@ -118,9 +130,10 @@ class Batches:
     ) -> list[Found | KetgateError]:
         """Whether each item's signature is one of these keys: (name of the version or "", public key, raw), the
         newest first. key: of the store, whose policy may not allow a context."""
-        slot = self._slot(call, len(columns.contents))
+        end_s = time.monotonic() + TIME_LIMIT_S
+        slot = self._slot(call, len(columns.contents), end_s)
         try:
-            return self._verify(call, algorithm, keys, columns, options, key)
+            return self._verify(call, algorithm, keys, columns, options, key, end_s)
         finally:
             slot.release()
 
@@ -132,6 +145,7 @@ class Batches:
         columns: Columns,
         options: Options,
         key: KeyRecord | None,
+        end_s: float,
     ) -> list[Found | KetgateError]:
         newest = keys[0][0]
         known: dict[int, Found | KetgateError] = {**_wrong_items(algorithm, columns)}
@@ -160,10 +174,10 @@ class Batches:
                 _at(columns.contents, left),
                 ways,
                 self._threads,
-                lambda: call.cancelled,
+                stop_of(call, end_s),
             )
             if None in valid:
-                raise KetgateError(Reason.CANCELLED, "cancelled before all items were verified")
+                raise unfinished(call)
             self._signatures.count("verify", algorithm, opened.provider.name, len(left))
             right = Found(None, algorithm, name, opened.provider_text)
             wrong = Found(Failure.MISMATCH, algorithm, name, opened.provider_text)
@@ -185,11 +199,24 @@ class Batches:
                 denied[i] = error
         return denied
 
-    def _slot(self, call: Call, items: int) -> Slot:
-        limit_s = min(call.remaining_s(), TIME_LIMIT_S)
-        return self._slots.enter(
-            time.monotonic() + limit_s, lambda: call.cancelled, quick=items <= QUICK_ITEMS_MAX
-        )
+    def _slot(self, call: Call, items: int, end_s: float) -> Slot:
+        until_s = min(time.monotonic() + call.remaining_s(), end_s)
+        return self._slots.enter(until_s, lambda: call.cancelled, quick=items <= QUICK_ITEMS_MAX)
+
+
+def stop_of(call: Call, end_s: float) -> Callable[[], bool]:
+    """Whether to leave the rest undone. end_s: of time.monotonic()."""
+    return lambda: call.cancelled or time.monotonic() > end_s
+
+
+def unfinished(call: Call) -> KetgateError:
+    """The refusal of a batch that was left undone."""
+    if call.cancelled:
+        return KetgateError(Reason.CANCELLED, "cancelled before all items were done")
+    return KetgateError(
+        Reason.DEADLINE_EXCEEDED,
+        f"the items take more than {TIME_LIMIT_S:.0f} s together; send fewer at once, or name the version",
+    )
 
 
 def check_batch_size(count: int, items_max: int) -> None:

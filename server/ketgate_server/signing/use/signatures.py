@@ -20,6 +20,7 @@ from ketgate_server.signing.provider import (
     KeyInvalid,
     Options,
     SigningKey,
+    Stop,
     VerifyingKey,
 )
 from ketgate_server.signing.use import options as check
@@ -264,16 +265,13 @@ class Signatures:
         options: Sequence[Options],
         most: Options,
         threads: int,
-        call: Call,
+        stop: Stop,
     ) -> tuple[list[bytes], Opened[SigningKey]]:
-        """Raw signatures in order, and what made them; the caller has checked everything, and writes it down. most:
-        what any of the options asks for. Raises CANCELLED."""
+        """Raw signatures in order, fewer when stop() says so, and what made them; the caller has checked everything,
+        and writes it down. most: what any of the options asks for."""
         opened = self._private(key, version, most)
-        made = opened.do(lambda k: k.sign_many(contents, options, threads, lambda: call.cancelled))
-        done = [signature for signature in made if signature is not None]
-        if len(done) < len(made):
-            raise KetgateError(Reason.CANCELLED, "cancelled before all items were signed")
-        return done, opened
+        made = opened.do(lambda k: k.sign_many(contents, options, threads, stop))
+        return [signature for signature in made if signature is not None], opened
 
     def write(
         self, asked: Asked, generation: int, version: str, reply: bytes, facts: dict[str, str]

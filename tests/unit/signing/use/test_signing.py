@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ketgate.signing.v1 import algorithm_pb2, signature_pb2
 from ketgate.signing.v1 import signing_service_pb2 as pb
+from ketgate_server.admission import Slot
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing import messages
 from ketgate_server.signing.formats import spki
@@ -15,6 +16,7 @@ from ketgate_server.signing.keys.record import Grant, Policy, Use
 from ketgate_server.signing.keys.states import Act
 
 SIGNING = ("ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ED25519")
+FREE = Slot(lambda: None, 0.0)
 INPUT, FORMAT = signature_pb2.SigningInput, signature_pb2.SignatureFormat
 
 
@@ -335,6 +337,17 @@ class TestBatches:
         items = [signature_pb2.SignItem(message=b"1")] * 5
         refused(lambda: self.batch(desk, call, items), Reason.CANCELLED)
         assert desk.entries("Sign") == []
+
+    def test_a_batch_that_takes_too_long_is_ended(self, desk, call, monkeypatch):
+        desk.create("a")
+        made = sign(desk, call, message=b"0").signature
+        monkeypatch.setattr("ketgate_server.signing.use.batches.TIME_LIMIT_S", -1.0)
+        monkeypatch.setattr("ketgate_server.signing.use.batches.Batches._slot", lambda *_: FREE)
+        items = [signature_pb2.SignItem(message=b"1")] * 5
+        refused(lambda: self.batch(desk, call, items), Reason.DEADLINE_EXCEEDED)
+        items = [signature_pb2.VerifyItem(message=b"0", signature=made)] * 5
+        request = pb.VerifyBatchRequest(key="keys/a", items=items)
+        refused(lambda: desk.service.verify_batch(call, request), Reason.DEADLINE_EXCEEDED)
 
     def test_verifying_many_over_versions(self, desk, call):
         desk.create("a")
