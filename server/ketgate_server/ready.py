@@ -1,5 +1,6 @@
 """The ready file: where a server is, said once it truly serves."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,12 @@ def announce(
     ca_file: Path | None,
     token_file: Path | None,
 ) -> dict[str, object]:
-    """Write the file, atomically and durably; return what it says. Raises OSError."""
+    """Write the file, atomically and durably; return what it says. Raises OSError.
+
+    Not to a device or a pipe: a file would take the place of /dev/stdout, and be removed as the server stops.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
     ready: dict[str, object] = {
         "address": address,
         "metrics_address": metrics_address,
