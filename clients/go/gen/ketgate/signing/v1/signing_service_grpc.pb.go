@@ -52,9 +52,10 @@ type SigningServiceClient interface {
 	Sign(ctx context.Context, in *SignRequest, opts ...grpc.CallOption) (*SignResponse, error)
 	// Verifies a signature. Any bytes get an answer.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error)
-	// Signs many messages with one key, on all cores. An item that is wrong has an error of its own.
+	// Signs many messages with one key, on all cores. An item that is wrong has an error of its own. A batch that takes
+	// more than 10 minutes is given up as a whole: DEADLINE_EXCEEDED.
 	SignBatch(ctx context.Context, in *SignBatchRequest, opts ...grpc.CallOption) (*SignBatchResponse, error)
-	// Verifies many signatures with one key, on all cores.
+	// Verifies many signatures with one key, on all cores; within 10 minutes, as SignBatch.
 	VerifyBatch(ctx context.Context, in *VerifyBatchRequest, opts ...grpc.CallOption) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
 	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
@@ -264,9 +265,10 @@ type SigningServiceServer interface {
 	Sign(context.Context, *SignRequest) (*SignResponse, error)
 	// Verifies a signature. Any bytes get an answer.
 	Verify(context.Context, *VerifyRequest) (*VerifyResponse, error)
-	// Signs many messages with one key, on all cores. An item that is wrong has an error of its own.
+	// Signs many messages with one key, on all cores. An item that is wrong has an error of its own. A batch that takes
+	// more than 10 minutes is given up as a whole: DEADLINE_EXCEEDED.
 	SignBatch(context.Context, *SignBatchRequest) (*SignBatchResponse, error)
-	// Verifies many signatures with one key, on all cores.
+	// Verifies many signatures with one key, on all cores; within 10 minutes, as SignBatch.
 	VerifyBatch(context.Context, *VerifyBatchRequest) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
 	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
