@@ -225,6 +225,14 @@ def test_command_says_what_is_not_valid(file: Path, tmp_path: Path) -> None:
     assert verify(file).exit_code == 1
 
 
+def test_command_says_where_it_cannot_write(file: Path, tmp_path: Path) -> None:
+    """The content: it was a traceback."""
+    run = verify(file, "--pin", "--content", str(tmp_path / "missing" / "content"))
+    assert run.exit_code == 1
+    assert isinstance(run.exception, ketgate.InvalidArgument | SystemExit)
+    assert "--content" in f"{run.output}{run.exception}"
+
+
 def test_command_shows_nothing_that_a_terminal_obeys(file: Path) -> None:
     told = json.loads(file.read_text())
     told["signature"]["keyVersion"] = "keys/\x1b[2J"

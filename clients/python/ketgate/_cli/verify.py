@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json, Server, names_server
+from ketgate._cli.files import write_file
 from ketgate._cli.verify_signature import Given, verify_beside
 from ketgate._document import SignedDocument
 from ketgate._document_trust import Trust, ask_server, of_fingerprint, of_pins, of_public_key
@@ -101,7 +102,7 @@ def verify(
             KeyPins().add(document.fingerprint, document.title or document.key_version)
             trust = Trust(True, trust.why if trust.trusted else "pinned now, as --pin says")
     if content is not None and verdict.valid and trust.trusted:
-        content.write_bytes(document.content)
+        write_file(content, document.content, "--content")
     _tell(document, verdict.valid, trust, verdict.detail, as_json)
     if not verdict.valid:
         raise typer.Exit(EXIT_INVALID)
