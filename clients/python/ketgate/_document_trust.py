@@ -6,7 +6,7 @@ import google_crc32c
 
 from ketgate._document import SignedDocument
 from ketgate._document_signing import EXPORT, key_name
-from ketgate._errors import DataLoss, NotFound
+from ketgate._errors import DataLoss, KetgateError, NotFound
 from ketgate._key_pins import KeyPins
 from ketgate._public_keys import PublicKey
 from ketgate.signing.v1 import key_pb2, key_service_pb2
@@ -61,6 +61,11 @@ def ask_server(client: "Client", document: SignedDocument, key: str) -> Trust:
         answer = client._call(EXPORT, request)
     except NotFound:
         return Trust(False, f"the server {client.address} has no {name}")
+    except KetgateError as error:
+        if error.reason != "KEY_UNUSABLE":
+            raise
+        state = error.message.partition(";")[0]  # after it: what its own users can do
+        return Trust(False, f"{state} at {client.address}: ask its operator why")
     if google_crc32c.value(answer.public_key) != answer.public_key_crc32c:
         raise DataLoss("public_key_crc32c: the public key was damaged on the way")
     if answer.public_key != document.public_key:

@@ -72,6 +72,13 @@ def test_documents_of_every_algorithm(start_server: Any, tmp_path: Path) -> None
     assert verify(server, path, "--key", "keys/ed25519").exit_code == 4
     assert verify(server, path, "--key", "keys/none").exit_code == 4
 
+    version = "keys/ml-dsa-65/versions/1"
+    with ketgate.connect(ready_file=server.ready_file) as client:
+        client.signing.disable(version)
+        disabled = verify(server, path, "--key", "keys/ml-dsa-65")
+        client.signing.enable(version)
+    assert (disabled.exit_code, f"valid, but {version} is disabled" in disabled.output) == (4, True)
+
     async def sign() -> ketgate.SignedDocument:
         async with ketgate.aio.connect(ready_file=server.ready_file) as client:
             return await client.sign(result, key="keys/ml-dsa-65")
