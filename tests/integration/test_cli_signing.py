@@ -162,10 +162,12 @@ def test_signatures_lie_beside_files(told: Told, tmp_path: Path, algorithm: str)
     for key in (("--key", name), ("--public-key", "desk.pem")):
         assert f"valid: {algorithm} by" in told(*beside, *key, *context)
         if context:
-            assert "NOT VALID" in told(*beside, *key, status=1)
+            assert "NOT VALID" in told(*beside, *key, status=3)
+    refused = told(*beside, "--key", name, *context, "--algorithm", "ED25519", status=1)
+    assert "--algorithm: expected none beside --key" in refused
     (tmp_path / "order.bin").write_bytes(b"another")
     for key in (("--key", name), ("--public-key", "desk.pem")):
-        verdict = told(*beside, *key, *context, "--json", status=1)
+        verdict = told(*beside, *key, *context, "--json", status=3)
         assert '"valid": false' in verdict
 
 
@@ -179,7 +181,7 @@ def test_large_files_are_sent_in_pieces(told: Told, tmp_path: Path) -> None:
     hashed = ("--prehash", "SHA2-512")
     told("sign", "large", "--key", name, "--raw", *hashed, "-o", "hashed.sig")
     told("verify", "large", "--signature", "hashed.sig", "--key", name, *hashed)
-    told("verify", "large", "--signature", "hashed.sig", "--key", name, status=1)
+    told("verify", "large", "--signature", "hashed.sig", "--key", name, status=3)
 
 
 @pytest.mark.parametrize("form", ["jws", "cose"])
@@ -189,7 +191,7 @@ def test_jose_and_cose(told: Told, tmp_path: Path, form: str) -> None:
     told("sign", "order", "--key", name, f"--{form}")
     beside = ("verify", "order", "--signature", f"order.{form}", "--key", name)
     assert "valid" in told(*beside, f"--{form}")
-    assert "NOT VALID" in told(*beside, status=1)
+    assert "NOT VALID" in told(*beside, status=3)
     kind = "jwk" if form == "jws" else "cose"
     told("key", "export", name, "--format", kind, "-o", "key")
     assert (tmp_path / "key").stat().st_size > 1_000

@@ -219,10 +219,19 @@ def test_command_says_what_is_not_valid(file: Path, tmp_path: Path) -> None:
     told["title"] = "another"
     file.write_text(json.dumps(told))
     run = verify(file, "--pin", "--content", str(tmp_path / "content"))
-    assert run.exit_code == 1
+    assert run.exit_code == 3
     assert "NOT VALID" in run.output
     assert not (tmp_path / "content").exists()
-    assert verify(file).exit_code == 1
+    assert verify(file).exit_code == 3
+
+
+def test_command_tells_what_is_not_signed_apart(file: Path) -> None:
+    """The standard stood beside the algorithm as if it had been checked."""
+    told = json.loads(file.read_text())
+    told["signature"]["standard"] = "certified by all"
+    file.write_text(json.dumps(told))
+    [line] = [line for line in verify(file).output.splitlines() if "certified" in line]
+    assert line.startswith("says ")
 
 
 def test_command_says_where_it_cannot_write(file: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """`ketgate verify`: whether a signed document holds, and whether its key is one to trust; or whether a file has
 the signature that lies beside it.
 
-Exit status: 0 valid, and by a key that was given, pinned or asked of the server; 1 not valid; 4 valid, but
-by a key that nothing vouches for.
+Exit status: 0 valid, and by a key that was given, pinned or asked of the server; 3 not valid; 4 valid, but
+by a key that nothing vouches for; 1 and 2, as of all commands, when it cannot be told.
 """
 
 import json
@@ -20,7 +20,7 @@ from ketgate._document_trust import Trust, ask_server, of_fingerprint, of_pins, 
 from ketgate._errors import InvalidArgument
 from ketgate._key_pins import KeyPins
 
-EXIT_INVALID = 1
+EXIT_INVALID = 3
 EXIT_NOT_PINNED = 4
 
 
@@ -149,8 +149,9 @@ def _about(document: SignedDocument) -> dict[str, Any]:
         "content_type": document.content_type,
         "content_bytes": len(document.content),
         "signed": document.time.isoformat(sep=" ", timespec="seconds"),
-        "algorithm": f"{document.algorithm} ({document.message.signature.standard})",
+        "algorithm": document.algorithm,
         "key": document.fingerprint,
+        "says_standard": document.message.signature.standard,
         "says_key": document.key_version,
     }
 

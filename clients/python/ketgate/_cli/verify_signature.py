@@ -55,6 +55,11 @@ def verify_beside(server: Server, given: Given, as_json: bool) -> bool:
 
 def _by_server(server: Server, given: Given, signature: bytes) -> Verdict:
     assert given.key is not None
+    if given.algorithm:
+        raise InvalidArgument(
+            "--algorithm: expected none beside --key, whose algorithm is known, given one",
+            field="--algorithm",
+        )
     options: dict[str, Any] = {"context": given.context, "prehash": given.prehash}
     with server.connect() as client:
         signing = client.signing
