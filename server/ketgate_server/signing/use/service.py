@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import google_crc32c
 from ketgate.signing.v1 import signing_service_pb2 as pb
 
-from ketgate_server.errors import FieldError
+from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Answer, Call, Method, Service
-from ketgate_server.signing.algorithms import HPKE, Algorithm, Purpose
+from ketgate_server.signing.algorithms import ALGORITHMS, HPKE, Algorithm, Purpose
 from ketgate_server.signing.formats import spki
 from ketgate_server.signing.keys.record import KeyRecord
-from ketgate_server.signing.provider import KeyInvalid
+from ketgate_server.signing.provider import KeyInvalid, Options
 from ketgate_server.signing.use import convert, streams
 from ketgate_server.signing.use import options as check
 from ketgate_server.signing.use.batches import Batches, check_batch_size
@@ -27,6 +27,7 @@ from ketgate_server.signing.use.signatures import (
     Signed,
     wrong_length,
 )
+from ketgate_server.signing.use.uses import Asked
 from ketgate_server.signing.use.verdicts import Failure, Found
 from ketgate_server.signing.use.wrapped import Read
 
@@ -114,7 +115,14 @@ class SigningServicer:
         asked = convert.asked(call, start)
         how = _raw(convert.how(start, "start.options"), "in a stream")
         name = start.key
-        key, version = self._signatures.current(lambda: self._signatures.signer(call, name, how))
+        try:
+            key, version = self._signatures.current(
+                lambda: self._signatures.signer(call, name, how)
+            )
+        except KetgateError as error:
+            if not asked.request_id or error.reason is not Reason.KEY_UNUSABLE:
+                raise
+            return self._streamed_before(asked, name, requests, error)
         self._check_stream(key, how)
         self._signatures.check_context(key, how.options, how.path)
         hashed = streams.hash_message(
@@ -148,6 +156,29 @@ class SigningServicer:
         asked = asked.with_content(hashed.content_sha256)
         known = self._signatures.known(asked, name)
         return known if known is not None else self._signatures.current(again)
+
+    def _streamed_before(
+        self,
+        asked: Asked,
+        name: str,
+        requests: Iterator[pb.SignStreamRequest],
+        unusable: KetgateError,
+    ) -> Answer:
+        """The reply of the same stream before, when its version is not usable any more: nothing is signed. Raises
+        unusable for a new one."""
+        hashed = streams.hash_message(
+            ALGORITHMS[
+                "ML_DSA_65"
+            ],  # whichever takes a stream: of no key, only the message's digest is made
+            [],
+            Options(),
+            streams.parts_of(convert.stream_parts(requests)),
+            self._limits["signing.stream_bytes_max"],
+        )
+        known = self._signatures.known(asked.with_content(hashed.content_sha256), name)
+        if known is None:
+            raise unusable
+        return known
 
     def verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:
         start = _start(requests)

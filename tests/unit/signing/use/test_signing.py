@@ -505,3 +505,13 @@ class TestStreams:
         first = self.signed(desk, call, b"ab", request_id="one")
         assert self.signed(desk, call, b"a", b"b", request_id="one") == first
         refused(lambda: self.signed(desk, call, b"abc", request_id="one"), Reason.REQUEST_ID_REUSED)
+
+    def test_a_repeat_is_answered_though_the_version_is_not_usable_any_more(self, desk, call):
+        """As that of a message in one piece; nothing is signed. It was refused."""
+        desk.create("a", "ML_DSA_44")
+        first = self.signed(desk, call, b"a", b"b", request_id="one")
+        desk.act("a", 1, Act.DISABLE)
+        assert self.signed(desk, call, b"ab", request_id="one") == first
+        refused(lambda: self.signed(desk, call, b"ab", request_id="two"), Reason.KEY_UNUSABLE)
+        refused(lambda: self.signed(desk, call, b"ab"), Reason.KEY_UNUSABLE)
+        refused(lambda: self.signed(desk, call, b"abc", request_id="one"), Reason.REQUEST_ID_REUSED)
