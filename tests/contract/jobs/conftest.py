@@ -145,6 +145,8 @@ class JobServer:
         folder.mkdir(exist_ok=True)
         self.work = Work()
         given = {"data_dir": str(folder), "limits": dict(limits), "jobs": dict(jobs)}
+        if store_url is not None:  # what servers of one database share
+            given["signing.kek_file"] = str(folder.parent / "shared" / "kek.key")
         self.settings, _ = load(given | {"insecure": True, "store_url": store_url})
         values = self.settings.limit_values
         self.durable = durable.start(self.settings, [self.work])

@@ -45,6 +45,7 @@ class Fleet:
         if url is not None:
             key = folder / "server-0" / "audit.key"
             self._arguments += ["--set", f"store_url={url}", "--set", f"audit_key_file={key}"]
+            self._arguments += ["--set", f"signing.kek_file={folder / 'server-0' / 'kek.key'}"]
             self._arguments += ["--set", f"artifacts_url={(folder / 'artifacts').as_uri()}"]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._doors: dict[int, Door] = {}

@@ -153,6 +153,6 @@ def _sealed(record: KekRecord, source: Source) -> KeyStoreSealed:
     else:
         wrong = f'stored keys are encrypted under a key with signing.kek = "{record.kind}", not {source}'
     return KeyStoreSealed(
-        f"{wrong} (key-encryption key {record.id}): set the right one; to change it, name the one until "
-        f"now with {until_now} beside the new one"
+        f"{wrong} (key-encryption key {record.id}): set the right one, which servers that share a store "
+        f"share too; to change it, name the one until now with {until_now} beside the new one"
     )
