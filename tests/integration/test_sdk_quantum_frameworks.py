@@ -80,12 +80,11 @@ class TestQiskit:
 
         told = client.quantum.estimate(circuit, operator, parameters=values, gradients=True)
         assert told.value == pytest.approx(expected(values), abs=1e-12)
-        names = ketgate.Program.of(circuit).names
         for parameter in circuit.parameters:
             step = 1e-5
             up, down = ({**values, parameter: values[parameter] + s} for s in (step, -step))
             slope = (expected(up) - expected(down)) / (2 * step)
-            assert told.gradient[names[parameter.name]] == pytest.approx(slope, abs=1e-8)
+            assert told.gradient[parameter.name] == pytest.approx(slope, abs=1e-8)
 
     def test_readings_have_its_keys(self, client: Any) -> None:
         q = framework("qiskit")
@@ -297,7 +296,7 @@ class TestBraket:
             circuits.Circuit().rx(0, circuits.FreeParameter("t")), "Z0",
             parameters={"t": 0.3}, gradients=True,
         ).gradient  # fmt: skip
-        assert gradient == {"p_t": pytest.approx(-np.sin(0.3), abs=1e-12)}
+        assert gradient == {"t": pytest.approx(-np.sin(0.3), abs=1e-12)}
 
     def test_pragmas_are_refused(self, client: Any) -> None:
         circuits = framework("braket.circuits")

@@ -212,7 +212,8 @@ class Local:
             return list(self._service().backends())
 
     def device(self, name: str) -> Any:
-        return self._service().backend(name)
+        with quiet():
+            return self._service().backend(name)
 
     def _service(self) -> Any:
         from qiskit_ibm_runtime import QiskitRuntimeService
