@@ -24,6 +24,7 @@ PASSING = {
     Reason.INTERNAL,
     Reason.BACKEND_UNAVAILABLE,
     Reason.PROVIDER_FAILED,
+    Reason.RATE_EXCEEDED,
 }
 
 
