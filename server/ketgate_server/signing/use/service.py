@@ -11,10 +11,10 @@ from ketgate.signing.v1 import signing_service_pb2 as pb
 
 from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Answer, Call, Method, Service
-from ketgate_server.signing.algorithms import ALGORITHMS, HPKE, Algorithm, Purpose
+from ketgate_server.signing.algorithms import HPKE, Algorithm, Purpose
 from ketgate_server.signing.formats import spki
 from ketgate_server.signing.keys.record import KeyRecord
-from ketgate_server.signing.provider import KeyInvalid, Options
+from ketgate_server.signing.provider import KeyInvalid
 from ketgate_server.signing.use import convert, streams
 from ketgate_server.signing.use import options as check
 from ketgate_server.signing.use.batches import Batches, check_batch_size
@@ -166,16 +166,11 @@ class SigningServicer:
     ) -> Answer:
         """The reply of the same stream before, when its version is not usable any more: nothing is signed. Raises
         unusable for a new one."""
-        hashed = streams.hash_message(
-            ALGORITHMS[
-                "ML_DSA_65"
-            ],  # whichever takes a stream: of no key, only the message's digest is made
-            [],
-            Options(),
+        content_sha256, _ = streams.read_message(
             streams.parts_of(convert.stream_parts(requests)),
             self._limits["signing.stream_bytes_max"],
         )
-        known = self._signatures.known(asked.with_content(hashed.content_sha256), name)
+        known = self._signatures.known(asked.with_content(content_sha256), name)
         if known is None:
             raise unusable
         return known

@@ -7,7 +7,7 @@ the whole message. ECDSA and composites sign the digest of their hash. With a na
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -57,11 +57,29 @@ def hash_message(
     parts: Iterable[bytes | int],
     bytes_max: int,
 ) -> Hashed:
-    """Read a message to its end. parts: pieces of it, and last, if at all, its CRC-32C.
+    """Read a message to its end, into what is signed in its place. parts, errors: as read_message()."""
+    hashers = _hashers(algorithm, public_keys, options)
+    content_sha256, size_bytes = read_message(parts, bytes_max, hashers)
+    digests = [hasher.digest() for hasher in hashers]
+    if options.prehash:
+        signed = Options(Input.DIGEST, options.context, options.prehash, options.deterministic)
+    elif algorithm.external_mu:
+        signed = Options(Input.MU, deterministic=options.deterministic)
+    else:
+        signed = Options(Input.DIGEST, options.context, deterministic=options.deterministic)
+    if len(digests) < len(public_keys):  # the hash does not depend on the key
+        digests *= len(public_keys)
+    return Hashed(digests, signed, content_sha256, size_bytes)
+
+
+def read_message(
+    parts: Iterable[bytes | int], bytes_max: int, hashers: Sequence[Hasher] = ()
+) -> tuple[bytes, int]:
+    """(SHA-256, size) of a message that is read to its end. parts: pieces of it, and last, if at all, its CRC-32C.
+    hashers: are given every piece.
 
     Raises KetgateError: a piece that is too long, a message that is, CHECKSUM_MISMATCH.
     """
-    hashers = _hashers(algorithm, public_keys, options)
     whole = hashlib.sha256()
     size, crc32c, ended = 0, 0, False
     for part in parts:
@@ -85,16 +103,7 @@ def hash_message(
         whole.update(part)
         for hasher in hashers:
             hasher.update(part)
-    digests = [hasher.digest() for hasher in hashers]
-    if options.prehash:
-        signed = Options(Input.DIGEST, options.context, options.prehash, options.deterministic)
-    elif algorithm.external_mu:
-        signed = Options(Input.MU, deterministic=options.deterministic)
-    else:
-        signed = Options(Input.DIGEST, options.context, deterministic=options.deterministic)
-    if len(digests) < len(public_keys):  # the hash does not depend on the key
-        digests *= len(public_keys)
-    return Hashed(digests, signed, whole.digest(), size)
+    return whole.digest(), size
 
 
 def mismatch(field: str, given: int, found: int) -> KetgateError:
