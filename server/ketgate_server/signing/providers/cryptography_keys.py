@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -64,15 +65,16 @@ class Held(Generic[Key]):
         self._key = None
 
 
-class Signing(Held[Key]):
+class Signing(Held[Key], ABC):
     """A SigningKey: the families say how one message is signed."""
 
     def __init__(self, key: Key, public_key: bytes) -> None:
         super().__init__(key)
         self.public_key = public_key
 
+    @abstractmethod
     def make(self, key: Key, content: bytes, options: Options) -> bytes:
-        raise NotImplementedError
+        """The signature."""
 
     def sign(self, content: bytes, options: Options) -> bytes:
         key = self.held()
@@ -87,12 +89,12 @@ class Signing(Held[Key]):
         return many.each(len(contents), lambda i: self.sign(contents[i], options[i]), threads, stop)
 
 
-class Verifying:
+class Verifying(ABC):
     """A VerifyingKey: the families say how one signature is checked."""
 
+    @abstractmethod
     def check(self, signature: bytes, content: bytes, options: Options) -> None:
         """Raises InvalidSignature, or ValueError for what cannot have been signed."""
-        raise NotImplementedError
 
     def verify(self, signature: bytes, content: bytes, options: Options) -> bool:
         try:
