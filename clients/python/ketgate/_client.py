@@ -143,13 +143,11 @@ class Client(Caller):
 
         >>> client.sign(result, key="keys/desk").save("result.signed.json")
         """
-        from ketgate._document_signing import EXPORT, SIGN, SIGN_STREAM, DocumentSigning
+        from ketgate._document_signing import DocumentSigning
 
-        signing = DocumentSigning(content, key, title)
-        signing.use(self._call(EXPORT, signing.export_request))
-        if not signing.is_long:
-            return signing.finish(self._call(SIGN, signing.sign_request))
-        return signing.finish(self._call_with_stream(SIGN_STREAM, signing.stream))
+        document = DocumentSigning(content, key, title)
+        exported = self.signing._do(document.export)
+        return self.signing._do(document.sign(exported))
 
     def close(self) -> None:
         """End the connection; calls in progress are cancelled."""

@@ -17,9 +17,10 @@ from google.protobuf import json_format
 from ketgate._document_content import Content, opened
 from ketgate._errors import InvalidArgument
 from ketgate._public_keys import PublicKey, fingerprint, read_fingerprint, read_public_key
+from ketgate._signing_arguments import algorithm_name
 from ketgate._verification import takes_context, verifies, verify_signature
 from ketgate._whole_file import written_whole
-from ketgate.signing.v1 import algorithm_pb2, signature_pb2
+from ketgate.signing.v1 import signature_pb2
 
 pb = signature_pb2
 
@@ -29,7 +30,6 @@ PREFIX = b"ketgate signed document v1\x00"
 FILE_BYTES_MAX = 400 << 20
 """Of a file: the largest content in base64, and the rest."""
 _TITLE_CHARACTERS_MAX = 1000
-_NAME_PREFIX = "ALGORITHM_"
 
 
 @dataclass(frozen=True)
@@ -250,11 +250,3 @@ def read_time(message: pb.SignedDocument) -> datetime:
     except (ValueError, OverflowError):
         raise InvalidArgument("document: its time is none", field="time") from None
     return found
-
-
-def algorithm_name(number: int) -> str:
-    """The contract's name of an algorithm, without the prefix."""
-    try:
-        return algorithm_pb2.Algorithm.Name(number).removeprefix(_NAME_PREFIX)
-    except ValueError:
-        return f"algorithm {number}"

@@ -4,21 +4,26 @@ First the public key is had, as it is of one version, then that version signs: a
 changes nothing. What comes back is verified before it is handed out.
 """
 
+from __future__ import annotations
+
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
-from ketgate import _wire
-from ketgate._document import CONTEXT, SignedDocument, algorithm_name, draft, signed_bytes
+from ketgate._ask import Ask
+from ketgate._document import CONTEXT, SignedDocument, draft, signed_bytes
 from ketgate._document_content import content_of
 from ketgate._errors import DataLoss, InvalidArgument
+from ketgate._key_asks import new_request_id
+from ketgate._key_material_asks import public_key_and_version
+from ketgate._signing_asks import CHUNK_BYTES, TIMEOUT_S, method
+from ketgate._signing_types import read_signature
 from ketgate._verification import require_cryptography, takes_context, verifies
-from ketgate.signing.v1 import key_service_pb2, signature_pb2, signing_service_pb2
+from ketgate.signing.v1 import signing_service_pb2 as pb
 
 if TYPE_CHECKING:
     from ketgate._key_types import Key, KeyVersion
@@ -27,85 +32,48 @@ KEY_VARIABLE = "KETGATE_SIGNING_KEY"
 """Environment variable with the key that signs where none is named."""
 UNARY_BYTES_MAX = 4 << 20
 """What is longer is sent in pieces."""
-CHUNK_BYTES = 1 << 20
 
 _KEY = re.compile(r"keys/[a-z]([a-z0-9-]{0,61}[a-z0-9])?(/versions/[1-9][0-9]{0,8})?")
 
 
-def _method(service: str, name: str, module: Any) -> "_wire.Method[Any, Any]":
-    return _wire.Method(
-        f"/ketgate.signing.v1.{service}/{name}",
-        getattr(module, f"{name}Request"),
-        getattr(module, f"{name}Response"),
-    )
-
-
-EXPORT = _method("KeyService", "ExportPublicKey", key_service_pb2)
-SIGN = _method("SigningService", "Sign", signing_service_pb2)
-SIGN_STREAM = _method("SigningService", "SignStream", signing_service_pb2)
-
-
 class DocumentSigning:
-    """One document on its way: `export_request`, then `sign_request` or, where the document is long,
-    `stream`, then `finish`."""
+    """One document on its way: `export` is asked, and then what `sign` makes of its answer."""
 
-    def __init__(self, thing: Any, key: "str | Key | KeyVersion | None", title: str | None) -> None:
+    def __init__(self, thing: Any, key: str | Key | KeyVersion | None, title: str | None) -> None:
         """Raises InvalidArgument for what cannot be signed."""
         require_cryptography()
-        name = key_name(key)
+        self.export = public_key_and_version(key_name(key))
         self._document = draft(content_of(thing, title))
         self._content = signed_bytes(self._document)
-        self._request_id = uuid.uuid4().hex
-        self._options = signature_pb2.SigningOptions()
-        self._version = ""
-        self.export_request = key_service_pb2.ExportPublicKeyRequest(
-            name=name, format=key_service_pb2.PUBLIC_KEY_FORMAT_SPKI_DER
-        )
 
-    def use(self, exported: Any) -> None:
-        """Take the answer to export_request."""
-        if google_crc32c.value(exported.public_key) != exported.public_key_crc32c:
-            raise DataLoss("public_key_crc32c: the public key was damaged on the way")
-        self._document.public_key = exported.public_key
-        self._version = exported.version.name
-        algorithm = algorithm_name(exported.version.algorithm)
-        if not verifies(algorithm):
+    def sign(self, exported: tuple[bytes, KeyVersion]) -> Ask[SignedDocument]:
+        """The question that is answered by the document. Raises InvalidArgument for a key whose signatures need a
+        server to be verified."""
+        self._document.public_key, version = exported
+        if not verifies(version.algorithm):
             raise InvalidArgument(
                 f"key: expected one whose signatures can be verified without a server, given "
-                f"{self._version} of {algorithm}",
+                f"{version.name} of {version.algorithm}",
                 field="key",
             )
-        if takes_context(algorithm):
-            self._options.context = CONTEXT
+        request = pb.SignRequest(key=version.name, request_id=new_request_id())
+        if takes_context(version.algorithm):
+            request.options.context = CONTEXT
+        if len(self._content) > UNARY_BYTES_MAX:
+            return Ask(method("SignStream"), None, self._finish, lambda: self._pieces(request))
+        request.message = self._content
+        request.message_crc32c = google_crc32c.value(self._content)
+        return Ask(method("Sign"), request, self._finish, timeout_s=TIMEOUT_S)
 
-    @property
-    def is_long(self) -> bool:
-        """Whether it is sent in pieces."""
-        return len(self._content) > UNARY_BYTES_MAX
-
-    @property
-    def sign_request(self) -> Any:
-        """A SignRequest; the message is left out where it is sent in pieces."""
-        request = signing_service_pb2.SignRequest(
-            key=self._version, options=self._options, request_id=self._request_id
-        )
-        if not self.is_long:
-            request.message = self._content
-            request.message_crc32c = google_crc32c.value(self._content)
-        return request
-
-    def stream(self) -> Iterator[Any]:
-        """Requests of SignStream."""
-        make = signing_service_pb2.SignStreamRequest
-        yield make(start=self.sign_request)
+    def _pieces(self, start: pb.SignRequest) -> Iterator[pb.SignStreamRequest]:
+        yield pb.SignStreamRequest(start=start)
         for begin in range(0, len(self._content), CHUNK_BYTES):
-            yield make(chunk=self._content[begin : begin + CHUNK_BYTES])
-        yield make(message_crc32c=google_crc32c.value(self._content))
+            yield pb.SignStreamRequest(chunk=self._content[begin : begin + CHUNK_BYTES])
+        yield pb.SignStreamRequest(message_crc32c=google_crc32c.value(self._content))
 
-    def finish(self, answer: Any) -> SignedDocument:
+    def _finish(self, answer: Any) -> SignedDocument:
         """The document, signed and verified. Raises DataLoss when the signature is not one over it."""
-        if answer.signature.content_sha256 != sha256(self._content).digest():
-            raise DataLoss("content_sha256: the server signed something else than was sent")
+        read_signature(answer.signature, sha256(self._content).digest())
         self._document.signature.CopyFrom(answer.signature)
         document = SignedDocument(self._document)
         verdict = document.verify(public_key=document.public_key)
@@ -114,7 +82,7 @@ class DocumentSigning:
         return document
 
 
-def key_name(key: "str | Key | KeyVersion | None") -> str:
+def key_name(key: str | Key | KeyVersion | None) -> str:
     """Name of a key or of a version, which may be given itself. Raises InvalidArgument."""
     name = getattr(key, "name", key) if key is not None else os.environ.get(KEY_VARIABLE, "")
     if not isinstance(name, str):

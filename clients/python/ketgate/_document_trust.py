@@ -2,14 +2,11 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import google_crc32c
-
-from ketgate._document import SignedDocument
-from ketgate._document_signing import EXPORT, key_name
-from ketgate._errors import DataLoss, KetgateError, NotFound
+from ketgate._document import DocumentVerdict, SignedDocument
+from ketgate._document_signing import key_name
+from ketgate._errors import KetgateError, NotFound
+from ketgate._key_material_asks import public_key_and_version
 from ketgate._key_pins import KeyPins
-from ketgate._public_keys import PublicKey
-from ketgate.signing.v1 import key_pb2, key_service_pb2
 
 if TYPE_CHECKING:
     from ketgate._client import Client
@@ -23,15 +20,8 @@ class Trust(NamedTuple):
     """Or why not, in words."""
 
 
-def of_public_key(document: SignedDocument, public_key: PublicKey) -> Trust:
-    """Whether it is the key that was given."""
-    verdict = document.verify(public_key=public_key)
-    return Trust(verdict.trusted, "it is the one given" if verdict.trusted else verdict.detail)
-
-
-def of_fingerprint(document: SignedDocument, fingerprint: str) -> Trust:
-    """Whether it is the key of this fingerprint."""
-    verdict = document.verify(fingerprint=fingerprint)
+def of_given(verdict: DocumentVerdict) -> Trust:
+    """Whether it is the key that the document was verified with."""
     return Trust(verdict.trusted, "it is the one given" if verdict.trusted else verdict.detail)
 
 
@@ -54,11 +44,8 @@ def ask_server(client: "Client", document: SignedDocument, key: str) -> Trust:
         if not (number.isdecimal() and len(number) < 10):
             return Trust(False, f"the document does not say which version of {name} signed")
         name = f"{name}/versions/{int(number)}"
-    request = key_service_pb2.ExportPublicKeyRequest(
-        name=name, format=key_service_pb2.PUBLIC_KEY_FORMAT_SPKI_DER
-    )
     try:
-        answer = client._call(EXPORT, request)
+        public_key, version = client.signing._do(public_key_and_version(name))
     except NotFound:
         return Trust(False, f"the server {client.address} has no {name}")
     except KetgateError as error:
@@ -66,12 +53,9 @@ def ask_server(client: "Client", document: SignedDocument, key: str) -> Trust:
             raise
         state = error.message.partition(";")[0]  # after it: what its own users can do
         return Trust(False, f"{state} at {client.address}: ask its operator why")
-    if google_crc32c.value(answer.public_key) != answer.public_key_crc32c:
-        raise DataLoss("public_key_crc32c: the public key was damaged on the way")
-    if answer.public_key != document.public_key:
+    if public_key != document.public_key:
         return Trust(False, f"the key is not {name} of {client.address}")
-    if answer.version.state != key_pb2.KEY_VERSION_STATE_ENABLED:
-        state = key_pb2.KeyVersionState.Name(answer.version.state)
-        state = state.removeprefix("KEY_VERSION_STATE_")
+    if version.state != "enabled":
+        state = version.state.upper()
         return Trust(False, f"{name} is {state} at {client.address}: ask its operator why")
     return Trust(True, f"it is {name} of {client.address}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 import google_crc32c
 
@@ -21,6 +22,8 @@ from ketgate._signing_arguments import (
 )
 from ketgate.signing.v1 import key_service_pb2 as pb
 
+R = TypeVar("R")
+
 FORMATS = {"pem": "SPKI_PEM", "der": "SPKI_DER", "raw": "RAW", "jwk": "JWK", "cose": "COSE"}
 
 
@@ -30,14 +33,14 @@ def export_public_key(name: str | Key | KeyVersion, format: str = "pem") -> Ask[
         raise InvalidArgument(
             f"format: expected one of {', '.join(FORMATS)}, given {format!r}", field="format"
         )
-    request = pb.ExportPublicKeyRequest(
-        name=name_of(name, "name"), format=f"PUBLIC_KEY_FORMAT_{FORMATS[format]}"
+    return _export(name, format, _public_key)
+
+
+def public_key_and_version(name: str | Key | KeyVersion) -> Ask[tuple[bytes, KeyVersion]]:
+    """The public key of a version, or of a key's primary one, as DER; and which version that is."""
+    return _export(
+        name, "der", lambda answer: (_public_key(answer), types.read_version(answer.version))
     )
-
-    def read(answer: pb.ExportPublicKeyResponse) -> bytes:
-        return checked(answer.public_key, answer.public_key_crc32c, "public_key")
-
-    return Ask(method("ExportPublicKey"), request, read)
 
 
 def export_wrapped_key(name: str | KeyVersion, algorithm: str, public_key: bytes) -> Ask[bytes]:
@@ -114,3 +117,18 @@ def with_checksum(request: pb.ImportKeyRequest) -> pb.ImportKeyRequest:
 
 def import_key(request: pb.ImportKeyRequest) -> Ask[Key]:
     return Ask(method("ImportKey"), request, lambda answer: types.read_key(answer.key))
+
+
+def _export(
+    name: str | Key | KeyVersion,
+    format: str,  # noqa: A002
+    read: Callable[[pb.ExportPublicKeyResponse], R],
+) -> Ask[R]:
+    request = pb.ExportPublicKeyRequest(
+        name=name_of(name, "name"), format=f"PUBLIC_KEY_FORMAT_{FORMATS[format]}"
+    )
+    return Ask(method("ExportPublicKey"), request, read)
+
+
+def _public_key(answer: pb.ExportPublicKeyResponse) -> bytes:
+    return checked(answer.public_key, answer.public_key_crc32c, "public_key")

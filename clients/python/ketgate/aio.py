@@ -141,13 +141,11 @@ class Client(Caller):
         title: str | None = None,
     ) -> "SignedDocument":
         """As the synchronous client's."""
-        from ketgate._document_signing import EXPORT, SIGN, SIGN_STREAM, DocumentSigning
+        from ketgate._document_signing import DocumentSigning
 
-        signing = DocumentSigning(content, key, title)
-        signing.use(await self._call(EXPORT, signing.export_request))
-        if not signing.is_long:
-            return signing.finish(await self._call(SIGN, signing.sign_request))
-        return signing.finish(await self._call_with_stream(SIGN_STREAM, signing.stream))
+        document = DocumentSigning(content, key, title)
+        exported = await self.signing._do(document.export)
+        return await self.signing._do(document.sign(exported))
 
     async def close(self) -> None:
         """End the connection; calls in progress are cancelled."""

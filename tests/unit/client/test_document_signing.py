@@ -40,6 +40,8 @@ class Servicer(
         self.state = key_pb2.KEY_VERSION_STATE_ENABLED
         self.streamed = False
         self.damage = False
+        self.damaged_left = 0
+        self.request_ids: list[str] = []
 
     def ExportPublicKey(self, request: Any, context: Any) -> Any:  # noqa: N802
         if request.name not in ("keys/desk", "keys/desk/versions/1"):
@@ -73,9 +75,14 @@ class Servicer(
         assert request.key == "keys/desk/versions/1"
         assert request.request_id
         assert request.options.context == (CONTEXT if self.algorithm.startswith("ML") else b"")
+        self.request_ids.append(request.request_id)
         signature = SIGNERS[self.algorithm][1](message + (b"!" if self.damage else b""))
+        arrives = signature
+        if self.damaged_left:
+            self.damaged_left -= 1
+            arrives = b"!" + signature[1:]
         return signature_pb2.Signature(
-            signature=signature,
+            signature=arrives,
             signature_crc32c=google_crc32c.value(signature),
             content_sha256=sha256(message).digest(),
             algorithm=algorithm_pb2.Algorithm.Value(f"ALGORITHM_{self.algorithm}"),
@@ -152,6 +159,28 @@ def test_a_wrong_signature_is_not_handed_out(client: ketgate.Client, servicer: S
     servicer.damage = True
     with pytest.raises(ketgate.DataLoss, match="signature"):
         client.sign(b"content", key="desk")
+
+
+@pytest.mark.parametrize("content", [b"short", LONG])
+def test_a_signature_that_was_damaged_is_asked_for_again(
+    address: str, servicer: Servicer, content: bytes
+) -> None:
+    """As by client.signing: of documents it was an error at once, which named no reason."""
+    servicer.damaged_left = 1
+    with ketgate.connect(address, insecure=True) as client:
+        document = client.sign(content, key="desk")
+    assert document.verify(public_key=public_key("ML_DSA_65"))
+    [first, again] = servicer.request_ids
+    assert first == again
+
+
+def test_a_signature_that_is_damaged_each_time_is_refused(
+    client: ketgate.Client, servicer: Servicer
+) -> None:
+    servicer.damaged_left = 9
+    with pytest.raises(ketgate.DataLoss) as caught:
+        client.sign(b"content", key="desk")
+    assert caught.value.reason == "DIGEST_MISMATCH"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.files import write_file
 from ketgate._cli.verify_signature import Given, verify_beside
 from ketgate._document import SignedDocument
-from ketgate._document_trust import Trust, ask_server, of_fingerprint, of_pins, of_public_key
+from ketgate._document_trust import Trust, ask_server, of_given, of_pins
 from ketgate._errors import InvalidArgument
 from ketgate._key_pins import KeyPins
 
@@ -85,13 +85,11 @@ def verify(
             "--public-key, --key, --fingerprint: expected one of them, given several", field="--key"
         )
     document = _load(file)
-    verdict = document.verify()
+    verdict = document.verify(public_key, fingerprint=fingerprint)
     trust = Trust(False, "")
     if verdict.valid:
-        if public_key is not None:
-            trust = of_public_key(document, public_key)
-        elif fingerprint is not None:
-            trust = of_fingerprint(document, fingerprint)
+        if public_key is not None or fingerprint is not None:
+            trust = of_given(verdict)
         elif key is not None:
             with server.connect() as client:
                 trust = ask_server(client, document, key)
