@@ -50,7 +50,7 @@ void kg_oqs_run(kg_oqs_batch *batch, int threads);
 typedef struct {
     uint8_t *bytes;
     size_t size, mapped;
-    atomic_int users, closed;
+    atomic_int state; /* how many use it, and whether it is closed */
 } kg_secret;
 
 int kg_secret_init(kg_secret *secret, const uint8_t *bytes, size_t size); /* 0, or -1 without memory */

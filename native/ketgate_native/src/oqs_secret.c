@@ -16,28 +16,26 @@ int kg_secret_init(kg_secret *secret, const uint8_t *bytes, size_t size) {
     secret->bytes = memory;
     secret->size = size;
     secret->mapped = mapped;
-    atomic_init(&secret->users, 0);
-    atomic_init(&secret->closed, 0);
+    atomic_init(&secret->state, 0);
     return 0;
 }
 
-/* Whoever closes it last sees no user, or whoever uses it last sees that it is closed: the order of both pairs of
- * operations is sequentially consistent. */
+/* Users and the mark that it is closed are one number, so that whoever makes it CLOSED with no user left is one only, and
+ * nobody takes the key between a look at the one and a look at the other. */
+enum { CLOSED = 1, USER = 2 };
+
 int kg_secret_take(kg_secret *secret) {
-    atomic_fetch_add(&secret->users, 1);
-    if (!atomic_load(&secret->closed)) return 0;
+    if (!(atomic_fetch_add(&secret->state, USER) & CLOSED)) return 0;
     kg_secret_release(secret);
     return -1;
 }
 
 void kg_secret_release(kg_secret *secret) {
-    if (atomic_fetch_sub(&secret->users, 1) == 1 && atomic_load(&secret->closed))
-        explicit_bzero(secret->bytes, secret->size);
+    if (atomic_fetch_sub(&secret->state, USER) == (USER | CLOSED)) explicit_bzero(secret->bytes, secret->size);
 }
 
 void kg_secret_close(kg_secret *secret) {
-    atomic_store(&secret->closed, 1);
-    if (!atomic_load(&secret->users)) explicit_bzero(secret->bytes, secret->size);
+    if (atomic_fetch_or(&secret->state, CLOSED) == 0) explicit_bzero(secret->bytes, secret->size);
 }
 
 void kg_secret_free(kg_secret *secret) {
