@@ -16,6 +16,7 @@ from ketgate_server.signing import audit_key, rollback, shared
 from ketgate_server.signing.keys.journal import Version
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.signing.rollback import Rollback
+from ketgate_server.signing.shared import Foundation
 from ketgate_server.store.base import Store
 from ketgate_server.store.database import FILE_NAME, open_store
 from ketgate_server.store.errors import StoreError
@@ -28,23 +29,30 @@ def open_signer(settings: Settings, store: Store) -> tuple[Signer, Reopen]:
     Raises SignerError and other StoreErrors; each message says what to do.
     """
     store.run(log.create(log.new_salt()))
-    on_file = _files(settings)
-    if settings.audit_key_file is not None:
-        signer = files.open_signer(settings.audit_key_file)
-        base = shared.foundation(settings, store)
-        if base.rollback is None:
-            audit_keys.use(store, signer, _either(base.keys, on_file))
-            audit_key.end_others(base.keys, signer.key_id, base.journal.add)
-        return signer, on_file
     base = shared.foundation(settings, store)
-    keys = base.keys
-    algorithm = settings.signing.audit_algorithm
     try:
-        if base.rollback is not None:
-            return _as_it_is(keys, store, base.rollback), lambda _: None
-        signer = audit_key.open_signer(keys, algorithm, on_file, base.journal.add)
+        if settings.audit_key_file is not None:
+            return _of_file(settings, settings.audit_key_file, base)
+        return _of_key_store(settings, base)
     except KetgateError as error:
         raise SignerError(f"the audit has no key to sign with: {error.message}") from error
+
+
+def _of_file(settings: Settings, path: Path, base: Foundation) -> tuple[Signer, Reopen]:
+    on_file = _files(settings)
+    signer = files.open_signer(path)
+    if base.rollback is None:
+        audit_keys.use(base.store, signer, _either(base.keys, on_file))
+        audit_key.end_others(base.keys, signer.key_id, base.journal.add)
+    return signer, on_file
+
+
+def _of_key_store(settings: Settings, base: Foundation) -> tuple[Signer, Reopen]:
+    keys = base.keys
+    if base.rollback is not None:
+        return _as_it_is(keys, base.store, base.rollback), lambda _: None
+    algorithm = settings.signing.audit_algorithm
+    signer = audit_key.open_signer(keys, algorithm, _files(settings), base.journal.add)
     return signer, lambda key_id: audit_key.signer_of(keys, key_id)
 
 

@@ -97,6 +97,17 @@ def test_a_file_takes_over_and_gives_back(store: Store, folder: Path, tmp_path: 
     assert versions(store)[-1] == ("audit-ml-dsa-65", 2, "ENABLED", True)
 
 
+def test_a_corrupt_key_holds_up_the_start_in_words(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    """Also where a file is to take over: the key that it follows is to be ended."""
+    started(store, folder)
+    store.run(lambda tx: tx.execute("UPDATE signing_versions SET body = public_key"))
+    for more in ({}, {"audit_key_file": tmp_path / "own.pem"}):
+        with pytest.raises(SignerError, match="is corrupt: its row is not as the server wrote it"):
+            started(store, folder, **more)
+
+
 def test_two_servers_of_one_store_have_one_key(store: Store, folder: Path) -> None:
     first = Settings(data_dir=folder)
     signer, reopen = audit_signer.open_signer(first, store)
