@@ -72,7 +72,6 @@ fuzz: $(VENV)/installed-dev ## hostile requests, programs, keys and signatures, 
 	@$(BIN)/python tests/fuzz/fuzz_formats.py
 	@$(BIN)/python tests/fuzz/fuzz_wrapped.py --seconds 5
 	@$(BIN)/python tests/fuzz/fuzz_native.py
-	@$(BIN)/python tests/fuzz/fuzz_native.py
 	@$(BIN)/python tests/fuzz/fuzz_providers.py
 
 wheels: $(VENV)/installed-dev ## both distributions, into dist/
