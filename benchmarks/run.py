@@ -82,8 +82,6 @@ LISTED = (
     "amazon-braket-sdk",
     "pennylane",
     "pennylane-lightning",
-    "cryptography",
-    "liboqs-python",
 )
 
 
