@@ -7,7 +7,6 @@ audit-pins.json.
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from typing import Any
 from ketgate._audit_entry import Seen, TreeHead
 from ketgate._connect import Endpoint
 from ketgate._errors import KetgateError
+from ketgate._whole_file import written_whole
 
 HEADS_MAX = 16
 """Heads kept of a log: more tell better where a change is."""
@@ -113,14 +113,8 @@ class Pins:
     def _write(self, whole: dict[str, Any]) -> None:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, draft = tempfile.mkstemp(dir=self.path.parent, prefix=".audit-pins-")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(whole, file, indent=1)
-                os.replace(draft, self.path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
+            with written_whole(self.path, 0o600) as file:
+                file.write(json.dumps(whole, indent=1).encode())
         except OSError as error:
             raise self._unusable(str(error.strerror)) from None
 

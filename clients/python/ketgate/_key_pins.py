@@ -1,14 +1,13 @@
 """The public keys that this user trusts, after having said so: $XDG_STATE_HOME/ketgate/key-pins.json."""
 
 import json
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ketgate._audit_pins import state_folder
 from ketgate._errors import KetgateError
+from ketgate._whole_file import written_whole
 
 FORMAT = "ketgate key pins v1"
 
@@ -44,14 +43,8 @@ class KeyPins:
     def _write(self, keys: dict[str, Any]) -> None:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, draft = tempfile.mkstemp(dir=self.path.parent, prefix=".key-pins-")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump({"format": FORMAT, "keys": keys}, file, indent=1)
-                os.replace(draft, self.path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
+            with written_whole(self.path, 0o600) as file:
+                file.write(json.dumps({"format": FORMAT, "keys": keys}, indent=1).encode())
         except OSError as error:
             raise self._unusable(str(error.strerror)) from None
 

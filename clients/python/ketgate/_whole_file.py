@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 
@@ -31,9 +32,10 @@ def written_whole(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
         with path.open("wb") as stream:
             yield stream
         return
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    # Not the process's number: two threads have the same, and so has a process after it in a container.
+    draft = target.with_name(f".{target.name}.{token_hex(4)}")
+    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(opened, "wb") as file:
             yield file
             file.flush()

@@ -79,6 +79,19 @@ def test_what_failed_leaves_what_was_there(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
+def test_two_writers_of_one_process_do_not_meet(tmp_path: Path) -> None:
+    """Both had one draft: the second failed, and took the first one's away. So did a draft that a killed process of the
+    same number left behind, as in containers, where it is always 1."""
+    path = tmp_path / "file"
+    with written_whole(path) as first:
+        first.write(b"first")
+        with written_whole(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_download_does_not_take_the_place_of_a_device(pipe: tuple[Path, int]) -> None:
     # it goes on after a cut, for which what arrived must be there to be read
     with pytest.raises(InvalidArgument, match=r"expected a file, given .*pipe") as caught:
