@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 from ketgate_server.audit import keys as audit_keys
 from ketgate_server.audit.signer import Reopen, Signer
@@ -29,7 +28,6 @@ from ketgate_server.signing.keys.record import (
 )
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.signing.provider import KeyInvalid, Material, Options, Providers, SigningKey
-from ketgate_server.store.erasure import erasing
 
 _BY_FINGERPRINT = (
     "SELECT key_id, version FROM signing_versions WHERE tenant = ? AND fingerprint = ?"
@@ -122,8 +120,7 @@ def end_others(keys: KeyStore, key_id: str, journal: Journal) -> None:
             continue
 
         def operation(change: Change, old: tuple[KeyRecord, VersionRecord] = old) -> None:
-            with erasing(keys.store, change.tx):
-                _end(change, old)
+            _end(change, old)
 
         keys.change(server_asker(SYSTEM_TENANT, DESTROYED), operation)
         journal(Destruction(SYSTEM_TENANT, old[0].uid, name, number))
@@ -155,9 +152,8 @@ def _succeed(
             raise _Overtaken
         if rows.newest_version(change.tx, SYSTEM_TENANT, record.id) != newest:
             raise Moved
-        with erasing(keys.store, change.tx):
-            if old is not None:
-                _end(change, old)
+        if old is not None:
+            _end(change, old)
         if key is None:
             effects.add_key(change, record, version, keys.bounds)
         else:
@@ -177,16 +173,7 @@ def _end(change: Change, old: tuple[KeyRecord, VersionRecord]) -> None:
     version = change.version(key, old[1].version)
     if version.state is VersionState.DESTROYED:
         return
-    change.put_version(
-        replace(
-            version,
-            state=VersionState.DESTROYED,
-            destroy_time_us=None,
-            destroyed_time_us=change.now_us,
-            envelope=None,
-        )
-    )
-    change.settle(key)
+    effects.end(change, key, version)
     change.facts.pop("primary_version", None)  # none for a moment: the new one follows
     change.facts["ended"] = version.name
 

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ketgate_server.audit import seen, told
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.signing.keys import rows, sums
+from ketgate_server.signing.keys import effects, rows, sums
 from ketgate_server.signing.keys.asker import server_asker
 from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.due import DESTROYED
 from ketgate_server.signing.keys.journal import Journal, Version
-from ketgate_server.signing.keys.record import VersionRecord, VersionState
+from ketgate_server.signing.keys.record import VersionState
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.store.base import Reader, Store, Transaction
-from ketgate_server.store.erasure import erasing
 
 SUM, GENERATION = "sum", "generation"
 """Facts of entries."""
@@ -202,7 +201,7 @@ def destroy_again(keys: KeyStore, destroyed: Iterable[Version]) -> list[Version]
         now_us = keys.store.now_us()
         back = [one for one in sorted(destroyed) if _is_back(reader, one, now_us)]
     for one in back:
-        keys.change(server_asker(one.tenant, DESTROYED), _destruction(keys, one))
+        keys.change(server_asker(one.tenant, DESTROYED), _destruction(one))
     return back
 
 
@@ -230,23 +229,13 @@ def _raise_counter(tx: Transaction) -> None:
             return
 
 
-def _destruction(keys: KeyStore, one: Version) -> Callable[[Change], None]:
+def _destruction(one: Version) -> Callable[[Change], None]:
     def operation(change: Change) -> None:
         key = change.key(one.key_id)
-        version: VersionRecord = change.version(key, one.version)
+        version = change.version(key, one.version)
         if key.uid != one.key_uid or version.state is VersionState.DESTROYED:
             return
-        with erasing(keys.store, change.tx):
-            change.put_version(
-                replace(
-                    version,
-                    state=VersionState.DESTROYED,
-                    destroy_time_us=None,
-                    destroyed_time_us=change.now_us,
-                    envelope=None,
-                )
-            )
-        change.settle(key)
+        effects.end(change, key, version)
         change.facts["again"] = "it was destroyed before the store was put back"
 
     return operation

@@ -108,15 +108,25 @@ def act(
     state = states.after(what, version, change.now_us, field)
     if state is version.state:
         return key, version
-    destroyed = state is VersionState.DESTROYED
+    if state is VersionState.DESTROYED:
+        return end(change, key, version)
     due_us = change.now_us + key.destroy_delay_us
+    scheduled = state is VersionState.DESTROY_SCHEDULED
+    version = change.put_version(
+        replace(version, state=state, destroy_time_us=due_us if scheduled else None)
+    )
+    return change.settle(key), version
+
+
+def end(change: Change, key: KeyRecord, version: VersionRecord) -> tuple[KeyRecord, VersionRecord]:
+    """Destroy a version now, whatever its state: its private key is erased."""
     version = change.put_version(
         replace(
             version,
-            state=state,
-            destroy_time_us=due_us if state is VersionState.DESTROY_SCHEDULED else None,
-            destroyed_time_us=change.now_us if destroyed else None,
-            envelope=None if destroyed else version.envelope,
+            state=VersionState.DESTROYED,
+            destroy_time_us=None,
+            destroyed_time_us=change.now_us,
+            envelope=None,
         )
     )
     return change.settle(key), version
