@@ -21,8 +21,8 @@ SHA256: Final = "2.16.840.1.101.3.4.2.1"
 MGF1: Final = "1.2.840.113549.1.1.8"
 
 MODULUS_BITS_MIN, MODULUS_BITS_MAX = 2048, 8192
-EXPONENT_BITS_MAX = 64
-"""OpenSSL's bound for large moduli: verification takes time in proportion to it."""
+EXPONENT_BITS_MAX = 32
+"""Verification takes time in proportion to it, and the caller chooses it."""
 
 CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
     "ECDSA_P256_SHA256": ("1.2.840.10045.3.1.7", ec.SECP256R1()),

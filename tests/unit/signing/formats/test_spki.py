@@ -110,7 +110,7 @@ def rsa_key(modulus: int, exponent: int) -> bytes:
         (2**2046 + 1, 3, "2048 to 8192 bits, given 2047"),
         (2**8192 + 1, 3, "2048 to 8192 bits, given 8193"),
         (-(2**2047) - 1, 3, "2048 to 8192 bits"),
-        (2**2047 + 1, 2**64 + 1, "64 bits"),
+        (2**2047 + 1, 2**32 + 1, "32 bits"),
     ],
 )
 def test_rsa_numbers_that_are_no_key(modulus: int, exponent: int, said: str) -> None:

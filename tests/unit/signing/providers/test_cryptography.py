@@ -134,9 +134,9 @@ def test_rsa_pss() -> None:
 
 def test_rsa_keys_of_other_sizes_and_kinds_are_refused() -> None:
     _, short = rsa_public(1024)
-    with pytest.raises(KeyInvalid, match="2048 to 8192 bits; given 1024"):
+    with pytest.raises(KeyInvalid, match="2048 to 8192 bits, given 1024"):
         SUBJECT.open_public(RSA_PSS, short)
-    numbers = rsa.RSAPublicNumbers(2**64 + 13, (1 << 2047) + 9)
+    numbers = rsa.RSAPublicNumbers(2**32 + 1, (1 << 2047) + 9)
     slow = numbers.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
