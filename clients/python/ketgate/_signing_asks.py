@@ -16,6 +16,7 @@ from ketgate._key_asks import new_request_id
 from ketgate._key_types import Key, KeyVersion
 from ketgate._signing_arguments import algorithm_number, content_bytes, name_of
 from ketgate._signing_types import ItemError, Signature, Verdict, read_signature, read_verdict
+from ketgate._whole_file import place
 from ketgate.signing.v1 import signature_pb2
 from ketgate.signing.v1 import signing_service_pb2 as pb
 
@@ -249,12 +250,17 @@ def verify_file(
 
 class _Reading:
     """A file that is sent in pieces, and its digest; anew for each attempt. Raises InvalidArgument for one that cannot
-    be read: within the call it would be too late."""
+    be read, as within the call it would be too late; and for a pipe, which cannot be read anew."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.sha256 = hashlib.sha256()
         try:
+            if place(self._path) is None:
+                raise InvalidArgument(
+                    f"path: expected a file, given {self._path}, which is a device or a pipe",
+                    field="path",
+                )
             with self._path.open("rb") as file:
                 file.read(1)
         except OSError as error:

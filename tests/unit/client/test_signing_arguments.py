@@ -1,5 +1,6 @@
 """What callers of client.signing give by mistake is refused here, by the name of the argument, and is never signed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,25 @@ def test_what_is_of_the_wrong_kind_is_named(
     with pytest.raises(ketgate.InvalidArgument, match=r"expected .* given ") as caught:
         call(client.signing)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "call", [lambda s, p: s.sign_file(KEY, p), lambda s, p: s.verify_file(b"x", p, key=KEY)]
+)
+def test_a_pipe_is_not_taken_for_a_file(
+    client: ketgate.Client, tmp_path: Path, call: Callable[[Any, Path], Any]
+) -> None:
+    """Its beginning was read to see whether it can be, and the signature was one of the rest."""
+    os.mkfifo(tmp_path / "pipe")
+    ends = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(ends, b"content")
+    with pytest.raises(
+        ketgate.InvalidArgument, match=r"path: expected a file, given .*pipe"
+    ) as caught:
+        call(client.signing, tmp_path / "pipe")
+    assert caught.value.field == "path"
+    assert os.read(ends, 100) == b"content"
+    os.close(ends)
 
 
 def test_what_was_not_signed_does_not_hold_and_the_rest_is_verified(
