@@ -28,8 +28,9 @@ making of the answer.
 
 ESTIMATE_TIMEOUT_S = 60.0
 
-STREAM_TIMEOUT_S = 600.0
-"""Of a call that is asked in pieces."""
+STREAM_TIMEOUT_S = 3_600.0
+"""Of a call that is asked in pieces: as long as a server takes them. A large file over a slow line takes its time,
+and one that is silent for minutes is ended by the server."""
 
 CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     (
