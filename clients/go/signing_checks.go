@@ -78,18 +78,28 @@ func batches[Item interface{ GetMessage() []byte }](items []Item) iter.Seq[[]Ite
 	return func(yield func([]Item) bool) {
 		begin, size := 0, 0
 		for i, item := range items {
-			if i > begin && (i-begin == batchItems || size+len(item.GetMessage()) > batchBytes) {
+			itemBytes := contentBytes(item)
+			if i > begin && (i-begin == batchItems || size+itemBytes > batchBytes) {
 				if !yield(items[begin:i]) {
 					return
 				}
 				begin, size = i, 0
 			}
-			size += len(item.GetMessage())
+			size += itemBytes
 		}
 		if begin < len(items) {
 			yield(items[begin:])
 		}
 	}
+}
+
+// contentBytes is what an item carries: one to verify has a signature too, and that of a JWS has the message in it.
+func contentBytes(item interface{ GetMessage() []byte }) int {
+	size := len(item.GetMessage())
+	if signed, has := item.(interface{ GetSignature() []byte }); has {
+		size += len(signed.GetSignature())
+	}
+	return size
 }
 
 // whole asks again for content that was damaged on its way.

@@ -82,3 +82,17 @@ func TestBatchesAreSplitByItemsAndBytes(t *testing.T) {
 		}
 	}
 }
+
+func TestBatchesToVerifyAreSplitByTheirSignaturesAsWell(t *testing.T) {
+	large := &signingv1.VerifyItem{Message: []byte("order"), Signature: make([]byte, batchBytes/2)}
+	calls := 0
+	for part := range batches([]*signingv1.VerifyItem{large, large, large}) {
+		calls++
+		if len(part) != 1 {
+			t.Errorf("%d signatures of %d bytes in one call", len(part), batchBytes/2)
+		}
+	}
+	if calls != 3 {
+		t.Errorf("%d calls", calls)
+	}
+}
