@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from ketgate_server.signing.algorithms import SECP256K1, Algorithm
 from ketgate_server.signing.formats import der
 from ketgate_server.signing.formats.malformed import Malformed
 
-SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+SECP256K1_ORDER: Final = ec.SECP256K1().group_order
 
 
 def numbers(algorithm: Algorithm, signature: bytes) -> tuple[int, int]:
