@@ -6,6 +6,7 @@ import hmac
 
 from ketgate_server.signing.algorithms import Algorithm, Family
 from ketgate_server.signing.formats import ml_kem
+from ketgate_server.signing.kek.wiping import wipe
 from ketgate_server.signing.providers import mldsa_expand
 
 _SIZES = {
@@ -29,5 +30,5 @@ def agrees(algorithm: Algorithm, seed: bytes, expanded: bytes) -> bool:
         return hmac.compare_digest(ml_kem.expand(algorithm, seed), expanded)
     _, right = mldsa_expand.expand(mldsa_expand.PARAMETERS[algorithm.id], seed)
     same = hmac.compare_digest(right, expanded)
-    right[:] = bytes(len(right))
+    wipe(right)
     return same

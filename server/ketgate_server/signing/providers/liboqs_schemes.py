@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ketgate_server.signing.algorithms import Algorithm, Family
+from ketgate_server.signing.kek.wiping import wipe
 from ketgate_server.signing.provider import Abilities, Form, KeyInvalid, Material, OperationFailed
 from ketgate_server.signing.providers import mldsa_expand
 
@@ -31,7 +32,7 @@ class PrivateKey:
     public_key: bytes
 
     def wipe(self) -> None:
-        self.content[:] = bytes(len(self.content))
+        wipe(self.content)
 
 
 def scheme_name(algorithm: Algorithm) -> str | None:

@@ -7,13 +7,12 @@ of a vector or matrix at once. Arrays that held secrets are overwritten; what Nu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ketgate_server.signing.kek.wiping import wipe, wiped
 from ketgate_server.signing.provider import KeyInvalid
 
 Polynomials = NDArray[np.int64]
@@ -58,7 +57,7 @@ def expand(parameters: Parameters, seed: bytes) -> tuple[bytes, bytearray]:
     if len(seed) != SEED_BYTES:
         raise KeyInvalid(f"a seed of ML-DSA has {SEED_BYTES} bytes; given {len(seed)}")
     k, l = parameters.k, parameters.l  # noqa: E741
-    with _wiped(bytearray(hashlib.shake_256(seed + bytes((k, l))).digest(128))) as drawn:
+    with wiped(bytearray(hashlib.shake_256(seed + bytes((k, l))).digest(128))) as drawn:
         rho, rho_prime, big_k = bytes(drawn[:32]), bytes(drawn[32:96]), drawn[96:]
         small = _expand_s(rho_prime, parameters)
         t1, t0 = _power_2_round(_t(rho, small, parameters))
@@ -70,7 +69,7 @@ def expand(parameters: Parameters, seed: bytes) -> tuple[bytes, bytearray]:
         private += _pack((1 << (_D - 1)) - t0, _D)
         for secret in (small, t0):
             secret.fill(0)
-        big_k[:] = bytes(len(big_k))
+        wipe(big_k)
         return public, private
 
 
@@ -199,11 +198,3 @@ def _unpack(content: bytes, bits: int) -> Polynomials:
     spread = np.unpackbits(np.frombuffer(content, dtype=np.uint8), bitorder="little")
     values: Polynomials = spread.reshape(-1, bits).astype(np.int64) @ (1 << np.arange(bits))
     return values.reshape(-1, _N)
-
-
-@contextmanager
-def _wiped(secret: bytearray) -> Iterator[bytearray]:
-    try:
-        yield secret
-    finally:
-        secret[:] = bytes(len(secret))
