@@ -9,12 +9,10 @@ import typer
 from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.files import read_file, write_output
 from ketgate._client import Client
-from ketgate._document_signing import key_name
+from ketgate._document_signing import UNARY_BYTES_MAX, key_name
 from ketgate._errors import InvalidArgument
 from ketgate._signing_types import Signature
 
-WHOLE_BYTES_MAX = 4 << 20
-"""What is longer is sent in pieces."""
 WRAPPED_BYTES_MAX = 16 << 20
 """Of what a JWS or a COSE_Sign1 carries."""
 
@@ -107,7 +105,7 @@ def _signed(client: Client, file: Path, key: str, form: str, options: dict[str, 
 def is_long(file: Path) -> bool:
     """Whether a file is sent in pieces. Raises InvalidArgument."""
     try:
-        return file.stat().st_size > WHOLE_BYTES_MAX
+        return file.stat().st_size > UNARY_BYTES_MAX
     except OSError as error:
         raise InvalidArgument(
             f"FILE: {file} cannot be read: {error.strerror}", field="FILE"
