@@ -140,10 +140,13 @@ def _circuit_s(circuit: Circuit, durations: _Durations) -> float:
     return max(ends, default=0.0) * 1e-9
 
 
-def expected_fidelity(circuits: Iterable[Circuit], calibration: Calibration) -> float:
-    """The least, over the circuits, of the probability that no gate and no measurement errs. Where
-    a circuit stands on other gates or qubits than were calibrated, typical errors stand in."""
+def expected_fidelity(circuits: Iterable[Circuit], calibration: Calibration) -> float | None:
+    """The least, over the circuits, of the probability that no gate and no measurement errs; None
+    where the calibration tells no error at all. Where a circuit stands on other gates or qubits than
+    were calibrated, typical errors stand in."""
     errors = _errors(calibration)
+    if not errors.by_gate and not errors.by_readout:
+        return None
     return min((errors.survival(circuit) for circuit in circuits), default=1.0)
 
 

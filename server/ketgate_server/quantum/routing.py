@@ -216,7 +216,9 @@ def _score(policy: Policy, candidate: Candidate) -> tuple[float, ...]:
             return (latency_s,)
         case Policy.FIDELITY:
             fidelity = estimate.expected_fidelity
-            return (-(1.0 if fidelity is None else fidelity), latency_s)
+            if fidelity is None:  # a device that tells no errors is not without them
+                fidelity = 1.0 if description.kind is BackendKind.SIMULATOR else 0.0
+            return (-fidelity, latency_s)
         case Policy.QUEUE:
             is_device = candidate.entry.provider is not None
             depth = float("inf") if description.queue_depth is None else description.queue_depth

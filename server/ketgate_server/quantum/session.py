@@ -256,9 +256,11 @@ class Session:
                 evidence.warnings.append(warning)
         calibration = evidence.description.calibration
         if calibration is not None and outcome.compiled is not None:
-            fidelity = expected_fidelity((outcome.compiled,), calibration)
-            least = evidence.compiled_fidelity
-            evidence.compiled_fidelity = fidelity if least is None else min(least, fidelity)
+            known = (
+                evidence.compiled_fidelity,
+                expected_fidelity((outcome.compiled,), calibration),
+            )
+            evidence.compiled_fidelity = min((f for f in known if f is not None), default=None)
 
 
 def mixed(seed: int, index: int) -> int:

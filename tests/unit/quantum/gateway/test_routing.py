@@ -12,6 +12,7 @@ from ketgate_server.quantum.base import (
     GateCalibration,
     Precision,
     Price,
+    QubitCalibration,
     Unsuitable,
 )
 from ketgate_server.quantum.catalogue import Catalogue
@@ -166,6 +167,19 @@ def test_by_fidelity_exact_simulators_come_first_then_the_best_calibrated():
     best = {"policy": Policy.FIDELITY}
     assert chosen(of, choice=Choice(allowed=("e/", "z"), **best))[0] == "z"
     assert chosen(of, choice=Choice(allowed=("e/",), **best))[0] == "e/good"
+
+
+@pytest.mark.parametrize(
+    "calibration", [None, Calibration(0), Calibration(0, (QubitCalibration(0, 50.0),))]
+)
+def test_by_fidelity_a_device_that_tells_no_errors_comes_last(calibration):
+    told = Calibration(0, gates=(GateCalibration("h", (0,), 0.1),))
+    cloud = FakeProvider(
+        "cloud", qpu("cloud/dark", calibration=calibration), qpu("cloud/told", calibration=told)
+    )
+    of = gateway(providers=[cloud])
+    choice = Choice(allowed=("cloud/",), policy=Policy.FIDELITY)
+    assert chosen(of, choice=choice, durable=True)[0] == "cloud/told"
 
 
 def test_by_queue_and_by_price():

@@ -810,7 +810,8 @@ type RunEstimate struct {
 	DeviceSeconds float64 `protobuf:"fixed64,7,opt,name=device_seconds,json=deviceSeconds,proto3" json:"device_seconds,omitempty"`
 	// By circuit.
 	Resources []*CircuitResources `protobuf:"bytes,8,rep,name=resources,proto3" json:"resources,omitempty"`
-	// Expected probability that no error happens, from the calibration; absent for ideal simulators.
+	// Expected probability that no error happens, from the calibration; absent for ideal simulators, and where it
+	// tells no errors.
 	ExpectedFidelity *float64 `protobuf:"fixed64,9,opt,name=expected_fidelity,json=expectedFidelity,proto3,oneof" json:"expected_fidelity,omitempty"`
 	// What one should know.
 	Warnings      []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`

@@ -775,7 +775,8 @@ type RunEvidence struct {
 	// How noise was simulated: "density-matrix", "trajectories", "master-equation" (errors while time passes, as QuTiP
 	// has them); empty: none, or real.
 	Method string `protobuf:"bytes,10,opt,name=method,proto3" json:"method,omitempty"`
-	// Expected probability that no error happens, from the calibration; absent for ideal simulators.
+	// Expected probability that no error happens, from the calibration; absent for ideal simulators, and where it
+	// tells no errors.
 	ExpectedFidelity *float64 `protobuf:"fixed64,11,opt,name=expected_fidelity,json=expectedFidelity,proto3,oneof" json:"expected_fidelity,omitempty"`
 	// Back ends that were tried or passed over before, and why.
 	Routing []*RoutingStep `protobuf:"bytes,12,rep,name=routing,proto3" json:"routing,omitempty"`
