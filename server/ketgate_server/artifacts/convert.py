@@ -13,7 +13,7 @@ from ketgate_server.artifacts.index import ArtifactRow, Asker, name_of
 from ketgate_server.artifacts.store import CHUNK_BYTES_MAX
 from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Call
-from ketgate_server.store.requests import request_digest
+from ketgate_server.store.requests import read_request_id, request_digest
 
 MEDIA_TYPE_DEFAULT = "application/octet-stream"
 MEDIA_TYPE_CHARACTERS_MAX = 100
@@ -22,23 +22,17 @@ PAGE_SIZE_MAX = 1000
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _UPLOAD = re.compile("uploads/([0-9a-f]{32})")
-_REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 _TOKEN = re.compile(r"([0-9]{1,18})\.([0-9a-f]{64})")
 
 
 def asker(call: Call, request: Message) -> Asker:
     """Who asks. request: one that has a request_id."""
-    request_id: str = request.request_id  # type: ignore[attr-defined]
-    if not _REQUEST_ID.fullmatch(request_id):
-        raise FieldError(
-            "request_id", expected="at most 128 printable ASCII characters", given=request_id
-        )
     return Asker(
         call.identity.tenant,
         call.identity.subject,
         call.method,
         call.request_id,
-        request_id,
+        read_request_id(request),
         request_digest(request),
     )
 

@@ -10,6 +10,7 @@ from ketgate.audit.v1 import audit_service_pb2 as pb
 
 from ketgate_server.errors import FieldError
 from ketgate_server.store.base import Row
+from ketgate_server.store.requests import read_request_id
 
 if TYPE_CHECKING:
     from ketgate_server.audit.heads import Head
@@ -21,7 +22,6 @@ PAGE_SIZE_MAX = 1_000
 PAGE_TOKEN = re.compile(r"[0-9]{1,18}")
 KEY_ID = re.compile(r"([0-9a-f]{64})?")
 REASON_CHARACTERS_MAX = 200
-REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 
 
 def timestamp(time_us: int) -> Timestamp:
@@ -148,13 +148,7 @@ def read_redaction(request: pb.RedactEntryRequest) -> tuple[int, str, str]:
             given=f"{len(reason)} characters" if len(reason) > REASON_CHARACTERS_MAX else reason,
             hint="it is kept in the log for good",
         )
-    if not REQUEST_ID.fullmatch(request.request_id):
-        raise FieldError(
-            "request_id",
-            expected="at most 128 printable ASCII characters",
-            given=request.request_id,
-        )
-    return request.index, reason, request.request_id
+    return request.index, reason, read_request_id(request)
 
 
 def read_old_size(size: int, newer: int) -> int:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_pb2
 from ketgate.jobs.v1 import job_service_pb2 as pb
 
@@ -27,7 +26,6 @@ HEARTBEAT_S_DEFAULT = 10.0
 HEARTBEAT_S_MIN = 1.0
 HEARTBEAT_S_MAX = 60.0
 
-_REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _LABEL_VALUE_CHARACTERS_MAX = 63
 _FULL: dict[int, bool] = {
@@ -46,15 +44,6 @@ def read_id(name: str, prefix: str = "jobs/", path: str = "name") -> str:
     if not is_id(job_id):
         raise NotFound(name, path)
     return job_id
-
-
-def read_request_id(request: Message) -> str:
-    request_id: str = request.request_id  # type: ignore[attr-defined]
-    if not _REQUEST_ID.fullmatch(request_id):
-        raise FieldError(
-            "request_id", expected="at most 128 printable ASCII characters", given=request_id
-        )
-    return request_id
 
 
 def read_priority(priority: int) -> int:

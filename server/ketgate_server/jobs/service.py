@@ -16,7 +16,7 @@ from ketgate_server.jobs.listing import ListQuery
 from ketgate_server.jobs.store import JobStore
 from ketgate_server.jobs.waiting import wait_over
 from ketgate_server.rpc.call import Answer, Call, Method, Service, require_role
-from ketgate_server.store.requests import request_digest
+from ketgate_server.store.requests import read_request_id, request_digest
 
 NAME = "ketgate.jobs.v1.JobService"
 ROLE = "jobs.user"
@@ -50,7 +50,7 @@ class JobServicer:
         self._kinds = kinds
 
     def create_job(self, call: Call, request: pb.CreateJobRequest) -> pb.CreateJobResponse:
-        request_id = read.read_request_id(request)
+        request_id = read_request_id(request)
         kind, spec = self._kinds.of(request.spec)
         require_role(call.identity, kind.role, call.method)
         for role in kind.roles(spec) if hasattr(kind, "roles") else ():
@@ -85,7 +85,7 @@ class JobServicer:
     def cancel_job(self, call: Call, request: pb.CancelJobRequest) -> pb.CancelJobResponse:
         job = self._jobs.cancel(
             actor_of(call),
-            RequestKey(read.read_request_id(request), request_digest(request)),
+            RequestKey(read_request_id(request), request_digest(request)),
             read.read_id(request.name),
             read.read_reason(request.reason),
         )
@@ -94,7 +94,7 @@ class JobServicer:
     def delete_job(self, call: Call, request: pb.DeleteJobRequest) -> pb.DeleteJobResponse:
         self._jobs.delete(
             actor_of(call),
-            RequestKey(read.read_request_id(request), request_digest(request)),
+            RequestKey(read_request_id(request), request_digest(request)),
             read.read_id(request.name),
             read.read_etag(request.etag),
         )

@@ -2,17 +2,20 @@
 in the transaction of the effect. Ids are kept for ever; replies as long as retention says."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.store.base import Reader, Transaction
 from ketgate_server.store.insertion import insert
 
 DIGEST_VERSION = b"\x01"
 """Of the canonical form: the deterministic bytes of the message with request_id left out."""
+
+_REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 
 _QUESTION_MARKS = 64
 """Ids that one query asks for. One length, so that the statement is parsed once."""
@@ -31,6 +34,16 @@ class Known:
     resource: str
     reply: bytes | None
     """None: not kept, or not any more."""
+
+
+def read_request_id(request: Message) -> str:
+    """The request_id of a request; empty where it has none, or the contract gives it none. Raises FieldError."""
+    request_id: str = getattr(request, "request_id", "")
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise FieldError(
+            "request_id", expected="at most 128 printable ASCII characters", given=request_id
+        )
+    return request_id
 
 
 def request_digest(request: Message) -> bytes:

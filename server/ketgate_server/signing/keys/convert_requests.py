@@ -22,7 +22,7 @@ from ketgate_server.signing.keys.making import check_generates
 from ketgate_server.signing.keys.store import DESTROY_DELAY_US, NewKey
 from ketgate_server.signing.keys.updates import Update
 from ketgate_server.signing.keys.wrapping import Wrapping
-from ketgate_server.store.requests import request_digest
+from ketgate_server.store.requests import read_request_id, request_digest
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -33,7 +33,6 @@ LABEL_VALUE_CHARACTERS_MAX = 63
 ETAG_CHARACTERS_MAX = 100
 
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_REQUEST_ID = re.compile(r"[\x20-\x7e]{0,128}")
 _ALGORITHMS: dict[int, Algorithm] = {
     algorithm_pb2.Algorithm.Value(f"ALGORITHM_{name}"): algorithm
     for name, algorithm in ALGORITHMS.items()
@@ -57,12 +56,8 @@ _UPDATED = (
 
 def asker(call: Call, request: Message) -> Asker:
     """Who asks. request: with or without a request_id in the contract."""
-    request_id: str = getattr(request, "request_id", "")
-    if not _REQUEST_ID.fullmatch(request_id):
-        raise FieldError(
-            "request_id", expected="at most 128 printable ASCII characters", given=request_id
-        )
-    return Asker(call.identity, call.request_id, call.method, request_id, request_digest(request))
+    request_id, digest = read_request_id(request), request_digest(request)
+    return Asker(call.identity, call.request_id, call.method, request_id, digest)
 
 
 def new_key(request: pb.CreateKeyRequest) -> NewKey:

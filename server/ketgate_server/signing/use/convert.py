@@ -21,9 +21,9 @@ from ketgate_server.signing.use.certification import Made
 from ketgate_server.signing.use.options import Format
 from ketgate_server.signing.use.signatures import How, Signed
 from ketgate_server.signing.use.streams import mismatch
-from ketgate_server.signing.use.uses import Asked, check_request_id
+from ketgate_server.signing.use.uses import Asked
 from ketgate_server.signing.use.verdicts import Found
-from ketgate_server.store.requests import request_digest
+from ketgate_server.store.requests import read_request_id, request_digest
 
 REFERENCE_CHARACTERS_MAX = 128
 SEAL_BYTES_MAX = 1 << 20
@@ -56,8 +56,7 @@ BatchItem = signature_pb2.SignItem | signature_pb2.VerifyItem
 
 def asked(call: Call, request: Message) -> Asked:
     """Who asks for a use of a private key."""
-    request_id = check_request_id(getattr(request, "request_id", ""))
-    return Asked(call, request_id, request_digest(request))
+    return Asked(call, read_request_id(request), request_digest(request))
 
 
 def how(request: Message, path: str = "options") -> How:

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from ketgate_server.audit.log import Fact, record_many
-from ketgate_server.errors import FieldError, KetgateError
+from ketgate_server.errors import KetgateError
 from ketgate_server.rpc.call import Call
 from ketgate_server.signing.keys import rows
 from ketgate_server.signing.keys.names import read_version
 from ketgate_server.signing.use.current import COUNTER
 from ketgate_server.store import requests
 from ketgate_server.store.base import Store, Transaction
-
-REQUEST_ID_CHARACTERS_MAX = 128
 
 
 class Stale(Exception):  # noqa: N818 - a state of what was read
@@ -69,18 +67,6 @@ class Use:
             call_id=call.request_id,
             facts=self.facts,
         )
-
-
-def check_request_id(request_id: str) -> str:
-    if len(request_id) > REQUEST_ID_CHARACTERS_MAX or not (
-        request_id.isascii() and (request_id.isprintable() or not request_id)
-    ):
-        raise FieldError(
-            "request_id",
-            expected=f"at most {REQUEST_ID_CHARACTERS_MAX} printable ASCII characters",
-            given=request_id,
-        )
-    return request_id
 
 
 class UseLog:
