@@ -191,13 +191,8 @@ PrivateKey = SigningKey | DecapsulationKey | OpeningKey | MacKey
 PublicKey = VerifyingKey | EncapsulationKey | SealingKey
 
 
-class Provider(Protocol):
-    """A library or a token. Made once for a server; threads share it."""
-
-    name: str
-    """ "cryptography", "liboqs", "pkcs11", or "liboqs+cryptography" for composites of both."""
-    version: str
-    """Of what does the work, for example "0.13.0"."""
+class Part(Protocol):
+    """What a provider does, or does of a family of algorithms."""
 
     def abilities(self) -> Mapping[str, Abilities]:
         """By Algorithm.id; what it does not have is not there."""
@@ -213,6 +208,15 @@ class Provider(Protocol):
 
     def open_public(self, algorithm: Algorithm, public_key: bytes) -> PublicKey:
         """public_key: raw; for RSA SubjectPublicKeyInfo in DER. Raises KeyInvalid."""
+
+
+class Provider(Part, Protocol):
+    """A library or a token. Made once for a server; threads share it."""
+
+    name: str
+    """ "cryptography", "liboqs", "pkcs11", or "liboqs+cryptography" for composites of both."""
+    version: str
+    """Of what does the work, for example "0.13.0"."""
 
 
 @dataclass(frozen=True)

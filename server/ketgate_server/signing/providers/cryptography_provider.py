@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import cryptography
 
 from ketgate_server.signing.algorithms import Algorithm
-from ketgate_server.signing.provider import Abilities, Material, PrivateKey, PublicKey
+from ketgate_server.signing.provider import Abilities, Material, Part, PrivateKey, PublicKey
 from ketgate_server.signing.providers.composite import Composites
 from ketgate_server.signing.providers.cryptography_ecdsa import Ecdsa
 from ketgate_server.signing.providers.cryptography_ed25519 import Ed25519
@@ -21,7 +21,6 @@ from ketgate_server.signing.providers.cryptography_mldsa import MlDsa
 from ketgate_server.signing.providers.cryptography_mlkem import MlKem
 from ketgate_server.signing.providers.cryptography_rsa import RsaPss
 from ketgate_server.signing.providers.cryptography_secp256k1 import Secp256k1
-from ketgate_server.signing.providers.part import Part
 
 
 class CryptographyProvider:
