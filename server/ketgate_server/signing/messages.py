@@ -89,11 +89,6 @@ def prehashed_message(name: str, digest: bytes, context: bytes) -> bytes:
     return _PREHASHED + _context(context) + oid + digest
 
 
-def pure_message(message: bytes, context: bytes) -> bytes:
-    """M' of ML-DSA and SLH-DSA without a pre-hash. Raises ValueError where the context is too long."""
-    return _PURE + _context(context) + message
-
-
 def digest_hasher(algorithm: Algorithm) -> Hasher | None:
     """A new hasher for the digest that may be signed in place of the message; None where there is none.
 

@@ -99,7 +99,7 @@ class TokenSigningKey:
         def operation(session: TokenSession) -> bytes:
             key = session.keys.get(self._id)
             if key is None:
-                key = session.keys[self._id] = find(session, self._id, private=True)
+                key = session.keys[self._id] = find(session, self._id)
             return bytes(key.sign(content, mechanism=self._mechanism))
 
         try:
@@ -138,13 +138,12 @@ class TokenSigningKey:
             raise KeyInvalid("the token has another key of this identifier") from None
 
 
-def find(session: TokenSession, key_id: bytes, *, private: bool) -> Any:
-    """The object of a key's half. Raises OperationFailed."""
+def find(session: TokenSession, key_id: bytes) -> Any:
+    """The object of a private key. Raises OperationFailed."""
     import pkcs11
 
-    kind = pkcs11.ObjectClass.PRIVATE_KEY if private else pkcs11.ObjectClass.PUBLIC_KEY
     try:
-        return session.session.get_key(object_class=kind, id=key_id)
+        return session.session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=key_id)
     except (pkcs11.NoSuchKey, pkcs11.MultipleObjectsReturned):
         session.check_login()
         raise OperationFailed(
