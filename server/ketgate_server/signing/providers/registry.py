@@ -5,7 +5,7 @@ What is not there is named, with why and how to have it. What the operator named
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ketgate_server.errors import KetgateError, PartMissing, Reason
@@ -81,8 +81,8 @@ def find_providers(settings: SigningSettings) -> Found:
         "cryptography": lambda _: CryptographyProvider(),
         "pkcs11": _pkcs11,
     }
-    wanted: list[str] = list(dict.fromkeys(settings.providers)) or list(loaders)
-    tried = {name: loaders[name](settings) for name in wanted if name in loaders}
+    wanted: Iterable[str] = settings.providers or loaders
+    tried = {name: loaders[name](settings) for name in dict.fromkeys(wanted)}
     there = {name: p for name, p in tried.items() if not isinstance(p, Absent)}
     return Found(
         Providers(_with_composites(there), ordered=bool(settings.providers)),
