@@ -160,15 +160,3 @@ def untold(calibration: Calibration, used: Collection[Use]) -> str:
         f"the calibration tells no error of {words}: "
         "simulated without one, but for relaxation where the times are known"
     )
-
-
-def expected_fidelity(calibration: Calibration, used: Mapping[Use, int]) -> float:
-    """Probability that no error happens: of each gate and measurement, as often as it is used."""
-    errors = {(gate.gate, gate.qubits): gate.error or 0.0 for gate in calibration.gates}
-    for qubit in calibration.qubits:
-        mean = ((qubit.p1_given_0 or 0.0) + (qubit.p0_given_1 or 0.0)) / 2.0
-        errors[("measure", (qubit.qubit,))] = mean
-    out = 1.0
-    for use, times in used.items():
-        out *= max(0.0, 1.0 - errors.get(use, 0.0)) ** times
-    return float(out)

@@ -29,7 +29,7 @@ from ketgate_server.quantum.base import (
     Task,
     Unsuitable,
 )
-from ketgate_server.quantum.calibration import Use, expected_fidelity, noise_model, untold
+from ketgate_server.quantum.calibration import Use, noise_model, untold
 from ketgate_server.quantum.circuit import Circuit, Gate, Measure, Reset
 from ketgate_server.quantum.emulators import sampled
 from ketgate_server.quantum.emulators.compile import (
@@ -237,10 +237,6 @@ class Emulator:
                 while len(self._placed) > KEPT_MAX:
                     self._placed.popitem(last=False)
         return found
-
-    def expected_fidelity(self, placed: Placed) -> float:
-        """Probability that no error happens."""
-        return expected_fidelity(self.device.calibration, placed.used)
 
     def _compile(self, circuit: Circuit, options: RunOptions, task: Task, keep: int) -> Compiled:
         compiler = self._compiler

@@ -9,7 +9,6 @@ from ketgate_server.quantum.base import Calibration, GateCalibration, QubitCalib
 from ketgate_server.quantum.calibration import (
     Deferred,
     digest,
-    expected_fidelity,
     gate_channels,
     noise_model,
 )
@@ -81,12 +80,6 @@ def test_a_deferred_calibration_is_read_once_and_only_when_it_is_looked_at():
     assert deferred.qubits == CALIBRATION.qubits
     assert (deferred.gates, deferred.time_us) == (CALIBRATION.gates, 7)
     assert reads == [1]
-
-
-def test_the_expected_fidelity_is_a_product():
-    used = {("sx", (0,)): 2, ("cz", (0, 1)): 1, ("measure", (0,)): 1, ("rz", (0,)): 9}
-    expected = 0.999**2 * 0.98 * (1 - 0.02)
-    assert expected_fidelity(CALIBRATION, used) == pytest.approx(expected)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
