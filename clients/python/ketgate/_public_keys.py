@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ketgate._errors import InvalidArgument
+from ketgate._verification import COMPOSITES
 
 _PEM = re.compile(
     rb"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END PUBLIC KEY-----", re.ASCII
@@ -26,12 +27,7 @@ _IDENTIFIERS = {
     f"3013{_EC}06082a8648ce3d030107": "ECDSA_P256_SHA256",
     f"3010{_EC}06052b81040022": "ECDSA_P384_SHA384",
     f"3010{_EC}06052b8104000a": "ECDSA_SECP256K1_SHA256",
-    f"{_COMPOSITE}27": "ML_DSA_44_ED25519",
-    f"{_COMPOSITE}28": "ML_DSA_44_ECDSA_P256",
-    f"{_COMPOSITE}30": "ML_DSA_65_ED25519",
-    f"{_COMPOSITE}2d": "ML_DSA_65_ECDSA_P256",
-    f"{_COMPOSITE}2e": "ML_DSA_65_ECDSA_P384",
-    f"{_COMPOSITE}31": "ML_DSA_87_ECDSA_P384",
+    **{f"{_COMPOSITE}{arc:02x}": name for name, (*_, arc) in COMPOSITES.items()},
 }
 """AlgorithmIdentifier in DER, hexadecimal, to the contract's name of the algorithm."""
 

@@ -14,6 +14,15 @@ CONTEXT_BYTES_MAX = 255
 _COMPOSITE_PREFIX = b"CompositeAlgorithmSignatures2025"
 _ML_DSA_BYTES = {44: (1312, 2420), 65: (1952, 3309), 87: (2592, 4627)}
 """Of a public key and a signature (FIPS 204, table 2)."""
+COMPOSITES = {
+    "ML_DSA_44_ED25519": (44, "Ed25519", "SHA512", 39),
+    "ML_DSA_44_ECDSA_P256": (44, "ECDSA-P256", "SHA256", 40),
+    "ML_DSA_65_ED25519": (65, "Ed25519", "SHA512", 48),
+    "ML_DSA_65_ECDSA_P256": (65, "ECDSA-P256", "SHA512", 45),
+    "ML_DSA_65_ECDSA_P384": (65, "ECDSA-P384", "SHA512", 46),
+    "ML_DSA_87_ECDSA_P384": (87, "ECDSA-P384", "SHA512", 49),
+}
+"""Level of ML-DSA, the other part, the pre-hash, and the last arc of the identifier, 1.3.6.1.5.5.7.6."""
 _SECP256K1_BYTES = 65
 _SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _POINT_BYTES = {"P256": 65, "P384": 97}
@@ -207,11 +216,6 @@ _CHECKS: dict[str, Callable[[bytes, bytes, bytes, bytes], bool]] = {
     "ECDSA_P256_SHA256": _ecdsa("secp256r1", "SHA256"),
     "ECDSA_P384_SHA384": _ecdsa("secp384r1", "SHA384"),
     "ECDSA_SECP256K1_SHA256": _secp256k1,
-    "ML_DSA_44_ED25519": _composite(44, "Ed25519", "SHA512", 39),
-    "ML_DSA_44_ECDSA_P256": _composite(44, "ECDSA-P256", "SHA256", 40),
-    "ML_DSA_65_ED25519": _composite(65, "Ed25519", "SHA512", 48),
-    "ML_DSA_65_ECDSA_P256": _composite(65, "ECDSA-P256", "SHA512", 45),
-    "ML_DSA_65_ECDSA_P384": _composite(65, "ECDSA-P384", "SHA512", 46),
-    "ML_DSA_87_ECDSA_P384": _composite(87, "ECDSA-P384", "SHA512", 49),
+    **{name: _composite(*its) for name, its in COMPOSITES.items()},
 }
 """By the contract's name."""
