@@ -95,7 +95,8 @@ func (c *Client) Verify(
 }
 
 // SignBatch signs any number of messages on all cores of the server; the results are in their order. An item that cannot
-// be signed has an error of its own, see [ItemError]; the error of the call is one of all that are left.
+// be signed has an error of its own, see [ItemError]; the error of the call is one of all that are left. The items get their
+// checksums.
 func (c *Client) SignBatch(
 	ctx context.Context, key string, items []*signingv1.SignItem, options *signingv1.SigningOptions,
 ) ([]*signingv1.SignItemResult, error) {
@@ -123,7 +124,8 @@ func (c *Client) SignBatch(
 	return results, nil
 }
 
-// VerifyBatch verifies any number of signatures on all cores of the server; the results are in their order.
+// VerifyBatch verifies any number of signatures on all cores of the server; the results are in their order. The items
+// get their checksums.
 func (c *Client) VerifyBatch(
 	ctx context.Context, key string, items []*signingv1.VerifyItem, options *signingv1.SigningOptions,
 ) ([]*signingv1.VerifyItemResult, error) {
