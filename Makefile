@@ -59,6 +59,7 @@ bench-peers: $(VENV)/installed-dev ## the peers that benchmarks measure beside u
 	@$(PYTHON) -m venv build/peers
 	@build/peers/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	@build/peers/bin/python -m pip install --quiet --require-hashes -r requirements-quantum.lock
+	@build/peers/bin/python -m pip install --quiet --require-hashes -r requirements-oqs.lock
 	@build/peers/bin/python -m pip install --quiet -r benchmarks/requirements-peers.txt
 	@build/peers/bin/python -m pip install --quiet --no-deps --no-build-isolation -e clients/python -e .
 

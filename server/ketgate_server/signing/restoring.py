@@ -16,7 +16,7 @@ from ketgate_server.settings import Settings
 from ketgate_server.signing import rollback
 from ketgate_server.signing.kek.start import open_vault
 from ketgate_server.signing.keys import rows
-from ketgate_server.signing.keys.journal import Journal, Version
+from ketgate_server.signing.keys.journal import FILE, Journal, Version
 from ketgate_server.signing.keys.record import SYSTEM_TENANT
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.signing.provider import Providers
@@ -47,7 +47,7 @@ def known(replaced: Iterable[Path]) -> Known:
         try:
             destroyed.update(Journal(folder))
         except OSError as error:
-            unread.append(f"{folder / 'keys' / 'destroyed'}: {error.strerror}")
+            unread.append(f"{folder / FILE}: {error.strerror}")
         database = folder / FILE_NAME
         if database.exists():
             try:

@@ -20,6 +20,7 @@ from ketgate_server.signing.keys.asker import server_asker
 from ketgate_server.signing.keys.change import Change
 from ketgate_server.signing.keys.due import DESTROYED
 from ketgate_server.signing.keys.journal import Journal, Version
+from ketgate_server.signing.keys.names import version_name
 from ketgate_server.signing.keys.record import VersionState
 from ketgate_server.signing.keys.store import KeyStore
 from ketgate_server.store.base import Reader, Store, Transaction
@@ -31,7 +32,6 @@ NAMED_MAX = 20
 
 _log = logging.getLogger(__name__)
 
-_COUNTER = "SELECT value FROM counters WHERE name = ?"
 _VERSION = """SELECT v.state, v.destroy_time_us FROM signing_versions v
     JOIN signing_keys k ON k.tenant = v.tenant AND k.id = v.key_id
     WHERE v.tenant = ? AND k.uid = ? AND v.key_id = ? AND v.version = ?"""
@@ -76,7 +76,7 @@ class Watch:
         """To be called when the number is another than it was."""
         newest = self._newest
         with self._store.read() as reader:  # anew: what a caller read may be from before the newest
-            now = _generation(reader)
+            now = rows.newest_change(reader)
         if now >= newest:
             self._newest = now
             return
@@ -89,7 +89,7 @@ class Watch:
 
 def checkpoint(reader: Reader) -> Mapping[str, str]:
     """For the audit: the state of the key store, by which an older one is told."""
-    return {SUM: sums.told(reader), GENERATION: str(_generation(reader))}
+    return {SUM: sums.told(reader), GENERATION: str(rows.newest_change(reader))}
 
 
 def find(store: Store, data_dir: Path) -> Rollback | None:
@@ -115,7 +115,7 @@ def untold(store: Store, journal: Iterable[Version]) -> list[Version]:
 def _against_log(reader: Reader) -> Iterator[str]:
     newest = next(told.backwards(reader, SUM), None)
     counted = sums.counted(reader)
-    generation = _generation(reader)
+    generation = rows.newest_change(reader)
     if newest is None:
         if generation or counted != sums.NOTHING:
             yield "the audit log tells nothing of the keys that there are"
@@ -137,7 +137,7 @@ def _against_journal(reader: Reader, journal: Iterable[Version], now_us: int) ->
     back = [version for version in journal if _is_back(reader, version, now_us)]
     if not back:
         return []
-    names = ", ".join(f"keys/{v.key_id}/versions/{v.version}" for v in back[:NAMED_MAX])
+    names = ", ".join(version_name(v.key_id, v.version) for v in back[:NAMED_MAX])
     return [f"it has versions that were destroyed: {names}"]
 
 
@@ -172,11 +172,6 @@ def _missing(reader: Reader) -> Iterator[str]:
             named += 1
             if named == NAMED_MAX:
                 return
-
-
-def _generation(reader: Reader) -> int:
-    row = reader.row(_COUNTER, (rows.COUNTER,))
-    return 0 if row is None else int(row[0])
 
 
 def accept(keys: KeyStore, data_dir: Path, found: Rollback) -> list[Version]:

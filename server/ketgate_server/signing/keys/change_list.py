@@ -43,16 +43,36 @@ class ChangeList:
         now_us = self._store.now_us()
         with even(), self._store.read() as reader:
             readable = _Readable(reader, self._vault, identity)
-            scanned = changes.read_changes(
-                reader, self._vault, identity.tenant, key_id, before, SCAN_MAX + 1
-            )
-            found = [change for change in scanned[:SCAN_MAX] if readable.has(change)]
+            found, behind = self._scan(reader, readable, identity.tenant, key_id, before, size)
             if key_id and not found and not readable.manages(key_id):
                 raise NotFound(key_name(key_id), "key")
-        page = [change.seen_at(now_us) for change in found[:size]]
-        if len(found) > size:
-            return page, page[-1].id
-        return page, scanned[SCAN_MAX - 1].id if len(scanned) > SCAN_MAX else ""
+        return [change.seen_at(now_us) for change in found], behind
+
+    def _scan(
+        self,
+        reader: Reader,
+        readable: _Readable,
+        tenant: str,
+        key_id: str,
+        before: str,
+        size: int,
+    ) -> tuple[list[ChangeRecord], str]:
+        """In pieces of a page, as most callers may read all: a row costs more than its place in a list."""
+        found: list[ChangeRecord] = []
+        seen = 0
+        while seen < SCAN_MAX:
+            most = min(size + 1, SCAN_MAX - seen)
+            piece = changes.read_changes(reader, self._vault, tenant, key_id, before, most)
+            for change in piece:
+                if readable.has(change):
+                    if len(found) == size:
+                        return found, found[-1].id
+                    found.append(change)
+            if len(piece) < most:
+                return found, ""
+            seen += most
+            before = piece[-1].id
+        return found, before
 
 
 class _Readable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from ketgate_server.signing.keys import bodies, sums
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.names import change_name, version_name
 from ketgate_server.signing.keys.record import ChangeState, KeyRecord, Policy, Use
-from ketgate_server.signing.keys.rows import check_code, corrupt
+from ketgate_server.signing.keys.rows import check_code, corrupt, plain
 from ketgate_server.store.base import Reader, Row, Transaction
 
 MANAGER_ROLE = "signing.admin"
@@ -185,7 +184,7 @@ def _body(change: ChangeRecord) -> bytes:
 
 
 def _as_change(reader: Reader, vault: Vault, columns: Row) -> ChangeRecord:
-    row = ChangeRow._make(_plain(columns))
+    row = ChangeRow._make(plain(columns))
     check_code(reader, vault, row, row.tenant, change_name(row.id))
     try:
         body = bodies.read_body(row.body)
@@ -206,7 +205,3 @@ def _as_change(reader: Reader, vault: Vault, columns: Row) -> ChangeRecord:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise corrupt(row.tenant, change_name(row.id), "its row cannot be read") from error
-
-
-def _plain(columns: Sequence[object]) -> list[object]:
-    return [bytes(value) if isinstance(value, memoryview) else value for value in columns]

@@ -10,10 +10,8 @@ from ketgate.signing.v1 import key_service_pb2 as service_pb
 from ketgate_server.errors import FieldError
 from ketgate_server.signing.keys import convert_policy
 from ketgate_server.signing.keys.changes import ChangeRecord
+from ketgate_server.signing.keys.listing import read_size
 from ketgate_server.signing.keys.names import key_name, read_key, version_name
-
-PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 1_000
 
 _TOKEN = re.compile("[0-9a-f]{26}")
 
@@ -41,12 +39,10 @@ def change(found: ChangeRecord) -> pb.KeyChange:
 
 def read_page(request: service_pb.ListKeyChangesRequest) -> tuple[str, str, int]:
     """Id of the key, or nothing; the id behind which the page begins; and its size. Raises FieldError."""
-    if request.page_size < 0:
-        raise FieldError("page_size", expected="0 or more", given=request.page_size)
+    size = read_size(request.page_size)
     if request.page_token and not _TOKEN.fullmatch(request.page_token):
         raise FieldError(
             "page_token", expected="a next_page_token of this method", given=request.page_token
         )
     key_id = read_key(request.key, "key") if request.key else ""
-    size = min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
     return key_id, request.page_token, size

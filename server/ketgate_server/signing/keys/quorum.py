@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason, echo
+from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason
 from ketgate_server.signing.keys import bodies, changes, effects, rows, states
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.change import Change
@@ -23,6 +23,7 @@ from ketgate_server.signing.keys.record import (
     VersionRecord,
 )
 from ketgate_server.signing.keys.states import Act
+from ketgate_server.signing.keys.updates import check_etag
 
 EXPIRY_US = 7 * 86_400_000_000
 JUSTIFICATION_CHARACTERS_MAX = 1_000
@@ -67,12 +68,7 @@ def set_policy(
     Raises NotFound, POLICY_DENIED, ETAG_MISMATCH, and as propose().
     """
     key = change.key(key_id, for_policy=True)
-    if etag and etag != key.etag:
-        raise KetgateError(
-            Reason.ETAG_MISMATCH,
-            f"etag: {key.name} was changed since {echo(etag)} was read; read it again",
-            field="etag",
-        )
+    check_etag(key, etag)
     if key.policy.quorum is None:
         return Asked(apply_policy(change, key, policy))
     found = propose(

@@ -16,6 +16,7 @@ from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing.algorithms import ALGORITHMS
 from ketgate_server.signing.kek.vault import Owner, Vault
 from ketgate_server.signing.keys import bodies, policy, sums
+from ketgate_server.signing.keys.names import key_name, version_name
 from ketgate_server.signing.keys.record import KeyRecord, Origin, VersionRecord, VersionState
 from ketgate_server.store.base import Reader, Row, Transaction
 
@@ -98,6 +99,7 @@ _PUT_VERSION = f"""INSERT INTO signing_versions ({", ".join(VersionRow._fields)}
         WHEN excluded.envelope IS NULL THEN NULL
         WHEN signing_versions.envelope = excluded.envelope THEN signing_versions.kek
         ELSE excluded.kek END"""  # noqa: S608 - constants
+_GENERATION = "SELECT value FROM counters WHERE name = ?"
 _COUNT_KEYS = "SELECT COUNT(*) FROM signing_keys WHERE tenant = ?"
 _NEWEST = "SELECT MAX(version) FROM signing_versions WHERE tenant = ? AND key_id = ?"
 _CHANGED = """SELECT k.generation, v.generation FROM signing_keys k
@@ -132,7 +134,7 @@ def read_versions(reader: Reader, vault: Vault, tenant: str, key_id: str) -> lis
     gaps."""
     found = [_as_version(reader, vault, row) for row in reader.rows(_VERSIONS_OF, (tenant, key_id))]
     if [version.version for version in found] != list(range(len(found), 0, -1)):
-        raise corrupt(tenant, f"keys/{key_id}", "some of its versions are missing")
+        raise corrupt(tenant, key_name(key_id), "some of its versions are missing")
     return found
 
 
@@ -206,6 +208,11 @@ def changed(reader: Reader, tenant: str, key_id: str, version: int) -> int | Non
     return None if row is None else max(int(row[0]), int(row[1]))
 
 
+def newest_change(reader: Reader) -> int:
+    """Number of the newest change of any key; 0 before the first."""
+    return _number(reader.row(_GENERATION, (COUNTER,)))
+
+
 def destroyed(reader: Reader) -> Iterator[tuple[str, str, str, int]]:
     """(tenant, uid of the key, id of the key, version) of all that is destroyed."""
     for row in reader.rows(_DESTROYED, (VersionState.DESTROYED.value,)):
@@ -218,8 +225,8 @@ def owner(key: KeyRecord, version: int) -> Owner:
 
 
 def _as_key(reader: Reader, vault: Vault, columns: Sequence[object]) -> KeyRecord:
-    row = KeyRow._make(_plain(columns))
-    check_code(reader, vault, row, row.tenant, f"keys/{row.id}")
+    row = KeyRow._make(plain(columns))
+    check_code(reader, vault, row, row.tenant, key_name(row.id))
     try:
         body = bodies.read_body(row.body)
         return KeyRecord(
@@ -234,12 +241,12 @@ def _as_key(reader: Reader, vault: Vault, columns: Sequence[object]) -> KeyRecor
             **body | {"policy": policy.from_json(body["policy"])},
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise corrupt(row.tenant, f"keys/{row.id}", "its row cannot be read") from error
+        raise corrupt(row.tenant, key_name(row.id), "its row cannot be read") from error
 
 
 def _as_version(reader: Reader, vault: Vault, columns: Sequence[object]) -> VersionRecord:
-    row = VersionRow._make(_plain(columns))
-    name = f"keys/{row.key_id}/versions/{row.version}"
+    row = VersionRow._make(plain(columns))
+    name = version_name(row.key_id, row.version)
     check_code(reader, vault, row, row.tenant, name)
     try:
         body = bodies.read_body(row.body)
@@ -286,7 +293,7 @@ def corrupt(tenant: str, name: str, why: str) -> KetgateError:
     )
 
 
-def _plain(columns: Sequence[object]) -> list[object]:
+def plain(columns: Sequence[object]) -> list[object]:
     """Bytes as bytes, whatever a driver makes of them."""
     return [bytes(value) if isinstance(value, memoryview) else value for value in columns]
 

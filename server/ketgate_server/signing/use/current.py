@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ketgate_server.signing.kek.vault import Owner
+from ketgate_server.signing.keys import rows
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.store import KeyStore
 
 T = TypeVar("T")
 RECORDS_MAX = 10_000
-COUNTER = "signing"
 
 
 class CurrentKeys:
@@ -76,5 +76,4 @@ class CurrentKeys:
 
     def _read_generation(self) -> int:
         with self._keys.store.read() as reader:
-            row = reader.row("SELECT value FROM counters WHERE name = ?", (COUNTER,))
-        return 0 if row is None else int(row[0])
+            return rows.newest_change(reader)

@@ -13,7 +13,6 @@ from ketgate_server.errors import KetgateError
 from ketgate_server.rpc.call import Call
 from ketgate_server.signing.keys import rows
 from ketgate_server.signing.keys.names import read_version
-from ketgate_server.signing.use.current import COUNTER
 from ketgate_server.store import requests
 from ketgate_server.store.base import Store, Transaction
 
@@ -110,7 +109,7 @@ def _reply_of(known: requests.Known) -> bytes:
 
 def _write(tx: Transaction, uses: Sequence[Use]) -> list[bytes | Exception]:
     results: list[bytes | Exception] = []
-    generation = tx.peek(COUNTER)
+    generation = tx.peek(rows.COUNTER)
     facts: list[Fact] = []
     kept: list[tuple[str, str, str, bytes, str, bytes | None]] = []
     seen: dict[tuple[str, str, str], Use] = {}
