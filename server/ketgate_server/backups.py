@@ -9,10 +9,10 @@ from ketgate_server.audit import log, seen
 from ketgate_server.settings import Settings
 from ketgate_server.signing import restoring, rollback
 from ketgate_server.signing.keys.journal import Version
-from ketgate_server.store import backup
+from ketgate_server.store import backup, elsewhere
 from ketgate_server.store.backup import Manifest
 from ketgate_server.store.base import Store, Transaction
-from ketgate_server.store.database import open_store
+from ketgate_server.store.database import open_store, place_of
 from ketgate_server.tokens import COMMAND
 
 BACKED_UP, RESTORED = "store.backed_up", "store.restored"
@@ -57,6 +57,8 @@ def restore(source: Path, settings: Settings, replaced: Sequence[Path] = ()) -> 
 
     def finish(folder: Path, made: Manifest) -> None:
         seen.forget(folder)
+        if url is not None:
+            elsewhere.note(folder, place_of(folder, url))
         store = open_store(folder, url)
         try:
             if not replaced and restoring.has_keys(store):

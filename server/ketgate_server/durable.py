@@ -21,8 +21,9 @@ from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.rpc.call import Service
 from ketgate_server.settings import Settings
 from ketgate_server.signing import rollback, shared
+from ketgate_server.store import elsewhere
 from ketgate_server.store.base import Store, StoreUnavailable
-from ketgate_server.store.database import open_store
+from ketgate_server.store.database import open_store, place_of
 
 HURRY_INTERVAL_S = 0.1
 
@@ -85,6 +86,8 @@ def start(settings: Settings, kinds: Iterable[JobKind]) -> Durable:
         store = open_store(settings.data_dir, url)
         started.callback(store.close)
         started.callback(shared.close, store)
+        if url is not None:  # so that who is told no URL does not make a store of its own
+            elsewhere.note(settings.data_dir, place_of(settings.data_dir, url))
         signer, reopen = open_signer(settings, store)
         older = shared.foundation(settings, store).rollback
         audited = audit.start(

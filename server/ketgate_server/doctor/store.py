@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from ketgate_server.doctor.finding import Finding, State
 from ketgate_server.parts import PARTS, part_version
 from ketgate_server.settings import Settings
+from ketgate_server.store.elsewhere import check_here
+from ketgate_server.store.errors import StoreError
 
 TOPIC = "store"
 CONNECT_S = 5
@@ -13,6 +15,11 @@ CONNECT_S = 5
 
 def findings(settings: Settings) -> Iterator[Finding]:
     if settings.store_url is None:
+        try:
+            check_here(settings.data_dir)
+        except StoreError as error:
+            yield Finding(TOPIC, "SQLite", State.FAULT, str(error), "see the setting store_url")
+            return
         version = sqlite3.sqlite_version
         yield Finding(TOPIC, "SQLite", State.FINE, f"{version}, a file in the data folder")
         return

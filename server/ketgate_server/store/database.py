@@ -10,6 +10,7 @@ from pathlib import Path
 from ketgate_server.errors import PartMissing
 from ketgate_server.files import make_private_folder
 from ketgate_server.parts import require_part
+from ketgate_server.store import elsewhere
 from ketgate_server.store.base import Store, StoreUnavailable
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.errors import StoreError
@@ -67,8 +68,10 @@ def _open_postgres(url: str, clock: Clock | None) -> Store:
 def open_database(data_dir: Path) -> sqlite3.Connection:
     """A connection in autocommit mode that threads may share under a lock of their own.
 
-    Raises StoreError: no such folder, no rights, not a database, or written by a newer version.
+    Raises StoreError: no such folder, no rights, not a database, written by a newer version, or the
+    store of the folder's server is elsewhere.
     """
+    elsewhere.check_here(data_dir)
     path = data_dir / FILE_NAME
     try:
         make_private_folder(data_dir)

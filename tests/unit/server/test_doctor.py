@@ -27,6 +27,7 @@ from ketgate_server.signing.provider import Providers
 from ketgate_server.signing.providers.cryptography_provider import CryptographyProvider
 from ketgate_server.signing.providers.registry import Absent, Found
 from ketgate_server.signing.settings import SigningSettings
+from ketgate_server.store import elsewhere
 from typer.testing import CliRunner
 
 
@@ -138,6 +139,13 @@ def test_the_server_that_runs_on_a_folder_is_named(data_dir: Path) -> None:
     assert named(folder.findings(settings), "server").detail == "none runs on it"
     (data_dir / LOCK_FILE).write_text(f"{os.getpid()}\n")
     assert str(os.getpid()) in named(folder.findings(settings), "server").detail
+
+
+def test_a_store_that_is_elsewhere_is_told_where_the_settings_name_none(data_dir: Path) -> None:
+    elsewhere.note(data_dir, "postgresql://db.example/ketgate")
+    [finding] = store.findings(Settings(data_dir=data_dir))
+    assert finding.state is State.FAULT
+    assert "postgresql://db.example/ketgate" in finding.detail
 
 
 def test_missing_parts_come_with_their_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,11 @@ import ketgate
 import pytest
 from ketgate._cli import backup, token
 from ketgate.audit.v1.audit_service_pb2 import AuditPayload
-from ketgate_server.store.database import open_store
+from ketgate_server import backups, durable
+from ketgate_server.settings import Settings
+from ketgate_server.store import elsewhere
+from ketgate_server.store.database import open_store, place_of
+from ketgate_server.store.errors import StoreError
 from ketgate_server.tokens import TokenStore
 from typer import Typer
 from typer.testing import CliRunner
@@ -125,3 +129,43 @@ def test_the_servers_configuration_names_the_database(tmp_path: Path, postgres_s
     assert not (tmp_path / "ketgate.db").exists()
     told = json.loads(invoke("backup", str(tmp_path), "--data-dir", str(tmp_path), "--json").stdout)
     assert told["database"] == "postgresql"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("token", "create", "ci"), ("token", "list"), ("token", "revoke", "ci"), ("backup", "b.tar")],
+)
+def test_without_the_url_of_the_servers_database_no_store_is_made_beside_it(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "data"
+    data.mkdir()
+    elsewhere.note(data, "postgresql://db.example:5432/ketgate")
+    run = invoke(*command, "--data-dir", str(data))
+    assert isinstance(run.exception, ketgate.InvalidArgument)
+    assert "store_url: expected the database" in str(run.exception)
+    assert "postgresql://db.example:5432/ketgate, given none" in str(run.exception)
+    assert str(data / "store.place") in str(run.exception)
+    assert [path.name for path in data.iterdir()] == ["store.place"]
+    (data / "store.place").unlink()  # the way out that the message names
+    assert invoke("token", "list", "--data-dir", str(data)).exit_code == 0
+
+
+def test_a_server_leaves_the_place_of_its_database_and_a_restored_one_too(
+    tmp_path: Path, postgres_server: Any
+) -> None:
+    url = postgres_server.new_database()
+    settings = Settings(data_dir=tmp_path / "data", store_url=url)
+    settings.data_dir.mkdir()
+    durable.start(settings, []).close()
+    mark = settings.data_dir / "store.place"
+    assert mark.read_text() == place_of(settings.data_dir, url) + "\n"
+    with pytest.raises(StoreError, match="given none"):
+        durable.start(Settings(data_dir=settings.data_dir), [])
+
+    file, other = tmp_path / "b.tar", postgres_server.new_database(empty=True)
+    backups.back_up(file, settings.data_dir, url)
+    new = Settings(data_dir=tmp_path / "new", store_url=other)
+    backups.restore(file, new)
+    assert (tmp_path / "new" / "store.place").read_text() == place_of(new.data_dir, other) + "\n"
