@@ -24,6 +24,7 @@ BASE = {
     "parts",
     "processor",
     "randomness",
+    "roles",
     "settings",
     "type",
     "",

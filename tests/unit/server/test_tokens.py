@@ -6,12 +6,13 @@ import time
 import pytest
 from ketgate.audit.v1.audit_service_pb2 import AuditPayload
 from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.roles import ROLES
 from ketgate_server.rpc import auth
 from ketgate_server.rpc.auth import Authenticator
 from ketgate_server.rpc.call import require_role
 from ketgate_server.store.base import StoreUnavailable
 from ketgate_server.store.errors import StoreError, TokenError
-from ketgate_server.tokens import ROLES, TokenStore
+from ketgate_server.tokens import TokenStore
 
 
 @pytest.fixture

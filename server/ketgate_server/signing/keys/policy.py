@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason
+from ketgate_server.roles import ROLES
 from ketgate_server.rpc.call import ADMIN_ROLE, Identity
 from ketgate_server.signing.algorithms import CONTEXT_BYTES_MAX
 from ketgate_server.signing.keys.record import Grant, KeyRecord, Policy, Quorum, Use
@@ -30,7 +31,7 @@ USES_PER_SECOND_MAX = 1_000_000.0
 BURST_MAX = 1_000_000
 
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
-_MEMBER = re.compile(rf"(?:{ROLE_PREFIX}[a-z][a-z0-9._-]{{0,62}}|{_TOKEN.pattern})")
+_ROLE_MEMBERS = frozenset(ROLE_PREFIX + role for role in ROLES)
 
 
 def names(policy: Policy, identity: Identity) -> bool:
@@ -154,10 +155,16 @@ def _check_grant(grant: Grant, field: str) -> None:
     _at_least_one(f"{field}.members", grant.members, "name of a token or role:NAME")
     _at_most(f"{field}.members", grant.members, MEMBERS_MAX)
     for member in sorted(grant.members):
-        if not _MEMBER.fullmatch(member):
+        if member.startswith(ROLE_PREFIX) and member not in _ROLE_MEMBERS:
             raise FieldError(
                 f"{field}.members",
-                expected='names of tokens, or "role:" and the name of a role',
+                expected=f'"{ROLE_PREFIX}" and a role, which are {", ".join(ROLES)}',
+                given=member,
+            )
+        if member not in _ROLE_MEMBERS and not _TOKEN.fullmatch(member):
+            raise FieldError(
+                f"{field}.members",
+                expected=f'names of tokens, or "{ROLE_PREFIX}" and the name of a role',
                 given=member or "an empty one",
             )
     _at_least_one(f"{field}.uses", grant.uses, "use")
