@@ -67,7 +67,29 @@ def test_a_role_can_be_granted(new_caller, admin, key_id, refused):
     assert sign(new_caller("signing.user"), key.name).signature
     superuser = new_caller("admin")  # it may call every method, and is not the role that is named
     refusal = refused(lambda: sign(superuser, key.name))
-    assert refusal.reason == "RESOURCE_NOT_FOUND"
+    assert refusal.reason == "POLICY_DENIED"
+
+
+def test_who_may_read_a_key_is_never_told_that_it_is_not_there(new_caller, admin, key_id, refused):
+    """The role `admin` read keys of whose policies it was left out, and was told by all else that they are not
+    there."""
+    key = create(admin, key_id, key_pb2.KeyPolicy(grants=[grant([SIGN], admin.name)]))
+    superuser, version = new_caller("admin"), f"{key.name}/versions/1"
+    assert superuser("GetKey", keys.GetKeyRequest(name=key.name)).key == key
+    for method, request in (
+        ("RotateKey", keys.RotateKeyRequest(name=key.name)),
+        (
+            "UpdateKey",
+            keys.UpdateKeyRequest(key={"name": key.name}, update_mask={"paths": ["labels"]}),
+        ),
+        ("DisableKeyVersion", keys.DisableKeyVersionRequest(name=version)),
+        ("DestroyKeyVersion", keys.DestroyKeyVersionRequest(name=version)),
+        ("ExportPublicKey", keys.ExportPublicKeyRequest(name=version)),
+        ("Sign", uses.SignRequest(key=key.name, message=b"m")),
+        ("Verify", uses.VerifyRequest(key=key.name, message=b"m")),
+    ):
+        refusal = refused(lambda m=method, r=request: superuser(m, r))
+        assert (method, refusal.reason) == (method, "POLICY_DENIED")
 
 
 def test_hidden_foreign_and_absent_keys_are_refused_alike(new_caller, admin, key_id, refused):
@@ -124,7 +146,7 @@ def test_the_role_admin_changes_policies_and_uses_nothing(new_caller, admin, key
     key = create(admin, key_id, key_pb2.KeyPolicy(grants=[grant([SIGN], admin.name)]))
     superuser = new_caller("admin")
     assert superuser("GetKey", keys.GetKeyRequest(name=key.name)).key.policy == key.policy
-    assert refused(lambda: sign(superuser, key.name)).reason == "RESOURCE_NOT_FOUND"
+    assert refused(lambda: sign(superuser, key.name)).reason == "POLICY_DENIED"
     policy = key_pb2.KeyPolicy(grants=[grant([SIGN, MANAGE], superuser.name)])
     request = keys.SetKeyPolicyRequest(name=key.name, policy=policy, etag=key.etag)
     assert superuser("SetKeyPolicy", request).key.policy == policy

@@ -35,7 +35,9 @@ _ROLE_MEMBERS = frozenset(ROLE_PREFIX + role for role in ROLES)
 
 
 def names(policy: Policy, identity: Identity) -> bool:
-    """Whether a caller may know of the key."""
+    """Whether a caller may know of the key: the role `admin`, which reads all keys, may."""
+    if ADMIN_ROLE in identity.roles:
+        return True
     if not policy.grants or any(_is_member(grant, identity) for grant in policy.grants):
         return True
     return policy.quorum is not None and identity.subject in policy.quorum.approvers
@@ -78,7 +80,7 @@ def require(
 
 
 def denied(key: KeyRecord, identity: Identity, use: Use) -> KetgateError:
-    """The refusal of a caller that the policy names, but not for this use."""
+    """The refusal of a caller that may know of the key, but not use it so."""
     return KetgateError(
         Reason.POLICY_DENIED,
         f"the policy of {key.name} grants {identity.subject!r} no {use}; "

@@ -58,6 +58,7 @@ def test_a_use_is_what_some_grant_gives(of: Policy, identity: Identity, use: Use
         not of.grants
         or any(name in [member for member, _ in pairs] for name in names_of(identity))
         or (of.quorum is not None and identity.subject in of.quorum.approvers)
+        or "admin" in identity.roles
     )
     key = key_with(of)
     if allowed:
