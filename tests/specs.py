@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from ketgate.optimization.v1 import optimization_service_pb2 as pb
 from ketgate.type.v1 import tensor_pb2
+from ketgate_server.rpc.call import Identity
 from numpy.typing import ArrayLike, NDArray
 
 DTYPES = {"f8": 1, "f4": 2, "i8": 3, "i4": 4, "i1": 5, "u1": 6}
@@ -121,6 +122,7 @@ class LocalCall:
 
     method = "/ketgate.optimization.v1.OptimizationService/Solve"
     request_id = "test"
+    identity = Identity("test", "default", frozenset({"admin"}))
 
     def __init__(self, remaining_s: float = float("inf")) -> None:
         self.arrival_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the store, the jobs and the audit. What is asked of the database is asked at
+"""Prometheus metrics of the store, the jobs, the artifacts and the audit. What is asked of the database is asked at
 most once in ten seconds, however often metrics are read, and costs no scan of what is over."""
 
 import time
@@ -18,12 +18,13 @@ ASK_INTERVAL_S = 10.0
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 OPERATIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-_UNFINISHED = "SELECT COALESCE(SUM(value), 0) FROM counters WHERE name LIKE ?"
+_COUNTED = "SELECT COALESCE(SUM(value), 0) FROM counters WHERE name LIKE ?"
 _HELD = """SELECT state, COUNT(*) FROM jobs
     WHERE lease_time_us IS NOT NULL AND outside_until_us IS NULL GROUP BY state"""
 _OUTSIDE = "SELECT state, COUNT(*) FROM jobs WHERE outside_until_us IS NOT NULL GROUP BY state"
 _READY = f"SELECT COUNT(*), MIN(seq) FROM jobs WHERE {READY} AND state = 1"  # noqa: S608 - a constant
 _SINCE = "SELECT create_time_us FROM jobs WHERE seq = ?"
+_UPLOADS = "SELECT COUNT(*) FROM uploads"
 _COUNTER = "SELECT value FROM counters WHERE name = ?"
 _STATES = {2: "submitted", 3: "running", 4: "cancelling"}
 
@@ -53,6 +54,7 @@ class DurableMetrics(Collector):
             operations.observe(count)
 
         durable.store.observe(observe)
+        durable.artifacts.store.metrics.show(registry)
         registry.register(self)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -88,7 +90,7 @@ class DurableMetrics(Collector):
 
 
 def _ask(reader: Reader, now_us: int) -> list[GaugeMetricFamily]:
-    unfinished = _number(reader.row(_UNFINISHED, ("jobs unfinished %",)))
+    unfinished = _number(reader.row(_COUNTED, ("jobs unfinished %",)))
     held: Counter[str] = Counter()
     for state, count in [*reader.rows(_HELD), *reader.rows(_OUTSIDE)]:
         held[_STATES.get(state, "queued")] += count
@@ -106,6 +108,16 @@ def _ask(reader: Reader, now_us: int) -> list[GaugeMetricFamily]:
         states,
         _gauge("ketgate_jobs_ready", "Jobs that could start now, had they a worker.", ready),
         _gauge("ketgate_jobs_oldest_wait_seconds", "Age of the oldest of them.", wait_s),
+        _gauge(
+            "ketgate_artifact_bytes",
+            "Size of the artifacts of all tenants; content of several counts for each.",
+            _number(reader.row(_COUNTED, ("artifact bytes %",))),
+        ),
+        _gauge(
+            "ketgate_artifact_uploads_in_progress",
+            "Uploads that are begun and not finished.",
+            _number(reader.row(_UPLOADS)),
+        ),
         _gauge("ketgate_audit_entries", "Entries of the audit log.", audit),
     ]
 

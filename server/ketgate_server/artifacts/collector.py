@@ -145,7 +145,9 @@ class Collector:
                 salts = {tenant: new_salt() for tenant, _ in found}
                 server = self._artifacts.server
                 remove = partial(_remove, found=found, cut_us=cut_us, salts=salts, server=server)
-                for sha256 in self._store.run(remove):
+                removed, digests = self._store.run(remove)
+                self._artifacts.metrics.removed.inc(removed)
+                for sha256 in digests:
                     self._artifacts.drop(sha256)
                 position = found[-1]
             if len(found) < PIECE:
@@ -186,8 +188,8 @@ def _remove(
     cut_us: int,
     salts: dict[str, bytes],
     server: str,
-) -> list[str]:
-    """Remove those that are still unused; returns what content is to be deleted."""
+) -> tuple[int, list[str]]:
+    """Remove those that are still unused; how many, and what content is to be deleted."""
     unused: dict[str, list[ArtifactRow]] = {}
     for tenant, sha256 in found:
         row = index.get(tx, tenant, sha256)
@@ -200,8 +202,10 @@ def _remove(
         record_audit(
             tx, actor=SERVER, tenant=tenant, action=REMOVED, facts=facts, salt=salts[tenant]
         )
-    digests = dict.fromkeys(row.sha256 for rows in unused.values() for row in rows)
-    return [sha256 for sha256 in digests if index.mark(tx, sha256, server)]
+    removed = [row.sha256 for rows in unused.values() for row in rows]
+    return len(removed), [
+        sha256 for sha256 in dict.fromkeys(removed) if index.mark(tx, sha256, server)
+    ]
 
 
 def _mark(tx: Transaction, strays: list[str], server: str) -> list[str]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from google.protobuf.message import Message
 from ketgate.artifacts.v1 import artifact_service_pb2 as pb
 
 from ketgate_server.artifacts import convert
 from ketgate_server.artifacts.index import ArtifactRow, upload_name
 from ketgate_server.artifacts.store import CHUNK_BYTES_MAX, ArtifactStore
-from ketgate_server.rpc.call import Call, Method, Service
+from ketgate_server.rpc.call import Call, Method, Service, UnaryFunction
 
 NAME = "ketgate.artifacts.v1.ArtifactService"
 ROLE = "artifacts.user"
@@ -16,23 +17,23 @@ ROLE = "artifacts.user"
 def create_service(artifacts: ArtifactStore) -> Service:
     """The service as the edge serves it."""
     own = ArtifactServicer(artifacts)
+    counting, counting_stream = artifacts.metrics.counting, artifacts.metrics.counting_stream
+
+    def unary(request: type[Message], function: UnaryFunction, *, mutates: bool = False) -> Method:
+        return Method(request, ROLE, unary=counting(function), mutates=mutates)
+
+    read = Method(pb.ReadArtifactRequest, ROLE, stream=counting_stream(own.read_artifact))
     return Service(
         NAME,
         {
-            "CreateUpload": Method(
-                pb.CreateUploadRequest, ROLE, unary=own.create_upload, mutates=True
-            ),
-            "WriteUpload": Method(pb.WriteUploadRequest, ROLE, unary=own.write_upload),
-            "GetUpload": Method(pb.GetUploadRequest, ROLE, unary=own.get_upload),
-            "FinishUpload": Method(
-                pb.FinishUploadRequest, ROLE, unary=own.finish_upload, mutates=True
-            ),
-            "GetArtifact": Method(pb.GetArtifactRequest, ROLE, unary=own.get_artifact),
-            "ReadArtifact": Method(pb.ReadArtifactRequest, ROLE, stream=own.read_artifact),
-            "ListArtifacts": Method(pb.ListArtifactsRequest, ROLE, unary=own.list_artifacts),
-            "DeleteArtifact": Method(
-                pb.DeleteArtifactRequest, ROLE, unary=own.delete_artifact, mutates=True
-            ),
+            "CreateUpload": unary(pb.CreateUploadRequest, own.create_upload, mutates=True),
+            "WriteUpload": unary(pb.WriteUploadRequest, own.write_upload),
+            "GetUpload": unary(pb.GetUploadRequest, own.get_upload),
+            "FinishUpload": unary(pb.FinishUploadRequest, own.finish_upload, mutates=True),
+            "GetArtifact": unary(pb.GetArtifactRequest, own.get_artifact),
+            "ReadArtifact": read,
+            "ListArtifacts": unary(pb.ListArtifactsRequest, own.list_artifacts),
+            "DeleteArtifact": unary(pb.DeleteArtifactRequest, own.delete_artifact, mutates=True),
         },
     )
 

@@ -13,6 +13,7 @@ from ketgate_server.arrays import Content
 from ketgate_server.artifacts import index
 from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Blobs, Gap, never
 from ketgate_server.artifacts.index import NOBODY, ArtifactRow, Asker, Quota, UploadRow
+from ketgate_server.artifacts.metrics import ArtifactMetrics
 from ketgate_server.audit.log import new_salt
 from ketgate_server.errors import KetgateError, LimitError, NotFound, Reason
 from ketgate_server.store.base import Store, StoreUnavailable
@@ -59,6 +60,7 @@ class ArtifactStore:
         self.policy = policy
         self.server = server
         """Its name among those of the store, and that of its own former processes."""
+        self.metrics = ArtifactMetrics()
         self._new_upload_id = new_upload_id
         self._arrival = threading.Condition()
         """Notified when a chunk of any upload arrived."""
@@ -86,8 +88,13 @@ class ArtifactStore:
         )
         found = self._begin(asker, wanted)
         if isinstance(found, ArtifactRow):
+            self.metrics.present.inc()
             return found, found.size_bytes
-        return found, 0 if found is wanted else self.blobs.staged(found.id)
+        if found is wanted:
+            self.metrics.begun.inc()
+            return found, 0
+        self.metrics.resumed.inc()
+        return found, self.blobs.staged(found.id)
 
     def write(self, tenant: str, upload_id: str, offset: int, content: bytes) -> int:
         """Take a chunk, durably; where to go on. Raises RESOURCE_NOT_FOUND, OFFSET_MISMATCH."""
@@ -101,6 +108,7 @@ class ArtifactStore:
                 metadata={"offset": str(row.size_bytes)},
             )
         end = self._stage(tenant, upload_id, offset, content)
+        self.metrics.uploaded_bytes.inc(len(content))
         if self.store.now_us() - row.update_time_us > TOUCH_INTERVAL_US and self.store.has_room:
             self.store.submit(partial(index.touch_upload, upload_id=upload_id, offset=end))
         return end
@@ -148,6 +156,7 @@ class ArtifactStore:
         salt = new_salt()
         made = self.store.run(lambda tx: index.complete(tx, asker, upload_id, salt))
         self.blobs.discard(upload_id)
+        self.metrics.finished.inc()
         return made
 
     def get(self, tenant: str, sha256: str) -> ArtifactRow:
@@ -166,7 +175,9 @@ class ArtifactStore:
     def chunks(self, row: ArtifactRow, offset: int, limit_bytes: int) -> Iterator[bytes]:
         """Content of an artifact. Raises STORE_UNAVAILABLE where this server cannot reach it."""
         try:
-            yield from self.blobs.chunks(row.sha256, offset, limit_bytes, CHUNK_BYTES_MAX)
+            for chunk in self.blobs.chunks(row.sha256, offset, limit_bytes, CHUNK_BYTES_MAX):
+                self.metrics.downloaded_bytes.inc(len(chunk))
+                yield chunk
         except BlobMissing:
             raise unreachable(row.sha256) from None
 
@@ -193,6 +204,7 @@ class ArtifactStore:
             while offset < len(content):
                 some = bytes(content[offset : offset + step])
                 offset = self._stage(asker.tenant, found.id, offset, some)
+                self.metrics.kept_bytes.inc(len(some))
             self.finish(asker, found.id)
         return sha256
 

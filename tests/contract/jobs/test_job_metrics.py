@@ -1,6 +1,7 @@
 """What an operator reads of jobs, the store and the audit."""
 
 from ketgate_server import durable_metrics
+from ketgate_server.artifacts.index import Asker
 from ketgate_server.durable_metrics import DurableMetrics
 from ketgate_server.jobs.base import Actor, Ending, NewJob, Outcome, RequestKey
 from ketgate_server.jobs.ids import new_id
@@ -53,6 +54,21 @@ def test_metrics_tell_of_jobs_the_store_and_the_audit(make_job_server, monkeypat
         caller.wait(name)
     assert value("jobs", state="queued") == value("jobs", state="running") == 0
     watch.cancel()
+
+
+def test_metrics_tell_of_artifacts(make_job_server, monkeypatch):
+    server = make_job_server()
+    registry = CollectorRegistry()
+    monkeypatch.setattr(durable_metrics, "ASK_INTERVAL_S", 0.0)
+    DurableMetrics(server.durable, registry)
+    artifacts = server.durable.artifacts.store
+    for tenant in ("desk", "rival"):
+        artifacts.keep(Asker(tenant, "ci", "/m"), b"content", "x/y")
+    artifacts.begin(Asker("desk", "ci", "/m"), "0" * 64, 1, "x/y")
+    assert registry.get_sample_value("ketgate_artifact_bytes") == 14
+    assert registry.get_sample_value("ketgate_artifact_uploads_in_progress") == 1
+    begun = {"event": "begun"}
+    assert registry.get_sample_value("ketgate_artifact_uploads_total", begun) == 3
 
 
 def test_metrics_of_a_store_that_is_gone_are_left_out(make_job_server):
