@@ -1,4 +1,4 @@
-"""Bearer tokens: made, listed, revoked and looked up. Only the hash of a secret is kept.
+"""Bearer tokens: made, renewed, listed, revoked and looked up. Only the hash of a secret is kept.
 
 Secrets are 256 random bits, so one SHA-256 is enough: there is nothing to guess, and a lookup by
 the hash has no comparison whose time could tell a caller anything.
@@ -39,6 +39,8 @@ _INSERT = """INSERT INTO tokens
     (secret_sha256, name, tenant, roles, create_time_us, expire_time_us, revoke_time_us)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _SELECT = "SELECT name, tenant, roles, create_time_us, expire_time_us, revoke_time_us FROM tokens "
+_LAST = _SELECT + "WHERE name = ? ORDER BY uid DESC LIMIT 1"
+_REVOKE = "UPDATE tokens SET revoke_time_us = ? WHERE name = ? AND revoke_time_us IS NULL"
 
 
 @dataclass(frozen=True)
@@ -96,34 +98,67 @@ class TokenStore:
     ) -> tuple[str, TokenRecord]:
         """Make a token. The secret is returned once and cannot be had again.
 
-        name: 1 to 100 of letters, digits and . _ @ -; a revoked token's name may be given again.
-        expires_in_s: None for never. secret: one made with new_secret(), when it had to be written
-        somewhere first. Raises TokenError for a name that is taken, a role that does not exist, or
-        values out of range.
+        name: 1 to 100 of letters, digits and . _ @ -; one that no token ever had: policies of keys and
+        the audit tell holders by it. expires_in_s: None for never. secret: one made with new_secret(),
+        when it had to be written somewhere first. Raises TokenError for a name that was given before,
+        a role that does not exist, or values out of range.
         """
-        _check(name, tenant, roles, expires_in_s)
+        _check(name, tenant, roles)
+        _check_expiry(expires_in_s)
         secret = secret or new_secret()
         digest, salt = _hash(secret), new_salt()
         given = " ".join(dict.fromkeys(roles))
 
         def operation(tx: Transaction) -> TokenRow:
-            if _count(tx) >= TOKENS_MAX:
+            _check_room(tx)
+            before = tx.row(_LAST, (name,))
+            if before is not None:
+                state = "is" if before[5] is None else "was"
                 raise TokenError(
-                    f"there are {TOKENS_MAX} tokens already; revoked ones count: they are the record"
-                )
-            if tx.row("SELECT 1 FROM tokens WHERE name = ? AND revoke_time_us IS NULL", (name,)):
-                raise TokenError(
-                    f"there is a token named {name!r} already; choose another name, or revoke that one first"
+                    f"there {state} a token named {name!r} already, and policies may name it; choose another "
+                    f"name, or give the same holder a new secret: `ketgate token renew {name}`"
                 )
             expire_us = None if expires_in_s is None else tx.now_us + round(expires_in_s * 1e6)
-            row = (name, tenant, given, tx.now_us, expire_us, None)
-            tx.execute(_INSERT, (digest, *row))
-            tx.take(COUNTER)
-            facts = {"roles": given} | ({} if expire_us is None else {"expires": _text(expire_us)})
-            self._record(tx, "token.created", name, tenant, facts, salt)
-            return row
+            return self._enter(
+                tx, (name, tenant, given, tx.now_us, expire_us, None), digest, "token.created", salt
+            )
 
         return secret, _as_record(self._store.run(operation))
+
+    def renew(self, name: str, *, expires_in_s: float | None = None) -> tuple[str, TokenRecord]:
+        """A new secret for the holder of a name, with the same tenant and roles; the one until now is
+        revoked, if it was not before.
+
+        expires_in_s: None for as long as the one until now was made for. Raises TokenError when there
+        never was one, or for values out of range.
+        """
+        _check_expiry(expires_in_s)
+        secret = new_secret()
+        digest, salt = _hash(secret), new_salt()
+
+        def operation(tx: Transaction) -> TokenRow:
+            _check_room(tx)
+            _, tenant, given, create_us, expire_us, _ = _last(tx, name)
+            life_us = None if expire_us is None else expire_us - create_us
+            if expires_in_s is not None:
+                life_us = round(expires_in_s * 1e6)
+            tx.execute(_REVOKE, (tx.now_us, name))
+            expire_us = None if life_us is None else tx.now_us + life_us
+            return self._enter(
+                tx, (name, tenant, given, tx.now_us, expire_us, None), digest, "token.renewed", salt
+            )
+
+        return secret, _as_record(self._store.run(operation))
+
+    def _enter(
+        self, tx: Transaction, row: TokenRow, digest: str, action: str, salt: bytes
+    ) -> TokenRow:
+        name, tenant, given, _, expire_us, _ = row
+        tx.execute(_INSERT, (digest, *row))
+        tx.take(COUNTER)
+        facts = {"roles": given} | ({} if expire_us is None else {"expires": _text(expire_us)})
+        self._record(tx, action, name, tenant, facts, salt)
+        return row
 
     def list(self) -> list[TokenRecord]:
         """All tokens, the revoked and the expired too, oldest first."""
@@ -140,18 +175,10 @@ class TokenStore:
         salt = new_salt()
 
         def operation(tx: Transaction) -> TokenRow:
-            last = _SELECT + "WHERE name = ? ORDER BY uid DESC LIMIT 1"
-            row = tx.row(last, (name,))
-            if row is None:
-                raise TokenError(
-                    f"there is no token named {name[:100]!r}; `ketgate token list` shows all"
-                )
+            row = _last(tx, name)
             if row[5] is not None:
                 return row
-            tx.execute(
-                "UPDATE tokens SET revoke_time_us = ? WHERE name = ? AND revoke_time_us IS NULL",
-                (tx.now_us, name),
-            )
+            tx.execute(_REVOKE, (tx.now_us, name))
             tx.take(COUNTER)
             self._record(tx, "token.revoked", name, row[1], {}, salt)
             return *row[:5], tx.now_us
@@ -205,7 +232,22 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _check(name: str, tenant: str, roles: Sequence[str], expires_in_s: float | None) -> None:
+def _last(reader: Reader, name: str) -> TokenRow:
+    """The newest token of a name. Raises TokenError when there never was one."""
+    row = reader.row(_LAST, (name,))
+    if row is None:
+        raise TokenError(f"there is no token named {name[:100]!r}; `ketgate token list` shows all")
+    return row
+
+
+def _check_room(reader: Reader) -> None:
+    if _count(reader) >= TOKENS_MAX:
+        raise TokenError(
+            f"there are {TOKENS_MAX} tokens already; revoked ones count: they are the record"
+        )
+
+
+def _check(name: str, tenant: str, roles: Sequence[str]) -> None:
     if not _NAME.fullmatch(name):
         raise TokenError(
             f"the name of a token is 1 to 100 letters, digits and . _ @ -, starting with a letter or digit; "
@@ -218,6 +260,9 @@ def _check(name: str, tenant: str, roles: Sequence[str], expires_in_s: float | N
     for role in roles:
         if role not in ROLES:
             raise TokenError(f"there is no role {role[:100]!r}; the roles are: {', '.join(ROLES)}")
+
+
+def _check_expiry(expires_in_s: float | None) -> None:
     # Written so that NaN fails too.
     if expires_in_s is not None and not 0 < expires_in_s <= EXPIRES_IN_S_MAX:
         raise TokenError(

@@ -220,7 +220,7 @@ def test_ctrl_c_shows_the_best_so_far(server: Any, tmp_path: Path) -> None:
     assert "feasible (cancelled)" in told
 
 
-def test_tokens_are_made_listed_and_revoked(start_server: Any) -> None:
+def test_tokens_are_made_renewed_listed_and_revoked(start_server: Any) -> None:
     server = start_server()
 
     def token(*arguments: str) -> str:
@@ -247,6 +247,11 @@ def test_tokens_are_made_listed_and_revoked(start_server: Any) -> None:
     table = token("list")
     assert "server.reader" in table
     assert secret not in table
+    anew = token("renew", "b").strip()
+    assert anew.startswith("kg_")
+    assert anew != secret
+    with ketgate.connect(server.address, ca_file=server.ready["ca_file"], token=anew) as client:
+        assert client.info().roles == ("server.reader",)
     assert "revoked ci" in token("revoke", "ci")
     refused = ketgate_command(None, "token", "create", "b", "--data-dir", server.data_dir)
     assert refused.returncode == 1

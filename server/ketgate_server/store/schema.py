@@ -33,7 +33,7 @@ tokens = Table(
     PrimaryKeyConstraint("uid", name="tokens_pk"),
     UniqueConstraint("secret_sha256", name="tokens_secret_unique"),
 )
-# A name may be given again once its token is revoked; the revoked ones stay for the record.
+# A name has one token that is not revoked, as a renewed one revokes that before; the revoked stay for the record.
 Index(
     "tokens_name_live",
     tokens.c.name,

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from ketgate.audit.v1.audit_service_pb2 import AuditPayload
@@ -39,15 +40,64 @@ def test_create_list_lookup_revoke(store):
     assert not store.is_empty()
 
 
-def test_a_revoked_name_may_be_given_again(store):
-    first, _ = store.create("ci")
-    with pytest.raises(TokenError, match="revoke that one first"):
+def test_a_name_is_given_once(store):
+    """Policies of keys name tokens: whoever had the name of one that was revoked inherited what it was granted."""
+    store.create("ci")
+    with pytest.raises(
+        TokenError, match=r"there is a token named 'ci' already.*ketgate token renew ci"
+    ):
         store.create("ci")
     store.revoke("ci")
-    second, _ = store.create("ci")
+    for tenant in ("default", "desk"):
+        with pytest.raises(TokenError, match="there was a token named 'ci'"):
+            store.create("ci", tenant=tenant)
+    assert len(store.list()) == 1
+
+
+def test_the_holder_of_a_name_gets_a_new_secret(store):
+    first, made = store.create("ci", tenant="desk", roles=("admin",))
+    second, renewed = store.renew("ci")
     assert first != second
-    assert [record.name for record in store.list()] == ["ci", "ci"]
-    assert store.revoke("ci").create_time == store.list()[1].create_time
+    assert (renewed.name, renewed.tenant, renewed.roles) == ("ci", "desk", ("admin",))
+    assert renewed.expire_time is None
+    assert not store.lookup(first).is_live(time.time())
+    assert store.lookup(second) == renewed
+    assert store.revoke("ci").create_time == renewed.create_time != made.create_time
+    third, _ = store.renew("ci", expires_in_s=60)  # also of one that was revoked
+    assert store.lookup(third).is_live(time.time())
+    fourth, record = store.renew("ci")
+    assert record.expire_time - record.create_time == timedelta(seconds=60)
+    assert [
+        store.lookup(secret).revoke_time is None for secret in (first, second, third, fourth)
+    ] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    with store._store.read() as reader:
+        rows = reader.rows("SELECT payload FROM audit_entries ORDER BY idx")
+    payloads = [AuditPayload.FromString(payload) for (payload,) in rows]
+    assert [p.action for p in payloads] == [
+        "token.created",
+        "token.renewed",
+        "token.revoked",
+        "token.renewed",
+        "token.renewed",
+    ]
+    assert payloads[1].facts == {"roles": "admin"}
+
+
+def test_what_cannot_be_renewed(store, monkeypatch):
+    with pytest.raises(TokenError, match="no token named 'nobody'"):
+        store.renew("nobody")
+    store.create("ci")
+    with pytest.raises(TokenError, match="above 0"):
+        store.renew("ci", expires_in_s=-1)
+    monkeypatch.setattr("ketgate_server.tokens.TOKENS_MAX", 1)
+    with pytest.raises(TokenError, match="1 tokens"):
+        store.renew("ci")
+    assert store.list()[0].revoke_time is None
 
 
 def test_expiry(store):

@@ -15,7 +15,7 @@ from ketgate._cli.show import print_table
 from ketgate._errors import InvalidArgument
 
 token = typer.Typer(
-    help="Make, list and revoke the tokens of a server's data folder.", no_args_is_help=True
+    help="Make, renew, list and revoke the tokens of a server's data folder.", no_args_is_help=True
 )
 
 DataDir = Annotated[
@@ -50,10 +50,26 @@ def create(
             expires_in_s=expires_in_s,
             **({"roles": tuple(role)} if role else {}),
         )
-    if as_json:
-        typer.echo(json.dumps({"secret": secret} | _record(record), indent=2))
-    else:
-        typer.echo(secret)
+    _show_new(secret, record, as_json)
+    _tell_where(data_dir, config)
+
+
+@token.command()
+def renew(
+    name: Annotated[str, typer.Argument(help="Name of the token.")],
+    expires: Annotated[
+        str | None,
+        typer.Option(help="Life, for example 12h or 30d; default: as long as it was made for."),
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new secret for the holder of a token and print it; the one until now is revoked."""
+    expires_in_s = None if expires is None else read_seconds(expires, "--expires")
+    with _tokens(data_dir, config) as tokens:
+        secret, record = tokens.renew(name, expires_in_s=expires_in_s)
+    _show_new(secret, record, as_json)
     _tell_where(data_dir, config)
 
 
@@ -94,6 +110,13 @@ def revoke(
         record = tokens.revoke(name)
     typer.echo(json.dumps(_record(record), indent=2) if as_json else f"revoked {record.name}")
     _tell_where(data_dir, config)
+
+
+def _show_new(secret: str, record: Any, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"secret": secret} | _record(record), indent=2))
+    else:
+        typer.echo(secret)
 
 
 def _tell_where(data_dir: Path | None, config: Path | None) -> None:
