@@ -66,9 +66,10 @@ bench-peers: $(VENV)/installed-dev ## the peers that benchmarks measure beside u
 docs: $(VENV)/installed-dev ## pages that are generated from code
 	@$(BIN)/python docs/generate.py
 
-fuzz: $(VENV)/installed-dev ## hostile requests, programs, keys and signatures, and random circuits, for two minutes
+fuzz: $(VENV)/installed-dev ## hostile requests, uploads, programs, keys and signatures, and random circuits, for two minutes
 	@$(BIN)/python tests/fuzz/fuzz_requests.py --seconds 60
 	@$(BIN)/python tests/fuzz/fuzz_edge.py
+	@$(BIN)/python tests/fuzz/fuzz_artifacts.py
 	@$(BIN)/python tests/fuzz/fuzz_openqasm.py
 	@$(BIN)/python tests/fuzz/fuzz_formats.py
 	@$(BIN)/python tests/fuzz/fuzz_wrapped.py --seconds 5
