@@ -175,7 +175,7 @@ def _end(change: Change, old: tuple[KeyRecord, VersionRecord]) -> None:
         return
     effects.end(change, key, version)
     change.facts.pop("primary_version", None)  # none for a moment: the new one follows
-    change.facts["ended"] = version.name
+    change.facts |= {"ended": version.name, "ended_uid": key.uid}
 
 
 def _find(keys: KeyStore, key_id: str) -> tuple[KeyRecord, VersionRecord] | None:

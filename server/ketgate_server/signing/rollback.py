@@ -37,7 +37,6 @@ _VERSION = """SELECT v.state, v.destroy_time_us FROM signing_versions v
     WHERE v.tenant = ? AND k.uid = ? AND v.key_id = ? AND v.version = ?"""
 _ROW_GENERATION = """SELECT generation FROM signing_versions
     WHERE tenant = ? AND key_id = ? AND version = ?"""
-_UIDS = "SELECT tenant, id, uid FROM signing_keys"
 _KEY_GENERATION = "SELECT generation FROM signing_keys WHERE tenant = ? AND id = ?"
 
 
@@ -201,15 +200,16 @@ def destroy_again(keys: KeyStore, destroyed: Iterable[Version]) -> list[Version]
 
 
 def _destroyed_by_log(store: Store) -> Iterator[Version]:
-    """Versions of which the log tells that they were destroyed."""
+    """Versions of which the log tells that they were destroyed. Keys go by their uid: another may have been made
+    under the name since."""
     with store.read() as reader:
-        uids = {(row[0], row[1]): row[2] for row in reader.rows(_UIDS)}
         for one in told.backwards(reader, SUM):
             facts = one.fact.facts or {}
-            name = facts.get("ended") or (one.fact.resource if one.fact.action == DESTROYED else "")
+            name, uid = facts.get("ended", ""), facts.get("ended_uid", "")
+            if one.fact.action == DESTROYED and not name:
+                name, uid = one.fact.resource, facts.get("key_uid", "")
             key_id, _, number = name.removeprefix("keys/").partition("/versions/")
-            uid = uids.get((one.fact.tenant, key_id))
-            if uid is not None and number.isdecimal():
+            if number.isdecimal():
                 yield Version(one.fact.tenant, uid, key_id, int(number))
 
 

@@ -19,6 +19,7 @@ from ketgate_server.signing.keys.journal import Journal, Version
 from ketgate_server.signing.keys.record import VersionState
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.start import create_domain
+from ketgate_server.store.base import Row
 from ketgate_server.store.database import FILE_NAME
 from ketgate_server.store.errors import StoreError
 
@@ -273,6 +274,28 @@ def test_without_the_journal_the_log_tells_what_was_destroyed(bench: DataFolder)
     assert [one.key_id for one in again] == ["a"]
     bench.start()
     assert bench.state() is VersionState.DESTROYED
+
+
+def test_a_key_of_the_same_name_is_not_the_one_that_was_destroyed(bench: DataFolder) -> None:
+    """The log told names: after a copy from before a key was accepted, and the key was made anew, a second copy that
+    was accepted ended the new one."""
+
+    def put_back_and_accept(copied: dict[str, list[Row]]) -> list[Version]:
+        bench.put_back({name: found for name, found in copied.items() if name != "counters"})
+        bench.stop()
+        _, again = audit_signer.accept_rollback(bench.settings)
+        bench.start()
+        return again
+
+    before = bench.copy()
+    bench.create("c")
+    bench.destroy("c")
+    assert put_back_and_accept(before) == []
+    bench.create("c")
+    copied = bench.copy()
+    bench.act(Act.DISABLE, "b")
+    assert put_back_and_accept(copied) == []
+    assert bench.state("c") is VersionState.ENABLED
 
 
 def test_a_database_file_that_was_put_back(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ class Change:
 
     def _about(self, key: KeyRecord, version: int = 0) -> None:
         self.resource = version_name(key.id, version) if version else key.name
-        self.facts["key"] = key.id
+        self.facts |= {"key": key.id, "key_uid": key.uid}
         if version:
             self.facts["version"] = str(version)
 

@@ -153,6 +153,7 @@ def test_each_change_is_in_the_audit_with_its_generation(bench: Bench) -> None:
     facts = [entry[2] for entry in entries]
     assert [fact.get("generation") for fact in facts] == ["1", "2", "3", None, "4"]
     assert len(facts[2].pop("sum")) == 64
+    assert facts[2].pop("key_uid") == bench.key().uid
     assert facts[2] == {
         "key": "a",
         "version": "2",
