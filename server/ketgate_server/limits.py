@@ -150,6 +150,11 @@ LIMITS: dict[str, Limit] = {
     "artifacts.referenced_bytes_max": Limit(
         4096 * MIB, "bytes", "Artifacts that one spec may refer to, together."
     ),
+    "artifacts.cache_bytes_max": Limit(
+        4096 * MIB,
+        "bytes",
+        "Content from a bucket that a server, or a worker process, keeps on its disk for reuse.",
+    ),
     "signing.message_bytes_max": Limit(
         16 * MIB, "bytes", "Largest message of one signature or code; larger ones come as a stream."
     ),

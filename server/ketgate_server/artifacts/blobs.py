@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from ketgate_server.store.errors import StoreError
 
+CACHE_MAX = "artifacts.cache_bytes_max"
+
 
 class Gap(Exception):  # noqa: N818 - a state of the upload
     """The chunk begins behind the end of what has arrived, or not all has arrived."""
@@ -80,8 +82,9 @@ class Blobs(Protocol):
         """Every upload of which something has arrived, in any order."""
 
 
-def open_blobs(url: str) -> Blobs:
-    """Open file:///FOLDER or s3://BUCKET/PREFIX. Raises StoreError and PartMissing."""
+def open_blobs(url: str, cache_bytes_max: int = 0) -> Blobs:
+    """Open file:///FOLDER or s3://BUCKET/PREFIX. cache_bytes_max: of content that is kept on this
+    machine, where it lies on another. Raises StoreError and PartMissing."""
     parts = urlsplit(url)
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         from ketgate_server.artifacts.folder import FolderBlobs
@@ -90,16 +93,16 @@ def open_blobs(url: str) -> Blobs:
     if parts.scheme == "s3" and parts.netloc:
         from ketgate_server.artifacts.s3 import S3Blobs
 
-        return S3Blobs(parts.netloc, parts.path.strip("/"))
+        return S3Blobs(parts.netloc, parts.path.strip("/"), cache_bytes_max)
     raise StoreError(
         f"artifacts_url: expected file:///FOLDER or s3://BUCKET/PREFIX, given {url[:100]}"
     )
 
 
 @lru_cache(maxsize=4)
-def known_blobs(url: str) -> Blobs:
+def known_blobs(url: str, cache_bytes_max: int) -> Blobs:
     """As open_blobs, once for this process."""
-    return open_blobs(url)
+    return open_blobs(url, cache_bytes_max)
 
 
 def folder_url(folder: Path) -> str:

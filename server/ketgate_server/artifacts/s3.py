@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Gap, never
+from ketgate_server.artifacts.content_cache import ContentCache
 from ketgate_server.artifacts.folder import map_file
 from ketgate_server.parts import require_part
 from ketgate_server.store.base import StoreUnavailable
@@ -35,8 +36,9 @@ _MISSING = {"404", "NoSuchKey", "NotFound"}
 class S3Blobs:
     """Implements Blobs."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
-        """Raises PartMissing, and StoreUnavailable where the bucket cannot be reached."""
+    def __init__(self, bucket: str, prefix: str, cache_bytes_max: int) -> None:
+        """cache_bytes_max: of content that is kept on this machine to be used again. Raises
+        PartMissing, and StoreUnavailable where the bucket cannot be reached."""
         require_part("s3")
         import boto3
         from botocore.config import Config
@@ -56,6 +58,7 @@ class S3Blobs:
         self._ends: OrderedDict[str, int] = OrderedDict()
         """Of uploads, as far as is known here: others may have added since."""
         self._lock = Lock()
+        self._cache = ContentCache(cache_bytes_max)
         with _told():
             self._client.head_bucket(Bucket=bucket)
 
@@ -140,15 +143,11 @@ class S3Blobs:
                     yield chunk
 
     def content(self, sha256: str) -> memoryview:
-        """Copied to a file of this machine that has no name."""
-        size = self.size(sha256)
-        with tempfile.TemporaryFile(prefix="ketgate-") as file:
-            for chunk in self.chunks(sha256, 0, size, PART_BYTES):
-                file.write(chunk)
-            file.flush()
-            return map_file(file.fileno())
+        """Copied to a file of this machine that has no name, and is kept for the next time."""
+        return self._cache.get(sha256, lambda: self._fetch(sha256))
 
     def delete(self, sha256: str) -> None:
+        self._cache.forget(sha256)
         with _told():
             self._client.delete_object(Bucket=self._bucket, Key=self._blob(sha256))
 
@@ -208,6 +207,14 @@ class S3Blobs:
                 yield ahead.pop(0).result()
         for waiting in ahead:
             yield waiting.result()
+
+    def _fetch(self, sha256: str) -> memoryview:
+        size = self.size(sha256)
+        with tempfile.TemporaryFile(prefix="ketgate-") as file:
+            for chunk in self.chunks(sha256, 0, size, PART_BYTES):
+                file.write(chunk)
+            file.flush()
+            return map_file(file.fileno())
 
     def _get(self, key: str) -> bytes:
         content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()

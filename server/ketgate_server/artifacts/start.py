@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ketgate_server.arrays import Arrays
 from ketgate_server.artifacts import service
-from ketgate_server.artifacts.blobs import folder_url, open_blobs
+from ketgate_server.artifacts.blobs import CACHE_MAX, folder_url, open_blobs
 from ketgate_server.artifacts.collector import Collector
 from ketgate_server.artifacts.index import Asker, Quota
 from ketgate_server.artifacts.store import HOUR_US, ArtifactStore, Policy
@@ -75,7 +75,8 @@ def start(
         ),
         unused_us=limits["artifacts.unused_hours_max"].value * HOUR_US,
     )
-    artifacts = ArtifactStore(store, open_blobs(url), policy, server=server)
+    blobs = open_blobs(url, limits[CACHE_MAX].value)
+    artifacts = ArtifactStore(store, blobs, policy, server=server)
     collector = Collector(artifacts, server)
     try:
         collector.end_own_deletions()

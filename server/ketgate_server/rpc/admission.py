@@ -1,17 +1,15 @@
 """How much runs at once. Over a limit a call is refused at once; it never waits for a thread.
 
-A lane is a number of calls with as many threads. Unary calls, streams, long polls, watches and
-health checks have one each, so that none takes another's threads.
+A lane is a number of calls. Unary calls, streams, long polls, watches and health checks have one
+each, so that none takes another's places.
 """
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.rpc.pool import CallPool
-
-REFUSING_THREADS = 8
-"""Threads beyond a lane's capacity: they live to say no."""
 
 SMALL_STACK_BYTES = 1 << 20
 """For threads that mostly wait, of which there may be thousands."""
@@ -22,16 +20,14 @@ SMALL_REQUEST_BYTES = 64 * 1024
 
 
 class Lane:
-    """Calls of one kind."""
+    """Calls of one kind, served by the threads that bring them."""
 
-    def __init__(self, name: str, capacity: int, limit: str, *, small_stacks: bool = False) -> None:
+    def __init__(self, name: str, capacity: int, limit: str) -> None:
         self.name = name
         self.capacity = capacity
         self._limit = limit
         # Taking from and adding to a deque is atomic, and cheaper than a lock around a counter.
         self._free = deque((None,) * capacity)
-        stack_bytes = SMALL_STACK_BYTES if small_stacks else 0
-        self.pool = CallPool(capacity + REFUSING_THREADS, f"rpc-{name}", stack_bytes=stack_bytes)
 
     @property
     def count(self) -> int:
@@ -50,6 +46,22 @@ class Lane:
 
     def leave(self) -> None:
         self._free.append(None)
+
+
+class ThreadedLane(Lane):
+    """Calls that hold a thread for long: they have threads of their own."""
+
+    def __init__(self, name: str, capacity: int, limit: str, *, small_stacks: bool = False) -> None:
+        super().__init__(name, capacity, limit)
+        stack_bytes = SMALL_STACK_BYTES if small_stacks else 0
+        self._pool = CallPool(capacity, f"rpc-{name}", stack_bytes=stack_bytes)
+
+    def run(self, work: Callable[[], object]) -> None:
+        """Have a thread do it. Only for calls that entered: so none waits for a thread."""
+        self._pool.submit(work)
+
+    def close(self) -> None:
+        self._pool.shutdown()
 
 
 class RequestBytes:

@@ -1,6 +1,6 @@
 """What a service sees of a call. No grpc here: another front can stand in for grpcio's server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,7 +58,8 @@ Answer = Message | bytes
 UnaryFunction = Callable[[Call, Any], Answer]
 StreamFunction = Callable[[Call, Any], Iterator[Answer]]
 UploadFunction = Callable[[Call, Iterator[Any]], Answer]
-Handler = Callable[[Call, Iterator[bytes]], Iterator[bytes]]
+Answers = Generator[bytes, None, None]
+Handler = Callable[[Call, Iterator[bytes]], Answers]
 """The seam between edge and services."""
 
 

@@ -7,20 +7,17 @@ server hold a message.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import cached_property, partial
-from itertools import islice
-from typing import Any, NoReturn
-
-import grpc
 
 from ketgate_server import __version__
 from ketgate_server.errors import KetgateError, Reason, echo
-from ketgate_server.rpc.admission import Lane, RequestBytes
+from ketgate_server.rpc.admission import Lane, RequestBytes, ThreadedLane
 from ketgate_server.rpc.auth import Authenticator
-from ketgate_server.rpc.call import Call, Service, require_role
+from ketgate_server.rpc.call import Answers, Call, Service, require_role
 from ketgate_server.rpc.endpoint import Endpoint, Route
 from ketgate_server.rpc.errors import DETAILS_KEY, as_ketgate_error, wire_status
-from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall
+from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall, Trailers
 from ketgate_server.rpc.handler import wrap
 from ketgate_server.rpc.journal import Journal
 from ketgate_server.rpc.log import LogWriter, stack
@@ -42,8 +39,8 @@ MESSAGE_TIMEOUT_S = 300.0
 """How long a call may hold a thread without sending its request."""
 
 
-class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Serves the methods of all services. grpcio calls service() for every call that comes in."""
+class Edge:
+    """Serves the methods of all services. The server gives it every call that comes in."""
 
     def __init__(
         self,
@@ -65,17 +62,19 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._stopped_calls = False
         streams = limits["rpc.streams_max"]
         self._unary_lane = Lane("unary", limits["rpc.calls_max"] - streams, "rpc.calls_max")
-        self._stream_lane = Lane("stream", streams, "rpc.streams_max")
+        self._stream_lane = ThreadedLane("stream", streams, "rpc.streams_max")
         health = limits["rpc.health_calls_max"]
-        self._wait_lane = Lane("wait", limits["rpc.waits_max"], "rpc.waits_max", small_stacks=True)
-        self._watch_lane = Lane(
+        self._wait_lane = ThreadedLane(
+            "wait", limits["rpc.waits_max"], "rpc.waits_max", small_stacks=True
+        )
+        self._watch_lane = ThreadedLane(
             "watch", limits["rpc.watches_max"], "rpc.watches_max", small_stacks=True
         )
         self._open_lane = Lane("health", health, "rpc.health_calls_max")
-        self._open_stream_lane = Lane("health_watch", health, "rpc.health_calls_max")
+        self._open_stream_lane = ThreadedLane("health_watch", health, "rpc.health_calls_max")
         self._request_bytes = RequestBytes(limits["rpc.requests_bytes_max"])
         self._calls: set[GrpcCall] = set()
-        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
+        self._routes: dict[str, Route] = {}
         self._version = (VERSION_KEY, __version__)
         self._own_lanes = {
             "unary": self._unary_lane,
@@ -92,14 +91,14 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         return self._metrics.method(UNKNOWN_METHOD)
 
     @property
-    def default_pool(self) -> Any:
-        """Threads for what has none of its own."""
-        return self._unary_lane.pool
+    def capacity(self) -> int:
+        """Calls that may run at once on the threads that bring them."""
+        return sum(lane.capacity for lane in self._lanes if not isinstance(lane, ThreadedLane))
 
     @property
     def methods(self) -> list[str]:
         """Full names of the methods served."""
-        return list(self._handlers)
+        return list(self._routes)
 
     def add_service(self, service: Service) -> None:
         for name, method in service.methods.items():
@@ -115,7 +114,7 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def add_endpoint(self, method: str, endpoint: Endpoint) -> None:
         """Serve a method. Raises ValueError if it is served already."""
-        if method in self._handlers:
+        if method in self._routes:
             raise ValueError(f"{method} is served twice")
         if endpoint.role is None:  # what needs no token has threads of its own
             lane = self._open_stream_lane if endpoint.streams else self._open_lane
@@ -125,61 +124,76 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
             "debug" if method.startswith("/grpc.health.") else "info"
         )  # probes come every second, for ever
         route = Route(method, endpoint, lane, self._metrics.method(method), level)
-        self._handlers[method] = self._method_handler(route)
+        self._routes[method] = route
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        known = self._handlers.get(handler_call_details.method)
-        if known is not None:
-            return known
-        endpoint = Endpoint(_refuse_unknown, takes_stream=True)
-        return self._method_handler(
-            Route(
-                echo(handler_call_details.method), endpoint, self._open_lane, self._unknown_metrics
-            )
-        )
-
-    def _method_handler(self, route: Route) -> grpc.RpcMethodHandler:
-        # Requests are always taken as a stream: grpcio then calls us before it reads a message, and
-        # we decide first.
-        if route.endpoint.streams:
-            stream = partial(self._serve_stream, route)
-            stream.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
-            return grpc.stream_stream_rpc_method_handler(stream)
-        unary = partial(self._serve_unary, route)
-        unary.experimental_thread_pool = route.lane.pool  # type: ignore[attr-defined]
-        return grpc.stream_unary_rpc_method_handler(unary)
-
-    def _serve_unary(
-        self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext
-    ) -> bytes:
-        call = GrpcCall(route.method, context)
+    def take(self, call: GrpcCall) -> None:
+        """Let a call in, or refuse it, and have it served: by the thread that brings its request, or
+        by one of its lane's."""
+        route = self._routes.get(call.method)
+        if route is None:
+            endpoint = Endpoint(_refuse_unknown, takes_stream=True)
+            route = Route(echo(call.method), endpoint, self._open_lane, self._unknown_metrics)
         try:
-            answer = next(route.endpoint.handler(call, self._begin(route, call, requests)))
-            self._end(route, call, context, "OK")
-            return answer
+            self._let_in(route, call)
         except Exception as error:
-            self._refuse(route, call, context, error)
+            self._refuse(route, call, error)
+            self._release(route, call)
+            return
+        if not route.endpoint.takes_stream:
+            call.receive(partial(self._serve_one, route, call))
+        elif isinstance(route.lane, ThreadedLane):
+            call.watch()
+            route.lane.run(partial(self._serve, route, call, _watched(call)))
+        else:
+            self._serve(route, call, iter(()))
+
+    def _serve_one(self, route: Route, call: GrpcCall, content: bytes | None) -> None:
+        """Serve a call whose one request is here, or will not come."""
+        call.waiting = False
+        try:
+            requests = () if content is None else (content,)
+            call.bytes_held = self._request_bytes.take(requests)
+        except KetgateError as error:
+            self._refuse(route, call, error)
+            self._release(route, call)
+            return
+        if isinstance(route.lane, ThreadedLane):
+            route.lane.run(partial(self._serve, route, call, iter(requests)))
+        else:
+            self._serve(route, call, iter(requests), came=content is not None)
+
+    def _serve(
+        self, route: Route, call: GrpcCall, requests: Iterator[bytes], *, came: bool = True
+    ) -> None:
+        """came: False when the caller sent no request; it may have gone meanwhile."""
+        answers = route.endpoint.handler(call, requests)
+        try:
+            if not route.endpoint.streams:
+                answer = next(answers)
+                call.finish()
+                call.answer(answer, self._trailers(call))
+                self._journal.record(route, call, "OK")
+            elif self._send_all(call, answers):
+                call.finish()
+                call.end(self._trailers(call))
+                self._journal.record(route, call, "CANCELLED" if call.gone else "OK")
+            else:  # the caller went away between two messages
+                self._journal.record(route, call, "CANCELLED", Reason.CANCELLED.value)
+                call.finish()
+                call.end(())
+        except Exception as error:
+            self._refuse(route, call, error, came=came)
         finally:
             self._release(route, call)
 
-    def _serve_stream(
-        self, route: Route, requests: Iterator[bytes], context: grpc.ServicerContext
-    ) -> Iterator[bytes]:
-        call = GrpcCall(route.method, context)
-        try:
-            yield from route.endpoint.handler(call, self._begin(route, call, requests))
-            self._end(route, call, context, "OK" if context.is_active() else "CANCELLED")
-        except GeneratorExit:  # the caller went away between two messages
-            self._journal.record(route, call, "CANCELLED", Reason.CANCELLED.value)
-            raise
-        except Exception as error:
-            self._refuse(route, call, context, error)
-        finally:
-            self._release(route, call)
+    def _send_all(self, call: GrpcCall, answers: Answers) -> bool:
+        """Whether somebody was there to read them."""
+        call.watch()
+        with closing(answers):
+            return all(call.send(answer) for answer in answers)
 
-    def _begin(self, route: Route, call: GrpcCall, requests: Iterator[bytes]) -> Iterator[bytes]:
-        """Let the call in, or refuse it; return its requests, the one of most methods read
-        already. What it holds, even when it is refused half-way, _release gives back."""
+    def _let_in(self, route: Route, call: GrpcCall) -> None:
+        """What a call holds, even when it is refused half-way, _release gives back."""
         if self._plaintext:
             self._check_plaintext(call)
         if self._draining:  # before the lane, as a full one would say that trying again helps
@@ -188,12 +202,6 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
         call.in_lane = True
         self._calls.add(call)
         self._admit(route, call)
-        if route.endpoint.takes_stream:
-            return _watched(call, requests)
-        content = tuple(islice(requests, 1))
-        call.waiting = False
-        call.bytes_held = self._request_bytes.take(content)
-        return iter(content)
 
     def _release(self, route: Route, call: GrpcCall) -> None:
         self._calls.discard(call)
@@ -224,39 +232,36 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
                 "tokens are taken over plaintext from this machine only; connect with TLS",
             )
 
-    def _end(self, route: Route, call: GrpcCall, context: grpc.ServicerContext, code: str) -> None:
-        call.finish()
-        context.set_trailing_metadata(
-            call.trailers((REQUEST_ID_KEY, call.request_id), self._version)
-        )
-        self._journal.record(route, call, code)
+    def _trailers(self, call: GrpcCall) -> Trailers:
+        return call.trailers((REQUEST_ID_KEY, call.request_id), self._version)
 
-    def _refuse(
-        self, route: Route, call: GrpcCall, context: grpc.ServicerContext, error: Exception
-    ) -> NoReturn:
-        """Answer with an error. Always raises: that is how grpcio is told."""
+    def _refuse(self, route: Route, call: GrpcCall, error: Exception, *, came: bool = True) -> None:
+        """Answer with an error."""
         known = as_ketgate_error(error, call.request_id)
-        if isinstance(error, grpc.RpcError) or (
-            call.cancelled and not isinstance(error, KetgateError)
-        ):
+        if call.cancelled and not isinstance(error, KetgateError):
             known = KetgateError(Reason.CANCELLED, "the caller ended the call")
-        if known.reason is Reason.CANCELLED and self._stopped_calls and context.is_active():
+        if known.reason is Reason.CANCELLED and self._stopped_calls and not call.gone:
             known = KetgateError(
                 Reason.DRAINING, "the server stopped before there was anything to return"
             )
         call.finish()
         status = wire_status(known, call.request_id)
         fault = stack(error) if known.reason in _FAULTS else None
-        self._journal.record(route, call, status.code.name, status.reason, fault)
-        if self._witness is not None:
-            tell(self._witness, route, call, known.reason)
-        context.set_trailing_metadata(
-            call.trailers(
-                (REQUEST_ID_KEY, call.request_id), self._version, (DETAILS_KEY, status.details)
-            )
-        )
-        context.abort(status.code, status.message)
-        raise AssertionError  # abort() raises; mypy does not know
+        trailers = (*self._trailers(call), (DETAILS_KEY, status.details))
+
+        def record(gone: bool) -> None:
+            if gone:
+                self._journal.record(route, call, "CANCELLED", Reason.CANCELLED.value)
+            else:
+                self._journal.record(route, call, status.code.name, status.reason, fault)
+            if self._witness is not None:
+                tell(self._witness, route, call, Reason.CANCELLED if gone else known.reason)
+
+        if not came:  # who went away is not told from who sent nothing before the end
+            call.end(trailers, status.code.value[0], status.message, record)
+            return
+        record(gone=False)
+        call.end(trailers, status.code.value[0], status.message)
 
     def begin_drain(self) -> None:
         """From now on new calls are refused; health checks are not."""
@@ -293,22 +298,25 @@ class Edge(grpc.GenericRpcHandler):  # type: ignore[misc]
     def close(self) -> None:
         """Let the threads go."""
         for lane in self._lanes:
-            lane.pool.shutdown(wait=False)
+            if isinstance(lane, ThreadedLane):
+                lane.close()
 
 
-def _watched(call: GrpcCall, requests: Iterator[bytes]) -> Iterator[bytes]:
+def _watched(call: GrpcCall) -> Iterator[bytes]:
     """The requests of a call that sends several: silence between two of them counts too."""
     while True:
         call.waiting_since_s = time.monotonic()
         call.waiting = True
-        content = next(requests, None)
+        content = call.wait_for_request()
         call.waiting = False
         if content is None:
+            if call.gone:
+                raise KetgateError(Reason.CANCELLED, "the caller ended the call")
             return
         yield content
 
 
-def _refuse_unknown(call: Call, _: Iterator[bytes]) -> Iterator[bytes]:
+def _refuse_unknown(call: Call, _: Iterator[bytes]) -> Answers:
     raise KetgateError(Reason.METHOD_UNKNOWN, f"the server has no method {call.method}")
     yield b""  # a generator, as every handler is
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.rpc.call import Answer, Call, Handler, Method
+from ketgate_server.rpc.call import Answer, Answers, Call, Handler, Method
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -25,14 +25,14 @@ def wrap(method: Method) -> Handler:
             f"exactly one of unary, stream and upload, for {request_type.DESCRIPTOR.full_name}"
         )
 
-    def handle_unary(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def handle_unary(call: Call, requests: Iterator[bytes]) -> Answers:
         assert unary is not None
         request = parse(request_type, requests)
         if mutates:
             call.request = request
         yield _serialise(unary(call, request))
 
-    def handle_stream(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def handle_stream(call: Call, requests: Iterator[bytes]) -> Answers:
         assert stream is not None
         request = parse(request_type, requests)
         if mutates:
@@ -40,7 +40,7 @@ def wrap(method: Method) -> Handler:
         for message in stream(call, request):
             yield _serialise(message)
 
-    def handle_upload(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def handle_upload(call: Call, requests: Iterator[bytes]) -> Answers:
         assert upload is not None
         first = parse(request_type, requests)
         if mutates:

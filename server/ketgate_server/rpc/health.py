@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from grpc_health.v1 import health_pb2
 
 from ketgate_server.errors import KetgateError, Reason, echo
-from ketgate_server.rpc.call import Call
+from ketgate_server.rpc.call import Answers, Call
 from ketgate_server.rpc.endpoint import Endpoint
 from ketgate_server.rpc.handler import parse
 
@@ -45,7 +45,7 @@ class Health:
             f"/{SERVICE}/Watch": Endpoint(self._watch, streams=True),
         }
 
-    def _check(self, _: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def _check(self, _: Call, requests: Iterator[bytes]) -> Answers:
         service = parse(health_pb2.HealthCheckRequest, requests).service
         if service not in self._known:
             raise KetgateError(
@@ -53,7 +53,7 @@ class Health:
             )
         yield _SERVING if self._serving else _NOT_SERVING
 
-    def _watch(self, call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def _watch(self, call: Call, requests: Iterator[bytes]) -> Answers:
         service = parse(health_pb2.HealthCheckRequest, requests).service
         call.on_cancel(self._wake)
         sent = None

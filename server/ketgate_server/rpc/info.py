@@ -10,7 +10,7 @@ from ketgate_server import __version__
 from ketgate_server.limits import Limit
 from ketgate_server.parts import PARTS, part_version
 from ketgate_server.processor import instruction_set
-from ketgate_server.rpc.call import Call
+from ketgate_server.rpc.call import Answers, Call
 from ketgate_server.rpc.endpoint import Endpoint
 from ketgate_server.rpc.handler import parse
 
@@ -27,7 +27,7 @@ def endpoints(
     """
     common = _describe(limits, processors, services).SerializeToString()
 
-    def get_server_info(call: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def get_server_info(call: Call, requests: Iterator[bytes]) -> Answers:
         parse(pb.GetServerInfoRequest, requests)
         identity = call.identity
         own = pb.GetServerInfoResponse(tenant=identity.tenant, roles=sorted(identity.roles))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from ketgate_server.rpc.call import Call
+from ketgate_server.rpc.call import Answers, Call
 from ketgate_server.rpc.endpoint import Endpoint
 from ketgate_server.rpc.handler import parse
 
@@ -22,7 +22,7 @@ def endpoints(services: Iterable[str], role: str | None) -> dict[str, Endpoint]:
     _add_v1_descriptors()
     servicer = reflection.ReflectionServicer((*services, V1ALPHA, V1))
 
-    def info(_: Call, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def info(_: Call, requests: Iterator[bytes]) -> Answers:
         for answer in servicer.ServerReflectionInfo(_parsed(requests), None):
             yield answer.SerializeToString()
 

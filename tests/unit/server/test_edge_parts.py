@@ -52,7 +52,6 @@ def test_a_lane_takes_as_many_as_it_has_places():
     lane.leave()
     assert lane.count == 1
     lane.enter()
-    lane.pool.shutdown()
 
 
 def test_request_bytes():

@@ -1,0 +1,69 @@
+"""Content that was fetched from far away and is likely to be used again: the matrix of every day's
+solve. Each is a file of this machine's disk that has no name, mapped into memory, so that nothing is
+left behind when the process ends, however it ends.
+
+Content never changes, so what is here is right for ever; who may have it is asked elsewhere, before.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+
+
+class ContentCache:
+    """By SHA-256; what was not used for longest makes room. Any number of threads may use it."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """bytes_max: of all that is kept. What somebody still uses takes its place on the disk beyond
+        that, until he does not."""
+        self._bytes_max = bytes_max
+        self._kept: OrderedDict[str, memoryview] = OrderedDict()
+        self._bytes = 0
+        self._fetching: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def get(self, sha256: str, fetch: Callable[[], memoryview]) -> memoryview:
+        """The content, fetched unless it is here; once, where several ask for it at the same time.
+        Raises what fetch raises."""
+        with self._lock:
+            found = self._find(sha256)
+            if found is not None:
+                return found
+            turn = self._fetching.setdefault(sha256, Lock())
+        with turn:
+            with self._lock:
+                found = self._find(sha256)
+            if found is not None:
+                return found
+            try:
+                fetched = fetch()
+                with self._lock:
+                    self._keep(sha256, fetched)
+            finally:
+                with self._lock:
+                    self._fetching.pop(sha256, None)
+        return fetched
+
+    def forget(self, sha256: str) -> None:
+        with self._lock:
+            self._drop(sha256)
+
+    def _find(self, sha256: str) -> memoryview | None:
+        found = self._kept.get(sha256)
+        if found is not None:
+            self._kept.move_to_end(sha256)
+        return found
+
+    def _keep(self, sha256: str, content: memoryview) -> None:
+        if len(content) > self._bytes_max:
+            return
+        self._drop(sha256)
+        self._kept[sha256] = content
+        self._bytes += len(content)
+        while self._bytes > self._bytes_max:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, sha256: str) -> None:
+        dropped = self._kept.pop(sha256, None)
+        if dropped is not None:
+            self._bytes -= len(dropped)
