@@ -1,13 +1,38 @@
-"""Clouds on loopback, for the adapters and for whole servers."""
+"""The command as a user types it; and clouds on loopback, for the adapters and for whole servers."""
 
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from ketgate._cli.app import build
+from typer.testing import CliRunner
 
 from ..quantum_emulators.braket_api import BraketApi
 from ..quantum_emulators.http_service import serving
+
+
+@pytest.fixture
+def told(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command in an empty folder; its output. status: what it must exit with."""
+    for name in [name for name in os.environ if name.startswith("KETGATE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KETGATE_READY_FILE", str(server.ready_file))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+
+    def run(*arguments: object, status: int = 0, piped: bytes | None = None) -> str:
+        given = [str(argument) for argument in arguments]
+        found = runner.invoke(build(given), given, input=piped)
+        said = found.output + str(found.exception or "")
+        assert found.exit_code == status, said
+        return said if status else found.output
+
+    return run
 
 
 @pytest.fixture(scope="module")

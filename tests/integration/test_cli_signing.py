@@ -1,11 +1,8 @@
 """`ketgate key|sign|verify|seal|open|random|certificate` as a user types them, against a real server over TLS."""
 
 import json
-import os
 import secrets
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
-from ketgate._cli.app import build
-from typer.testing import CliRunner
-
-TIMEOUT_S = 200
 
 Told = Any
-
-
-@pytest.fixture
-def told(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Run a command in an empty folder; its output. status: what it must exit with."""
-    for name in [name for name in os.environ if name.startswith("KETGATE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("KETGATE_READY_FILE", str(server.ready_file))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.chdir(tmp_path)
-    runner = CliRunner()
-
-    def run(*arguments: object, status: int = 0) -> str:
-        given = [str(argument) for argument in arguments]
-        found = runner.invoke(build(given), given)
-        said = found.output + str(found.exception or "")
-        assert found.exit_code == status, said
-        return said if status else found.output
-
-    return run
 
 
 def new_id() -> str:
@@ -321,13 +293,3 @@ def test_what_is_wrong_is_told_in_a_line(
     (tmp_path / "uses.json").write_text('{"grants": [{"members": ["a"], "uses": ["signing"]}]}')
     (tmp_path / "rate.json").write_text('{"uses_per_second": "many"}')
     assert expected in told(*arguments, status=1)
-
-
-def test_binary_is_not_shown_on_a_terminal_and_goes_through_a_pipe(server: Any) -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("KETGATE_")}
-    environment["KETGATE_READY_FILE"] = str(server.ready_file)
-    ran = subprocess.run(
-        [sys.executable, "-m", "ketgate", "random", "100", "--raw"],
-        env=environment, capture_output=True, timeout=TIMEOUT_S, check=True,
-    )  # fmt: skip
-    assert len(ran.stdout) == 100

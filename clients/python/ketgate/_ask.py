@@ -25,13 +25,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Ask(Generic[R]):
-    """A question. Where `pieces` is given, it is asked in pieces, made anew for each attempt."""
+    """A question. Where `pieces` is given, it is asked in pieces, made anew for each attempt; once only where it is
+    not repeatable."""
 
     method: _wire.Method[Any, Any]
     request: Any
     read: Callable[[Any], R]
     pieces: Callable[[], Iterator[Any]] | None = None
     timeout_s: float | None = None
+    repeatable: bool = True
 
 
 def built(build: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -57,8 +59,8 @@ DAMAGES_MAX = 3
 class Damages:
     """How often one question, or its answer, was damaged on its way."""
 
-    def __init__(self, attempts_max: int) -> None:
-        self._left = min(DAMAGES_MAX, attempts_max)
+    def __init__(self, attempts_max: int, ask: Ask[Any]) -> None:
+        self._left = min(DAMAGES_MAX, attempts_max) if ask.repeatable else 1
 
     def after(self, error: KetgateError) -> None:
         """Return where it is to be asked again; raise the error otherwise. What signs has a request id, and so signs

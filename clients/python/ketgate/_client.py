@@ -192,7 +192,11 @@ class Client(Caller):
         return answer
 
     def _call_with_stream(
-        self, method: _wire.Method[Any, Any], requests: Callable[[], Iterator[Any]]
+        self,
+        method: _wire.Method[Any, Any],
+        requests: Callable[[], Iterator[Any]],
+        *,
+        repeatable: bool,
     ) -> Any:
         """Call a method that is asked in pieces."""
 
@@ -204,7 +208,7 @@ class Client(Caller):
             except grpc.RpcError as error:
                 raise self._failed(error, request_id) from None
 
-        return self._repeat(once, method)
+        return self._repeat(once, method) if repeatable else once()
 
     def _repeat(self, attempt: Callable[[], R], method: _wire.Method[Any, Any] | None = None) -> R:
         """Run attempt, again where that may help and nothing has come of it yet."""

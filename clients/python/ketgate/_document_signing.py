@@ -18,9 +18,10 @@ from ketgate._ask import Ask
 from ketgate._document import CONTEXT, SignedDocument, draft, signed_bytes
 from ketgate._document_content import content_of
 from ketgate._errors import DataLoss, InvalidArgument
+from ketgate._file_pieces import CHUNK_BYTES
 from ketgate._key_asks import new_request_id
 from ketgate._key_material_asks import public_key_and_version
-from ketgate._signing_asks import CHUNK_BYTES, TIMEOUT_S, method
+from ketgate._signing_asks import TIMEOUT_S, method
 from ketgate._signing_types import read_signature
 from ketgate._verification import require_cryptography, takes_context, verifies
 from ketgate.signing.v1 import signing_service_pb2 as pb

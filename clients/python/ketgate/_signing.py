@@ -159,7 +159,7 @@ class Signing:
         return receiver.unwrap(self._do(ask))
 
     def _do(self, ask: Ask[R]) -> R:
-        damages = Damages(self._client._retry.attempts_max)
+        damages = Damages(self._client._retry.attempts_max, ask)
         while True:
             try:
                 return ask.read(self._answer(ask))
@@ -168,7 +168,8 @@ class Signing:
 
     def _answer(self, ask: Ask[Any]) -> Any:
         if ask.pieces is not None:
-            return self._client._call_with_stream(ask.method, ask.pieces)
+            call = self._client._call_with_stream
+            return call(ask.method, ask.pieces, repeatable=ask.repeatable)
         return self._client._call(ask.method, ask.request, ask.timeout_s)
 
     def _list(self, ask: AskPages[R]) -> list[R]:

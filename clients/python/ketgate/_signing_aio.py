@@ -144,7 +144,7 @@ class Signing:
         return receiver.unwrap(await self._do(ask))
 
     async def _do(self, ask: Ask[R]) -> R:
-        damages = Damages(self._client._retry.attempts_max)
+        damages = Damages(self._client._retry.attempts_max, ask)
         while True:
             try:
                 return ask.read(await self._answer(ask))
@@ -153,7 +153,8 @@ class Signing:
 
     async def _answer(self, ask: Ask[Any]) -> Any:
         if ask.pieces is not None:
-            return await self._client._call_with_stream(ask.method, ask.pieces)
+            call = self._client._call_with_stream
+            return await call(ask.method, ask.pieces, repeatable=ask.repeatable)
         return await self._client._call(ask.method, ask.request, ask.timeout_s)
 
     async def _list(self, ask: AskPages[R]) -> list[R]:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO
 
 import google_crc32c
 
 from ketgate import _wire
 from ketgate._ask import Ask
 from ketgate._errors import InvalidArgument
+from ketgate._file_pieces import pieces_of
 from ketgate._key_asks import new_request_id
 from ketgate._key_types import Key, KeyVersion
 from ketgate._signing_arguments import algorithm_number, content_bytes, name_of
 from ketgate._signing_types import ItemError, Signature, Verdict, read_signature, read_verdict
-from ketgate._whole_file import place
 from ketgate.signing.v1 import signature_pb2
 from ketgate.signing.v1 import signing_service_pb2 as pb
 
-CHUNK_BYTES = 256 * 1024
 FORMATS = {"raw": "RAW", "jws": "JWS", "cose": "COSE_SIGN1", "cose_sign1": "COSE_SIGN1"}
 TIMEOUT_S = 60.0
 """Of one operation; slow algorithms sign for seconds."""
 
 BATCH_TIMEOUT_S = 600.0
-
-Request = TypeVar("Request")
 
 
 def method(name: str) -> _wire.Method[Any, Any]:
@@ -200,32 +197,40 @@ def verify_batch(
 
 def sign_file(
     key: str | Key | KeyVersion,
-    path: str | Path,
+    path: str | Path | BinaryIO,
     *,
     context: bytes | str = b"",
     prehash: str = "",
     deterministic: bool = False,
 ) -> Ask[Signature]:
     """Sign a file of any size, which is sent in pieces: the signature is that of its whole content. For ML-DSA,
-    ECDSA and composites, and whatever takes a prehash."""
+    ECDSA and composites, and whatever takes a prehash.
+
+    path: the file; or an open stream of bytes, as of a pipe, which is sent from where it stands: a call that
+    fails is not tried again by itself.
+    """
     start = pb.SignRequest(
         key=name_of(key),
         options=options(context=context, prehash=prehash, deterministic=deterministic),
         request_id=new_request_id(),
     )
-    reading = _Reading(path)
+    content = pieces_of(path)
 
     def read(answer: pb.SignStreamResponse) -> Signature:
-        return read_signature(answer.signature, reading.sha256.digest())
+        return read_signature(answer.signature, content.sha256.digest())
 
     return Ask(
-        method("SignStream"), None, read, lambda: reading.pieces(pb.SignStreamRequest, start)
+        method("SignStream"),
+        None,
+        read,
+        lambda: content.requests(pb.SignStreamRequest, start),
+        repeatable=content.repeatable,
     )
 
 
 def verify_file(
     signature: bytes | Signature,
-    path: str | Path,
+    path: str | Path | BinaryIO,
     *,
     key: str | Key | KeyVersion = "",
     public_key: bytes | str = b"",
@@ -233,51 +238,20 @@ def verify_file(
     context: bytes | str = b"",
     prehash: str = "",
 ) -> Ask[Verdict]:
-    """Whether the signature of a file's content holds; it is sent in pieces."""
+    """Whether the signature of a file's content holds; it is sent in pieces. path: as of sign_file."""
     start = pb.VerifyRequest(
         signature=content_bytes(signature, "signature"),
         options=options(context=context, prehash=prehash),
     )
     _signer(start, key, public_key, algorithm)
-    reading = _Reading(path)
+    content = pieces_of(path)
     return Ask(
         method("VerifyStream"),
         None,
         lambda answer: read_verdict(answer.verdict),
-        lambda: reading.pieces(pb.VerifyStreamRequest, start),
+        lambda: content.requests(pb.VerifyStreamRequest, start),
+        repeatable=content.repeatable,
     )
-
-
-class _Reading:
-    """A file that is sent in pieces, and its digest; anew for each attempt. Raises InvalidArgument for one that cannot
-    be read, as within the call it would be too late; and for a pipe, which cannot be read anew."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
-        self.sha256 = hashlib.sha256()
-        try:
-            if place(self._path) is None:
-                raise InvalidArgument(
-                    f"path: expected a file, given {self._path}, which is a device or a pipe",
-                    field="path",
-                )
-            with self._path.open("rb") as file:
-                file.read(1)
-        except OSError as error:
-            raise InvalidArgument(
-                f"path: {self._path} cannot be read: {error.strerror}", field="path"
-            ) from None
-
-    def pieces(self, make: Callable[..., Request], start: Any) -> Iterator[Request]:
-        self.sha256 = hashlib.sha256()
-        crc32c = 0
-        yield make(start=start)
-        with self._path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                self.sha256.update(chunk)
-                crc32c = google_crc32c.extend(crc32c, chunk)
-                yield make(chunk=chunk)
-        yield make(message_crc32c=crc32c)
 
 
 def _signer(

@@ -184,7 +184,11 @@ class Client(Caller):
         return answer
 
     async def _call_with_stream(
-        self, method: _wire.Method[Any, Any], requests: Callable[[], Iterator[Any]]
+        self,
+        method: _wire.Method[Any, Any],
+        requests: Callable[[], Iterator[Any]],
+        *,
+        repeatable: bool,
     ) -> Any:
         """Call a method that is asked in pieces."""
 
@@ -196,7 +200,7 @@ class Client(Caller):
             except grpc.RpcError as error:
                 raise self._failed(error, request_id) from None
 
-        return await self._repeat(once, method)
+        return await (self._repeat(once, method) if repeatable else once())
 
     async def _repeat(
         self, attempt: Callable[[], Awaitable[R]], method: _wire.Method[Any, Any] | None = None

@@ -70,7 +70,7 @@ def test_text_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_files_have_a_size_that_is_checked(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     assert read_file(tmp_path / "file", "--file", 5) == b"12345"
-    with pytest.raises(InvalidArgument, match="--file: expected a file of at most 4 bytes"):
+    with pytest.raises(InvalidArgument, match="--file: expected at most 4 bytes"):
         read_file(tmp_path / "file", "--file", 4)
     with pytest.raises(InvalidArgument, match=r"--file: .* cannot be read"):
         read_file(tmp_path, "--file")

@@ -1,16 +1,18 @@
 """What callers of client.signing give by mistake is refused here, by the name of the argument, and is never signed."""
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import ketgate
 import pytest
 from ketgate._document_signing import key_name
 from ketgate.signing.v1 import signature_pb2, signing_service_pb2
 
-from .fake_server import FakeServer, answering
+from .fake_server import FakeServer, answering, failing
 
 KEY = "keys/desk"
 
@@ -80,6 +82,30 @@ def test_a_pipe_is_not_taken_for_a_file(
     assert caught.value.field == "path"
     assert os.read(ends, 100) == b"content"
     os.close(ends)
+
+
+def test_a_stream_is_sent_once(fake: FakeServer, tmp_path: Path) -> None:
+    """What was read of it is gone: tried again, the signature would be one of the rest."""
+    (tmp_path / "file").write_bytes(b"content")
+    client = ketgate.connect(fake.address, insecure=True, retry=ketgate.Retry(3, 0.001))
+    for source, calls in ((tmp_path / "file", 3), (io.BytesIO(b"content"), 1)):
+        fake.behave(failing(grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY", retry_after_s=0.01))
+        with pytest.raises(ketgate.ServerBusy):
+            client.signing.sign_file(KEY, source)
+        assert len(fake.calls) == calls
+        fake.behave(failing(grpc.StatusCode.INVALID_ARGUMENT, "CHECKSUM_MISMATCH"))
+        with pytest.raises(ketgate.InvalidArgument):
+            client.signing.verify_file(b"x", source, key=KEY)
+        assert len(fake.calls) == calls
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [(io.StringIO("x"), "given one of text"), (5, "given int")]
+)
+def test_a_stream_is_one_of_bytes(client: ketgate.Client, source: Any, expected: str) -> None:
+    with pytest.raises(ketgate.InvalidArgument, match=f"path: expected .*{expected}"):
+        client.signing.sign_file(KEY, source)
 
 
 def test_what_was_not_signed_does_not_hold_and_the_rest_is_verified(

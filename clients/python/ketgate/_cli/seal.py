@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ketgate._cli.connection import Server, names_server
-from ketgate._cli.files import read_file, write_output
+from ketgate._cli.files import is_standard, once_standard, read_file, write_output
 from ketgate._errors import InvalidArgument
 
 SUFFIX = ".sealed"
@@ -23,14 +23,16 @@ AssociatedData = Annotated[
 ]
 Key = Annotated[str | None, typer.Option(help="keys/ID, or the ID alone.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Where to; - is the standard output.")
+    Path | None, typer.Option("--output", "-o", help="Where to; - is standard output.")
 ]
 
 
 @names_server
 def seal(
     server: Server,
-    file: Annotated[Path, typer.Argument(help="What to encrypt; at most 1 MiB.")],
+    file: Annotated[
+        Path, typer.Argument(help="What to encrypt; at most 1 MiB; - is standard input.")
+    ],
     key: Key = None,
     public_key: Annotated[
         Path | None, typer.Option(help="Instead of a key of the server: a raw public key.")
@@ -39,12 +41,16 @@ def seal(
     associated_data: AssociatedData = None,
     output: Output = None,
 ) -> None:
-    """Encrypt a file to a key (HPKE, safe from quantum computers), into FILE.sealed."""
+    """Encrypt a file to a key (HPKE, safe from quantum computers), into FILE.sealed.
+
+    What comes by standard input goes to standard output.
+    """
     if (key is None) == (public_key is None):
         given = "both" if key else "neither"
         raise InvalidArgument(
             f"--key: expected --key or --public-key, given {given}", field="--key"
         )
+    once_standard(FILE=file, associated_data=associated_data)
     content = read_file(file, "FILE", SEALED_BYTES_MAX)
     to = b"" if public_key is None else read_file(public_key, "--public-key", 1 << 16)
     with server.connect() as client:
@@ -55,7 +61,7 @@ def seal(
             info=info,
             associated_data=_bound(associated_data),
         )
-    target = output or file.with_name(file.name + SUFFIX)
+    target = output or (file if is_standard(file) else file.with_name(file.name + SUFFIX))
     if write_output(sealed, target, text=False):
         typer.echo(str(target))
 
@@ -63,25 +69,30 @@ def seal(
 @names_server
 def open(
     server: Server,
-    file: Annotated[Path, typer.Argument(help="What was sealed.")],
+    file: Annotated[Path, typer.Argument(help="What was sealed; - is standard input.")],
     key: Annotated[str, typer.Option(help="keys/ID, or the ID alone.")],
     info: Info = "",
     associated_data: AssociatedData = None,
     output: Output = None,
 ) -> None:
-    """Decrypt what was sealed to a key, into the file without .sealed."""
+    """Decrypt what was sealed to a key, into the file without .sealed.
+
+    What comes by standard input goes to standard output.
+    """
     target = output or file.with_name(file.name.removesuffix(SUFFIX))
-    if target == file:
+    if target == file and not is_standard(file):
         raise InvalidArgument(
             f"--output: expected where to, as {file.name} does not end with {SUFFIX}",
             field="--output",
         )
+    once_standard(FILE=file, associated_data=associated_data)
     content = read_file(file, "FILE", SEALED_BYTES_MAX)
     with server.connect() as client:
         opened = client.signing.open(
             key, content, info=info, associated_data=_bound(associated_data)
         )
-    if output is None and target.exists() and read_file(target, "--output") != opened:
+    asked = output is not None or is_standard(target)
+    if not asked and target.exists() and read_file(target, "--output") != opened:
         raise InvalidArgument(
             f"--output: expected where to, as {target} is there and has other content",
             field="--output",

@@ -7,20 +7,24 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json, Server, names_server
-from ketgate._cli.files import read_file, write_output
+from ketgate._cli.files import STANDARD, is_standard, read_file, read_or_stream, write_output
 from ketgate._client import Client
+from ketgate._document import SignedDocument
+from ketgate._document_content import CONTENT_BYTES_MAX
 from ketgate._document_signing import UNARY_BYTES_MAX, key_name
 from ketgate._errors import InvalidArgument
 from ketgate._signing_types import Signature
 
 WRAPPED_BYTES_MAX = 16 << 20
 """Of what a JWS or a COSE_Sign1 carries."""
+ANY_SIZE = "With --raw the content stays outside, and is of any size."
+SUFFIXES = {"document": ".signed.json", "raw": ".sig", "jws": ".jws", "cose": ".cose"}
 
 
 @names_server
 def sign(
     server: Server,
-    file: Annotated[Path, typer.Argument(help="What to sign.")],
+    file: Annotated[Path, typer.Argument(help="What to sign; - is standard input.")],
     key: Annotated[
         str | None, typer.Option(help="keys/ID, or the ID alone; default: $KETGATE_SIGNING_KEY.")
     ] = None,
@@ -29,8 +33,8 @@ def sign(
         typer.Option(
             "--output",
             "-o",
-            help="Where to; default: FILE with .signed.json, .sig, .jws or .cose after it; - is the "
-            "standard output, but for documents.",
+            help="Where to; default: FILE with .signed.json, .sig, .jws or .cose after it; - is "
+            "standard output, as is the default for standard input.",
         ),
     ] = None,
     document: Annotated[
@@ -62,21 +66,27 @@ def sign(
             raise InvalidArgument(f"{option}: expected --raw with it, given none", field=option)
     if title is not None and form != "document":
         raise InvalidArgument("--title: expected a document, given another form", field="--title")
+    target = output or _beside(file, form)
+    if as_json and is_standard(target):
+        raise InvalidArgument(
+            "--json: expected a file with it (--output FILE), as the signature goes to standard output, "
+            "given none",
+            field="--json",
+        )
     name = key_name(key)
     with server.connect() as client:
         if form == "document":
-            made = client.sign(file, key=name, title=title)
-            target = output or file.with_name(f"{file.name}.signed.json")
-            made.save(target)
+            made = _document(client, file, name, title)
+            content = made.to_json().encode() + b"\n"
             about = {"algorithm": made.algorithm, "key_version": made.key_version}
         else:
             options = {"context": context, "prehash": prehash, "deterministic": deterministic}
             signed = _signed(client, file, name, form, options)
-            target = output or file.with_name(file.name + (".sig" if raw else f".{form}"))
-            if not write_output(signed.signature, target, text=jws):
-                return
+            content = signed.signature
             about = {"algorithm": signed.algorithm, "key_version": signed.key_version}
             about |= {"provider": signed.provider, "content_sha256": signed.content_sha256.hex()}
+    if not write_output(content, target, text=form in ("document", "jws")):
+        return
     if as_json:
         typer.echo(json.dumps({"file": str(target)} | about, indent=2))
     else:
@@ -93,20 +103,25 @@ def _form(document: bool, raw: bool, jws: bool, cose: bool) -> str:
     return given[0] if given else "document"
 
 
+def _beside(file: Path, form: str) -> Path:
+    """Where a signature goes if nothing is said."""
+    if is_standard(file):
+        return Path(STANDARD)
+    return file.with_name(file.name + SUFFIXES[form])
+
+
+def _document(client: Client, file: Path, key: str, title: str | None) -> SignedDocument:
+    if not is_standard(file):
+        return client.sign(file, key=key, title=title)
+    content = read_file(file, "FILE", CONTENT_BYTES_MAX, ANY_SIZE)
+    return client.sign(content, key=key, title=title)
+
+
 def _signed(client: Client, file: Path, key: str, form: str, options: dict[str, Any]) -> Signature:
     if form != "raw":
-        content = read_file(file, "FILE", WRAPPED_BYTES_MAX)
+        content = read_file(file, "FILE", WRAPPED_BYTES_MAX, ANY_SIZE)
         return client.signing.sign(key, content, format=form)
-    if is_long(file):
-        return client.signing.sign_file(key, file, **options)
-    return client.signing.sign(key, read_file(file, "FILE"), **options)
-
-
-def is_long(file: Path) -> bool:
-    """Whether a file is sent in pieces. Raises InvalidArgument."""
-    try:
-        return file.stat().st_size > UNARY_BYTES_MAX
-    except OSError as error:
-        raise InvalidArgument(
-            f"FILE: {file} cannot be read: {error.strerror}", field="FILE"
-        ) from None
+    found = read_or_stream(file, "FILE", UNARY_BYTES_MAX)
+    if isinstance(found, bytes):
+        return client.signing.sign(key, found, **options)
+    return client.signing.sign_file(key, found, **options)

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from ketgate._cli.connection import Json, Server, names_server
-from ketgate._cli.files import write_file
+from ketgate._cli.files import is_standard, read_file, write_output
 from ketgate._cli.verify_signature import Given, verify_beside
-from ketgate._document import SignedDocument
+from ketgate._document import FILE_BYTES_MAX, SignedDocument
 from ketgate._document_trust import Trust, ask_server, of_given, of_pins
 from ketgate._errors import InvalidArgument
 from ketgate._key_pins import KeyPins
@@ -28,7 +28,10 @@ EXIT_NOT_PINNED = 4
 def verify(
     server: Server,
     file: Annotated[
-        Path, typer.Argument(help="A signed document; or, with --signature, what was signed.")
+        Path,
+        typer.Argument(
+            help="A signed document; or, with --signature, what was signed. - is standard input."
+        ),
     ],
     signature: Annotated[
         Path | None, typer.Option(help="A signature of FILE, as `ketgate sign --raw` writes it.")
@@ -51,7 +54,9 @@ def verify(
     ] = False,
     content: Annotated[
         Path | None,
-        typer.Option(help="Write what was signed to this file, if it is valid and trusted."),
+        typer.Option(
+            help="Write what was signed to this file (- is standard output), if it is valid and trusted."
+        ),
     ] = None,
     algorithm: Annotated[
         str, typer.Option(help="Where the public key leaves it open; with --signature.")
@@ -100,8 +105,8 @@ def verify(
             KeyPins().add(document.fingerprint, document.title or document.key_version)
             trust = Trust(True, trust.why if trust.trusted else "pinned now, as --pin says")
     if content is not None and verdict.valid and trust.trusted:
-        write_file(content, document.content, "--content")
-    _tell(document, verdict.valid, trust, verdict.detail, as_json)
+        write_output(document.content, content, text=False, option="--content")
+    _tell(document, verdict.valid, trust, verdict.detail, as_json, aside=is_standard(content))
     if not verdict.valid:
         raise typer.Exit(EXIT_INVALID)
     if not trust.trusted:
@@ -110,6 +115,8 @@ def verify(
 
 def _load(file: Path) -> SignedDocument:
     try:
+        if is_standard(file):
+            return SignedDocument.from_json(read_file(file, "FILE", FILE_BYTES_MAX))
         return SignedDocument.load(file)
     except InvalidArgument as error:
         if error.field != "document":
@@ -124,19 +131,27 @@ def _refuse(options: dict[str, Any], expected: str) -> None:
             raise InvalidArgument(f"{name}: expected {expected} with it, given none", field=name)
 
 
-def _tell(document: SignedDocument, valid: bool, trust: Trust, detail: str, as_json: bool) -> None:
+def _tell(
+    document: SignedDocument,
+    valid: bool,
+    trust: Trust,
+    detail: str,
+    as_json: bool,
+    aside: bool,
+) -> None:
+    """aside: on standard error, as the content goes to standard output."""
     about = _about(document) if valid else {}
     if as_json:
         found = {"valid": valid, "trusted": trust.trusted, "detail": trust.why or detail} | about
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(found, indent=2), err=aside)
         return
     if not valid:
         print(f"NOT VALID: {detail}", file=sys.stderr)
         return
     for name, value in about.items():
-        typer.echo(f"{name.replace('_', ' ') + ':':<15}{_printable(str(value))}")
+        typer.echo(f"{name.replace('_', ' ') + ':':<15}{_printable(str(value))}", err=aside)
     if trust.trusted:
-        typer.echo(f"valid, and the key is trusted: {trust.why}")
+        typer.echo(f"valid, and the key is trusted: {trust.why}", err=aside)
     else:
         typer.echo(f"valid, but {trust.why}", err=True)
 

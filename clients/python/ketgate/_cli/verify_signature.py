@@ -9,8 +9,8 @@ from typing import Any
 import typer
 
 from ketgate._cli.connection import Server
-from ketgate._cli.files import read_file
-from ketgate._cli.sign import is_long
+from ketgate._cli.files import once_standard, read_file, read_or_stream
+from ketgate._document_signing import UNARY_BYTES_MAX
 from ketgate._errors import InvalidArgument
 from ketgate._public_keys import fingerprint, read_public_key, spki_algorithm
 from ketgate._signing_types import Verdict
@@ -18,6 +18,8 @@ from ketgate._verification import normal_name, takes_context, verify_signature
 
 SIGNATURE_BYTES_MAX = 64 << 20
 """A JWS carries what was signed."""
+WHOLE_BYTES_MAX = 2 << 30
+"""Of what is verified without a server: it is read into memory."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def verify_beside(server: Server, given: Given, as_json: bool) -> bool:
             f"--signature: expected --key (asks the server) or --public-key (needs none) with it, given {named}",
             field="--key",
         )
+    once_standard(FILE=given.file, signature=given.signature)
     signature = read_file(given.signature, "--signature", SIGNATURE_BYTES_MAX)
     verdict = (
         _without_server(given, given.public_key, signature)
@@ -63,10 +66,13 @@ def _by_server(server: Server, given: Given, signature: bytes) -> Verdict:
     options: dict[str, Any] = {"context": given.context, "prehash": given.prehash}
     with server.connect() as client:
         signing = client.signing
-        if given.form == "raw" and is_long(given.file):
-            return signing.verify_file(signature, given.file, key=given.key, **options)
-        content = read_file(given.file, "FILE")
-        return signing.verify(signature, content, key=given.key, format=given.form, **options)
+        if given.form != "raw":
+            content = read_file(given.file, "FILE", SIGNATURE_BYTES_MAX)
+            return signing.verify(signature, content, key=given.key, format=given.form, **options)
+        found = read_or_stream(given.file, "FILE", UNARY_BYTES_MAX)
+        if isinstance(found, bytes):
+            return signing.verify(signature, found, key=given.key, **options)
+        return signing.verify_file(signature, found, key=given.key, **options)
 
 
 def _without_server(given: Given, path: Path, signature: bytes) -> Verdict:
@@ -87,14 +93,15 @@ def _without_server(given: Given, path: Path, signature: bytes) -> Verdict:
         raise InvalidArgument(
             f"--context: expected none, as {algorithm} takes none, given one", field="--context"
         )
-    content = read_file(given.file, "FILE")
+    by_key = "With --key the server verifies it, which is sent content of any size."
+    content = read_file(given.file, "FILE", WHOLE_BYTES_MAX, by_key)
     valid = verify_signature(algorithm, public_key, signature, content, given.context.encode())
     return Verdict(
         valid=valid,
         failure="" if valid else "mismatch",
         detail=""
         if valid
-        else "it is not a signature of this key over this file with this context",
+        else "it is not a signature of this key over this content with this context",
         algorithm=algorithm,
         key_version=f"the key {fingerprint(public_key)}",
         provider="",
