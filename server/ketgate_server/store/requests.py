@@ -113,13 +113,14 @@ def remember_many(
     insert(tx, _INTO, [(*row, tx.now_us) for row in rows])
 
 
-def reused(request_id: str, resource: str) -> KetgateError:
+def reused(request_id: str = "", resource: str = "") -> KetgateError:
     """The refusal of a request whose id belongs to another one. resource: of that one; empty where the caller may not
     know of it."""
+    given = repr(request_id) if request_id else "it"
     made = f", which made or changed {resource}" if resource else ""
     return KetgateError(
         Reason.REQUEST_ID_REUSED,
-        f"request_id: {request_id!r} was used for another request{made}; a new request needs a new id",
+        f"request_id: {given} was used for another request{made}; a new request needs a new id",
         field="request_id",
         metadata={"resource": resource} if resource else {},
     )

@@ -214,3 +214,48 @@ def test_a_wrong_policy_names_its_field(admin, key_id, refused):
         "FIELD_INVALID",
         "policy.grants[0].uses",
     )
+
+
+def test_a_request_id_that_was_used_names_no_hidden_key(new_caller, admin, key_id, refused):
+    """Of another's request, whose id somebody guessed or saw, the refusal named the key."""
+    key = create(admin, key_id, key_pb2.KeyPolicy(grants=[grant([SIGN, MANAGE], admin.name)]))
+    other = new_caller("signing.admin", "signing.user")
+    own = create(other, key_id + "-own")
+    admin("Sign", uses.SignRequest(key=key.name, message=b"m", request_id=key_id))
+    admin("RotateKey", keys.RotateKeyRequest(name=key.name, request_id=key_id))
+    for method, request in (
+        ("Sign", uses.SignRequest(key=own.name, message=b"m", request_id=key_id)),
+        ("RotateKey", keys.RotateKeyRequest(name=own.name, request_id=key_id)),
+    ):
+        refusal = refused(lambda m=method, r=request: other(m, r))
+        assert refusal.reason == "REQUEST_ID_REUSED", method
+        assert key.name + "/" not in str(refusal.message) + str(refusal.info)
+        assert "resource" not in refusal.info.metadata
+        named = refused(lambda m=method, r=request: admin(m, r))  # who may know of the first key
+        assert named.info.metadata["resource"].startswith(f"{key.name}/versions/")
+    for method, request in (
+        ("Sign", uses.SignRequest(key=key.name, message=b"other", request_id=key_id)),
+        ("Sign", uses.SignRequest(key=key.name, message=b"m", request_id=key_id)),
+        ("RotateKey", keys.RotateKeyRequest(name=key.name, request_id=key_id)),
+    ):
+        refusal = refused(lambda m=method, r=request: other(m, r))
+        assert refusal.reason == "RESOURCE_NOT_FOUND", method
+
+
+def test_a_request_id_that_was_used_names_no_hidden_change(new_caller, admin, key_id, refused):
+    quorum = key_pb2.Quorum(approvals_needed=1, approvers=[new_caller("server.reader").name])
+    policy = key_pb2.KeyPolicy(grants=[grant([MANAGE], admin.name)], quorum=quorum)
+    other = new_caller("signing.admin")
+    for caller, name in ((admin, key_id), (other, key_id + "-own")):
+        create(caller, name, policy if caller is admin else None)
+    request = keys.DestroyKeyVersionRequest(name=f"keys/{key_id}/versions/1", request_id=key_id)
+    change = admin("DestroyKeyVersion", request).change
+    request.name = f"keys/{key_id}-own/versions/1"
+    refusal = refused(lambda: other("DestroyKeyVersion", request))
+    assert refusal.reason == "REQUEST_ID_REUSED"
+    assert "resource" not in refusal.info.metadata
+    request.name = f"keys/{key_id}/versions/2"
+    assert (
+        refused(lambda: admin("DestroyKeyVersion", request)).info.metadata["resource"]
+        == change.name
+    )

@@ -118,18 +118,10 @@ class Access:
             raise no_usable_version(key)
         return key, versions
 
-    def veiled(
-        self, identity: Identity, error: KetgateError, request: object
-    ) -> KetgateError:
-        """The same refusal, of a request whose id belongs to another one without the name of a key that the caller may
-        not know of."""
-        named = _OF_KEY.match(error.metadata.get("resource", ""))
-        if error.reason is not Reason.REQUEST_ID_REUSED or named is None:
-            return error
-        key = self._keys.get(identity.tenant, named[1])
-        if key is not None and policy.names(key.policy, identity):
-            return error
-        return reused(getattr(request, "request_id", ""), "")
+    def may_know(self, identity: Identity, key_id: str) -> bool:
+        """Whether a caller may know of a key."""
+        key = self._keys.get(identity.tenant, key_id)
+        return key is not None and policy.names(key.policy, identity)
 
     def check_context(self, key: KeyRecord, context: bytes, field: str = "options.context") -> None:
         """Raises POLICY_DENIED for a context that the key's policy does not list."""

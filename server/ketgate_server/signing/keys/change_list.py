@@ -25,11 +25,22 @@ class ChangeList:
 
     def get(self, identity: Identity, change_id: str) -> ChangeRecord:
         """Raises NotFound, also for what the caller may not read."""
-        with even(), self._store.read() as reader:
+        with even():
+            found = self._find(identity, change_id)
+            if found is None:
+                raise NotFound(change_name(change_id))
+            return found.seen_at(self._store.now_us())
+
+    def may_know(self, identity: Identity, change_id: str) -> bool:
+        """Whether a caller may know of a change."""
+        return self._find(identity, change_id) is not None
+
+    def _find(self, identity: Identity, change_id: str) -> ChangeRecord | None:
+        with self._store.read() as reader:
             found = changes.read_change(reader, self._vault, identity.tenant, change_id)
             if found is not None and _Readable(reader, self._vault, identity).has(found):
-                return found.seen_at(self._store.now_us())
-            raise NotFound(change_name(change_id))
+                return found
+        return None
 
     def page(
         self, identity: Identity, key_id: str, before: str, size: int

@@ -52,6 +52,18 @@ def read_key_or_version(name: str, field: str = "key") -> tuple[str, int | None]
     return match[1], None if match[2] is None else int(match[2])
 
 
+def key_of(resource: str) -> str | None:
+    """The id of a key that a resource is, or is a version of; None for another resource."""
+    match = _NAME.fullmatch(resource)
+    return None if match is None else match[1]
+
+
+def change_of(resource: str) -> str | None:
+    """The id of a change that a resource is; None for another resource."""
+    match = _CHANGE.fullmatch(resource)
+    return None if match is None else match[1]
+
+
 def key_name(key_id: str) -> str:
     """ "keys/ID"."""
     return f"keys/{key_id}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ketgate.signing.v1 import key_service_pb2 as pb
 
-from ketgate_server.errors import NotFound
+from ketgate_server.errors import KetgateError, NotFound
 from ketgate_server.randomness import drawn
 from ketgate_server.rpc.call import Answer, Call, Method, Service, require_role
 from ketgate_server.signing.algorithms import ALGORITHMS
@@ -30,6 +30,7 @@ from ketgate_server.signing.keys.record import KeyRecord, Use
 from ketgate_server.signing.keys.refusal import even
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.store import KeyStore, Reply
+from ketgate_server.signing.keys.veil import veiled
 from ketgate_server.signing.keys.wrapping_keys import WrappingKeys
 
 NAME = "ketgate.signing.v1.KeyService"
@@ -222,6 +223,17 @@ class KeyServicer:
             asker, lambda change: quorum.reject(change, change_id), convert.rejected
         ).reply
 
+    def veiled(self, call: Call, error: KetgateError) -> KetgateError:
+        """A refusal, without what the caller may not know of."""
+
+        def may_know(resource: str) -> bool:
+            key_id, change_id = names.key_of(resource), names.change_of(resource)
+            if key_id is not None:
+                return self._access.may_know(call.identity, key_id)
+            return change_id is None or self._changes.may_know(call.identity, change_id)
+
+        return veiled(error, may_know)
+
     def _act(
         self,
         call: Call,
@@ -257,7 +269,11 @@ def create_service(servicer: Callable[[], KeyServicer]) -> Service:
     def method(request_type: type[Any], role: str, name: str, *, mutates: bool = False) -> Method:
         def unary(call: Call, request: Any) -> Answer:
             with even():  # also what was hidden between the first look and the transaction
-                answer: Answer = getattr(servicer(), name)(call, request)
+                asked = servicer()
+                try:
+                    answer: Answer = getattr(asked, name)(call, request)
+                except KetgateError as error:
+                    raise asked.veiled(call, error) from error.__cause__
                 return answer
 
         return Method(request_type, role, unary=unary, mutates=mutates)

@@ -62,6 +62,10 @@ class SigningServicer:
         self._limits = limits
         self._message_max = limits[convert.MESSAGE_LIMIT]
 
+    def veiled(self, call: Call, error: KetgateError) -> KetgateError:
+        """A refusal, without what the caller may not know of."""
+        return self._signatures.veiled(call, error)
+
     def sign(self, call: Call, request: pb.SignRequest) -> Answer:
         asked = convert.asked(call, request)
         message = convert.content(request, "message", self._message_max, convert.MESSAGE_LIMIT)
@@ -408,7 +412,11 @@ def create_service(servicer: Callable[[], SigningServicer]) -> Service:
 
     def late(name: str) -> Callable[[Call, Any], Answer]:
         def call_it(call: Call, request: Any) -> Answer:
-            answer: Answer = getattr(servicer(), name)(call, request)
+            asked = servicer()
+            try:
+                answer: Answer = getattr(asked, name)(call, request)
+            except KetgateError as error:
+                raise asked.veiled(call, error) from error.__cause__
             return answer
 
         return call_it

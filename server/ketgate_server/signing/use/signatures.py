@@ -11,9 +11,10 @@ from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Call
 from ketgate_server.signing.algorithms import SECP256K1, Algorithm, Purpose
 from ketgate_server.signing.keys.access import Access
-from ketgate_server.signing.keys.names import read_key_or_version
+from ketgate_server.signing.keys.names import key_of, read_key_or_version
 from ketgate_server.signing.keys.record import KeyRecord, VersionRecord
 from ketgate_server.signing.keys.record import Use as KeyUse
+from ketgate_server.signing.keys.veil import veiled
 from ketgate_server.signing.metrics import SigningMetrics
 from ketgate_server.signing.provider import (
     Input,
@@ -195,12 +196,28 @@ class Signatures:
     def known(self, asked: Asked, name: str) -> bytes | None:
         """The reply of the same request before, for who may use the key now; the version need not be usable any
         more, as nothing is signed."""
-        known = self._log.known(asked)
+        try:
+            known = self._log.known(asked)
+        except KetgateError:
+            self._check_may_sign(asked, name)  # who may not is told of no other request
+            raise
         if known is not None:
-            key_id, _ = read_key_or_version(name)
-            self._current.refresh()
-            self._access.find_key(asked.call.identity, key_id, KeyUse.SIGN, "key", name=name)
+            self._check_may_sign(asked, name)
         return known
+
+    def _check_may_sign(self, asked: Asked, name: str) -> None:
+        key_id, _ = read_key_or_version(name)
+        self._current.refresh()
+        self._access.find_key(asked.call.identity, key_id, KeyUse.SIGN, "key", name=name)
+
+    def veiled(self, call: Call, error: KetgateError) -> KetgateError:
+        """A refusal, without the name of a key that the caller may not know of."""
+
+        def may_know(resource: str) -> bool:
+            key_id = key_of(resource)
+            return key_id is not None and self._access.may_know(call.identity, key_id)
+
+        return veiled(error, may_know)
 
     def take(self, key: KeyRecord, uses: int, asked: Asked | None = None) -> None:
         """Count uses: of a request that is done anew, once."""
