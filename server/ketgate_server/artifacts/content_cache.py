@@ -7,6 +7,7 @@ Content never changes, so what is here is right for ever; who may have it is ask
 
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Lock
 
 
@@ -19,7 +20,7 @@ class ContentCache:
         self._bytes_max = bytes_max
         self._kept: OrderedDict[str, memoryview] = OrderedDict()
         self._bytes = 0
-        self._fetching: dict[str, Lock] = {}
+        self._fetching: dict[str, Future[memoryview]] = {}
         self._lock = Lock()
 
     def get(self, sha256: str, fetch: Callable[[], memoryview]) -> memoryview:
@@ -29,19 +30,23 @@ class ContentCache:
             found = self._find(sha256)
             if found is not None:
                 return found
-            turn = self._fetching.setdefault(sha256, Lock())
-        with turn:
+            begun = self._fetching.get(sha256)
+            if begun is None:
+                own: Future[memoryview] = Future()
+                self._fetching[sha256] = own
+        if begun is not None:
+            return begun.result()
+        try:
+            fetched = fetch()
+        except BaseException as error:
             with self._lock:
-                found = self._find(sha256)
-            if found is not None:
-                return found
-            try:
-                fetched = fetch()
-                with self._lock:
-                    self._keep(sha256, fetched)
-            finally:
-                with self._lock:
-                    self._fetching.pop(sha256, None)
+                del self._fetching[sha256]
+            own.set_exception(error)
+            raise
+        with self._lock:
+            del self._fetching[sha256]
+            self._keep(sha256, fetched)
+        own.set_result(fetched)
         return fetched
 
     def forget(self, sha256: str) -> None:

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.arrays import Arrays, using
-from ketgate_server.artifacts.blobs import known_blobs
+from ketgate_server.artifacts.blobs import CACHE_MAX, known_blobs
 from ketgate_server.artifacts.tenant_arrays import REFERENCED_MAX, WorkerArrays
 from ketgate_server.jobs.base import Ending, Outcome
 from ketgate_server.jobs.faults import Stopped, Submitted, checked_handle, failed
@@ -166,8 +166,9 @@ def resolve(entry: str) -> Any:
 
 def _arrays(surroundings: Surroundings) -> Arrays:
     """What the spec may refer to."""
-    bytes_max = surroundings.limits[REFERENCED_MAX].value
-    return WorkerArrays(partial(known_blobs, surroundings.artifacts_url), bytes_max)
+    limits = surroundings.limits
+    blobs = partial(known_blobs, surroundings.artifacts_url, limits[CACHE_MAX].value)
+    return WorkerArrays(blobs, limits[REFERENCED_MAX].value)
 
 
 def _written(kind: str, result: Message) -> bytes:
