@@ -297,9 +297,26 @@ def test_public_keys_in_their_formats(admin: Caller, refused: Any) -> None:
     assert b'"OKP"' in jwk
     bad = refused(lambda: admin("ExportPublicKey", name=version.name, format=77))
     assert bad.details["BadRequest"].field_violations[0].field == "format"
-    admin("DisableKeyVersion", name=version.name)
-    off = refused(lambda: admin("ExportPublicKey", name=version.name))
-    assert (off.reason, off.code) == ("KEY_UNUSABLE", grpc.StatusCode.FAILED_PRECONDITION)
+
+
+def test_a_public_key_is_read_in_whatever_state(admin: Caller, refused: Any) -> None:
+    """Signatures of a version that was disabled could not be verified elsewhere either: its public key was refused."""
+    version = admin.create().version
+    public_key = admin("ExportPublicKey", name=version.name).public_key
+    for method, state in (
+        ("DisableKeyVersion", key_pb2.KEY_VERSION_STATE_DISABLED),
+        ("DestroyKeyVersion", key_pb2.KEY_VERSION_STATE_DESTROY_SCHEDULED),
+    ):
+        admin(method, name=version.name)
+        answer = admin("ExportPublicKey", name=version.name)
+        assert (answer.public_key, answer.version.state) == (public_key, state)
+    primary = version.name.rpartition("/versions")[0]
+    none = refused(
+        lambda: admin("ExportPublicKey", name=primary)
+    )  # no version is named, and none is primary
+    assert (none.reason, none.code) == ("KEY_UNUSABLE", grpc.StatusCode.FAILED_PRECONDITION)
+    missing = refused(lambda: admin("ExportPublicKey", name=primary + "/versions/2"))
+    assert missing.reason == "RESOURCE_NOT_FOUND"
 
 
 def test_algorithms_tell_who_has_them(admin: Caller) -> None:

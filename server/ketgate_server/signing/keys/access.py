@@ -81,11 +81,18 @@ class Access:
                 raise
 
     def find(
-        self, identity: Identity, name: str, use: Use, field: str = "key"
+        self,
+        identity: Identity,
+        name: str,
+        use: Use,
+        field: str = "key",
+        *,
+        usable: bool = True,
     ) -> tuple[KeyRecord, VersionRecord]:
-        """The version of this name, or the primary one of the key of this name, if the caller may use it so.
+        """The version of this name, or the primary one of the key of this name, if the caller may use it so. usable:
+        only if it is; otherwise in whatever state.
 
-        Raises FieldError, NotFound, POLICY_DENIED, and KEY_UNUSABLE for a version that is not usable.
+        Raises FieldError, NotFound, POLICY_DENIED, KEY_UNUSABLE.
         """
         key_id, number = read_key_or_version(name, field)
         key = self.find_key(identity, key_id, use, field, name=name)
@@ -94,7 +101,8 @@ class Access:
         version = self._keys.version(identity.tenant, key_id, number or key.primary_version)
         if version is None:
             raise NotFound(name, field)
-        check_usable(key, version)
+        if usable:
+            check_usable(key, version)
         return key, version
 
     def find_all(

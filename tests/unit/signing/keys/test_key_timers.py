@@ -8,8 +8,9 @@ import pytest
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.keys import due, rows
+from ketgate_server.signing.keys.access import Access
 from ketgate_server.signing.keys.due import Destruction, NotDue
-from ketgate_server.signing.keys.record import VersionState
+from ketgate_server.signing.keys.record import Use, VersionState
 from ketgate_server.signing.keys.states import Act
 from ketgate_server.signing.keys.timers import BACKOFF_US, Timers
 from ketgate_server.signing.provider import Abilities, Form, Material, OperationFailed, Providers
@@ -17,7 +18,7 @@ from ketgate_server.store.base import Store
 from ketgate_server.store.database import open_store
 from ketgate_server.store.erasure import cut_log
 
-from .conftest import MINUTE_US, Bench, FakeTime
+from .conftest import EMMA, MINUTE_US, Bench, FakeTime
 
 HOUR_US = 60 * MINUTE_US
 
@@ -36,6 +37,8 @@ def test_a_version_is_destroyed_when_its_moment_comes(bench: Bench) -> None:
     assert (version.state, version.envelope) == (VersionState.DESTROYED, None)
     assert version.destroyed_time_us == bench.time.us
     assert version.destroy_time_us is None
+    exported = Access(bench.keys).find(EMMA, version.name, Use.VERIFY, usable=False)
+    assert exported == (bench.key(), version)
     assert len(version.public_key) == 32
     assert told == [Destruction("red", key.uid, "a", 1)]
     with bench.store.read() as reader:
