@@ -2,18 +2,18 @@
 
 import base64
 import json
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ketgate._audit_check import VerifiedLog
-from ketgate._audit_entry import AuditEntry, TreeHead
+from ketgate._audit_entry import TreeHead
 from ketgate._audit_export import export_entries, export_head, verify_export
 from ketgate._audit_pins import LogPin, Pins
 from ketgate._audit_rotation import follow
+from ketgate._cli.audit_view import entry_document, head_document, print_entries, shown_time
 from ketgate._cli.backup import Config, DataDir
 from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.serve import require_server, settings_of
@@ -50,9 +50,11 @@ def head(
     if found.rotations and not accept:
         _tell_rotations(found, found.rotations[0].facts["previous_key_id"])
     if as_json:
-        typer.echo(json.dumps(_head(found), indent=2))
+        typer.echo(json.dumps(head_document(found), indent=2))
         return
-    print_table("Head of the audit log", ["", ""], [[k, v] for k, v in _head(found).items()])
+    print_table(
+        "Head of the audit log", ["", ""], [[k, v] for k, v in head_document(found).items()]
+    )
 
 
 @audit.command("list")
@@ -77,26 +79,9 @@ def list_entries(
             first = _first(start, count, client.audit.head().size)
             found = list(client.audit.entries(first, first + count))
     if as_json:
-        typer.echo(json.dumps([_entry(entry) for entry in found], indent=2))
+        typer.echo(json.dumps([entry_document(entry) for entry in found], indent=2))
         return
-    print_table(
-        "Audit log",
-        ["entry", "time", "tenant", "who", "what", "to", "outcome", "more"],
-        [
-            [
-                entry.index,
-                _time(entry.time),
-                entry.tenant,
-                "(redacted)" if entry.redacted else "(withheld)" if entry.withheld else entry.actor,
-                entry.action,
-                entry.resource,
-                entry.outcome,
-                ", ".join(f"{name}={value}" for name, value in sorted(entry.facts.items())),
-            ]
-            for entry in found
-        ],
-        right=(0,),
-    )
+    print_entries(found)
 
 
 @audit.command()
@@ -165,14 +150,14 @@ def prove(
         proof = client.audit.prove(index)
     signed = proof.head.signed
     document = {
-        "entry": _entry(proof.entry)
+        "entry": entry_document(proof.entry)
         | {
             "commitment": proof.entry.raw.commitment.hex(),
             "salt": proof.entry.raw.salt.hex(),
             "payload": base64.b64encode(proof.entry.raw.payload).decode(),
         },
         "hashes": [value.hex() for value in proof.hashes],
-        "head": _head(proof.head)
+        "head": head_document(proof.head)
         | {
             "tree_head": base64.b64encode(signed.tree_head).decode(),
             "algorithm": signed.algorithm,
@@ -265,7 +250,7 @@ def _first(start: int | None, count: int, size: int) -> int:
 
 def _tell(verified: VerifiedLog, as_json: bool, what: str, warning: str) -> None:
     if as_json:
-        found = _head(verified.head) | {
+        found = head_document(verified.head) | {
             "redacted": verified.redacted,
             "withheld": verified.withheld,
             "compared_with_sizes": list(verified.compared),
@@ -279,44 +264,12 @@ def _tell(verified: VerifiedLog, as_json: bool, what: str, warning: str) -> None
         if count
     ]
     size = f"{verified.head.size} entries" + (f" ({', '.join(silent)})" if silent else "")
-    typer.echo(f"{what}: {size}, signed {_time(verified.head.time)} by {verified.head.key_id}")
+    typer.echo(f"{what}: {size}, signed {shown_time(verified.head.time)} by {verified.head.key_id}")
     if verified.compared:
         sizes = ", ".join(str(size) for size in verified.compared)
         typer.echo(f"it agrees with the heads that were seen before, of {sizes} entries")
     if warning:
         typer.echo(f"warning: {warning}", err=True)
-
-
-def _head(found: TreeHead) -> dict[str, Any]:
-    return {
-        "log_id": found.log_id,
-        "size": found.size,
-        "root": found.root.hex(),
-        "time": found.time.isoformat(),
-        "algorithm": found.algorithm,
-        "key_id": found.key_id,
-    }
-
-
-def _entry(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "index": entry.index,
-        "time": None if entry.time is None else entry.time.isoformat(),
-        "tenant": entry.tenant,
-        "actor": entry.actor,
-        "action": entry.action,
-        "resource": entry.resource,
-        "outcome": entry.outcome,
-        "request_digest": entry.request_digest.hex(),
-        "call_id": entry.call_id,
-        "facts": dict(entry.facts),
-        "redacted": entry.redacted,
-        "withheld": entry.withheld,
-    }
-
-
-def _time(time: datetime | None) -> str:
-    return "" if time is None else time.isoformat(sep=" ", timespec="milliseconds")
 
 
 def _key_id(key: str) -> str:
