@@ -102,7 +102,8 @@ def destroyed_stay_so(folder: Path, url: str, told: list[list[str]], before: set
         vault = open_vault(SigningSettings(), folder, store)
         gone = set()
         with store.read() as reader:
-            for key in rows.read_keys(reader, vault, "red", "", 100_000):
+            for _, key in rows.read_keys(reader, vault, "red", "", 100_000):
+                assert key is not None
                 (version,) = rows.read_versions(reader, vault, "red", key.id)
                 if version.state is VersionState.DESTROYED:
                     gone.add(key.id)
@@ -112,7 +113,7 @@ def destroyed_stay_so(folder: Path, url: str, told: list[list[str]], before: set
                     opens(vault, key, version)
                     assert key.id not in before, "a destroyed key came back"
             assert words["doomed"] <= {
-                k.id for k in rows.read_keys(reader, vault, "red", "", 100_000)
+                key_id for key_id, _ in rows.read_keys(reader, vault, "red", "", 100_000)
             }
         assert not gone & words["restored"]
         assert gone <= words["due"]

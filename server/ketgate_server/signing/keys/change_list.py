@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ketgate_server.errors import NotFound
 from ketgate_server.rpc.call import Identity
 from ketgate_server.signing.kek.vault import Vault
-from ketgate_server.signing.keys import changes, rows
+from ketgate_server.signing.keys import changes, page_tokens, rows
 from ketgate_server.signing.keys.changes import ChangeRecord
 from ketgate_server.signing.keys.names import change_name, key_name
 from ketgate_server.signing.keys.record import KeyRecord
 from ketgate_server.signing.keys.refusal import even
+from ketgate_server.signing.keys.rows import unless_corrupt
 from ketgate_server.store.base import Reader, Store
 
 SCAN_MAX = 1_000
@@ -43,21 +46,23 @@ class ChangeList:
         return None
 
     def page(
-        self, identity: Identity, key_id: str, before: str, size: int
+        self, identity: Identity, key_id: str, page_token: str, size: int
     ) -> tuple[list[ChangeRecord], str]:
-        """Those that the caller may read, the newest first, and the id behind which to go on;
-        empty at the end. key_id: of this key alone; empty: of all. before: as it was returned; empty
-        for the first page.
+        """Those that the caller may read, the newest first, and the token of the next page; empty at the end. What is
+        corrupt is left out, and named in the server's log. key_id: of this key alone; empty: of all.
 
-        Raises NotFound for a key that the caller has no change of and may not manage.
+        Raises FieldError for the token, and NotFound for a key that the caller has no change of and may not manage.
         """
+        of = (identity.tenant, "changes", key_id)
+        before = page_tokens.read(self._vault, page_token, *of)
         now_us = self._store.now_us()
         with even(), self._store.read() as reader:
             readable = _Readable(reader, self._vault, identity)
             found, behind = self._scan(reader, readable, identity.tenant, key_id, before, size)
             if key_id and not found and not readable.manages(key_id):
                 raise NotFound(key_name(key_id), "key")
-        return [change.seen_at(now_us) for change in found], behind
+        token = page_tokens.write(self._vault, behind, *of) if behind else ""
+        return [change.seen_at(now_us) for change in found], token
 
     def _scan(
         self,
@@ -74,15 +79,15 @@ class ChangeList:
         while seen < SCAN_MAX:
             most = min(size + 1, SCAN_MAX - seen)
             piece = changes.read_changes(reader, self._vault, tenant, key_id, before, most)
-            for change in piece:
-                if readable.has(change):
+            for _, change in piece:
+                if change is not None and unless_corrupt(partial(readable.has, change)):
                     if len(found) == size:
                         return found, found[-1].id
                     found.append(change)
             if len(piece) < most:
                 return found, ""
             seen += most
-            before = piece[-1].id
+            before = piece[-1][0]
         return found, before
 
 

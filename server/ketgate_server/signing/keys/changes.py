@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from ketgate_server.rpc.call import ADMIN_ROLE, Identity
@@ -12,7 +13,7 @@ from ketgate_server.signing.keys import bodies, sums
 from ketgate_server.signing.keys import policy as policies
 from ketgate_server.signing.keys.names import change_name, version_name
 from ketgate_server.signing.keys.record import ChangeState, KeyRecord, Policy, Use
-from ketgate_server.signing.keys.rows import check_code, corrupt, plain
+from ketgate_server.signing.keys.rows import check_code, corrupt, plain, unless_corrupt
 from ketgate_server.store.base import Reader, Row, Transaction
 
 MANAGER_ROLE = "signing.admin"
@@ -108,14 +109,15 @@ def read_change(reader: Reader, vault: Vault, tenant: str, change_id: str) -> Ch
 
 def read_changes(
     reader: Reader, vault: Vault, tenant: str, key_id: str, before: str, limit: int
-) -> list[ChangeRecord]:
-    """The next of a list that begins with the newest; key_id and before may be empty. Raises KEY_CORRUPT."""
+) -> list[tuple[str, ChangeRecord | None]]:
+    """(id, change) of the next of a list that begins with the newest; None for one that is corrupt, which the server's
+    log names. key_id and before may be empty."""
     before = before or _AFTER_ALL
     if key_id:
         found = reader.rows(_OF_KEY_BEFORE, (tenant, key_id, before, limit))
     else:
         found = reader.rows(_BEFORE, (tenant, before, limit))
-    return [_as_change(reader, vault, row) for row in found]
+    return [(row[1], unless_corrupt(partial(_as_change, reader, vault, row))) for row in found]
 
 
 def pending_of_key(reader: Reader, vault: Vault, tenant: str, key_id: str) -> list[ChangeRecord]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from ketgate.signing.v1 import key_pb2 as pb
 from ketgate.signing.v1 import key_service_pb2 as service_pb
 
-from ketgate_server.errors import FieldError
 from ketgate_server.signing.keys import convert_policy
 from ketgate_server.signing.keys.changes import ChangeRecord
 from ketgate_server.signing.keys.listing import read_size
 from ketgate_server.signing.keys.names import key_name, read_key, version_name
-
-_TOKEN = re.compile("[0-9a-f]{26}")
 
 
 def change(found: ChangeRecord) -> pb.KeyChange:
@@ -38,11 +33,7 @@ def change(found: ChangeRecord) -> pb.KeyChange:
 
 
 def read_page(request: service_pb.ListKeyChangesRequest) -> tuple[str, str, int]:
-    """Id of the key, or nothing; the id behind which the page begins; and its size. Raises FieldError."""
+    """Id of the key, or nothing; the page's token; and its size. Raises FieldError."""
     size = read_size(request.page_size)
-    if request.page_token and not _TOKEN.fullmatch(request.page_token):
-        raise FieldError(
-            "page_token", expected="a next_page_token of this method", given=request.page_token
-        )
     key_id = read_key(request.key, "key") if request.key else ""
     return key_id, request.page_token, size

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 
 from ketgate_server.errors import KetgateError, Reason
 from ketgate_server.signing.algorithms import ALGORITHMS
@@ -24,6 +25,8 @@ COUNTER = "signing"
 """Taken once by each change of keys; the audit tells the number."""
 
 _CODE_VERSION = 1
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -116,9 +119,12 @@ def read_key(reader: Reader, vault: Vault, tenant: str, key_id: str) -> KeyRecor
     return None if row is None else _as_key(reader, vault, row)
 
 
-def read_keys(reader: Reader, vault: Vault, tenant: str, after: str, limit: int) -> list[KeyRecord]:
-    """The next keys by id. Raises KEY_CORRUPT."""
-    return [_as_key(reader, vault, row) for row in reader.rows(_KEYS_AFTER, (tenant, after, limit))]
+def read_keys(
+    reader: Reader, vault: Vault, tenant: str, after: str, limit: int
+) -> list[tuple[str, KeyRecord | None]]:
+    """(id, key) of the next keys by id; None for one that is corrupt, which the server's log names."""
+    found = reader.rows(_KEYS_AFTER, (tenant, after, limit))
+    return [(row[1], unless_corrupt(partial(_as_key, reader, vault, row))) for row in found]
 
 
 def read_version(
@@ -281,6 +287,16 @@ def check_code(reader: Reader, vault: Vault, row: Coded, tenant: str, name: str)
     if not vault.matches(row.mac, row.content()):
         vault.check_current(reader)
         raise corrupt(tenant, name, "its row is not as the server wrote it")
+
+
+def unless_corrupt(read: Callable[[], T]) -> T | None:
+    """What was read, or None where it is KEY_CORRUPT: of a list, the others are read."""
+    try:
+        return read()
+    except KetgateError as error:
+        if error.reason is not Reason.KEY_CORRUPT:
+            raise
+        return None
 
 
 def corrupt(tenant: str, name: str, why: str) -> KetgateError:

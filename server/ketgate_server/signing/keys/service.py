@@ -80,7 +80,9 @@ class KeyServicer:
             filter_text=request.filter,
         )
         return pb.ListKeysResponse(
-            keys=map(convert.key, page.keys), next_page_token=page.next_page_token
+            keys=map(convert.key, page.keys),
+            next_page_token=page.next_page_token,
+            corrupt_keys=map(names.key_name, page.corrupt),
         )
 
     def update_key(self, call: Call, request: pb.UpdateKeyRequest) -> Answer:

@@ -1,7 +1,9 @@
 """Pages of keys and versions, and the filter language."""
 
+import base64
+
 import pytest
-from ketgate_server.errors import FieldError, NotFound
+from ketgate_server.errors import FieldError, KetgateError, NotFound, Reason
 from ketgate_server.rpc.call import Identity
 from ketgate_server.signing.keys import filters, listing
 from ketgate_server.signing.keys.listing import page_of_keys, page_of_versions
@@ -132,15 +134,88 @@ def test_versions_of_no_key(bench: Bench) -> None:
         page_of_versions(bench.keys, gone, page_size=2, page_token="")
 
 
-@pytest.mark.parametrize("position", ["9" * 30, "a\0b", "-", "A", "1" * 64])
-def test_a_made_up_token_is_refused(bench: Bench, position: str) -> None:
-    """Its digest is no secret; a database fails at what no position can be."""
-    key, _ = bench.create("a")
-    token = listing._token(listing._digest("red", ""), position)
-    with pytest.raises(FieldError) as caught:
-        page_of_keys(bench.keys, EMMA, page_size=1, page_token=token, filter_text="")
-    assert caught.value.field == "page_token"
-    token = listing._token(listing._digest("red", key.name), position)
-    with pytest.raises(FieldError) as caught:
-        page_of_versions(bench.keys, key, page_size=1, page_token=token)
-    assert caught.value.field == "page_token"
+def test_a_token_says_nothing_of_where_it_leads(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that looked at enough ends at a key that may be hidden, and its token held the id."""
+    monkeypatch.setattr(listing, "SCAN_MAX", 2)
+    monkeypatch.setattr(listing, "_PIECE", 2)
+    tokens = []
+    for number, hidden in enumerate(("b-hidden", "hidden-with-a-long-name")):
+        bench.create("a" * (number + 1))
+        bench.create(hidden, policy=ONLY_ANN)
+        page = page_of_keys(bench.keys, EMMA, page_size=0, page_token="", filter_text="")
+        tokens.append(page.next_page_token)
+        packed = base64.urlsafe_b64decode(tokens[-1] + "==")
+        assert hidden.encode() not in packed
+        monkeypatch.setattr(listing, "SCAN_MAX", 4)
+        monkeypatch.setattr(listing, "_PIECE", 4)
+    assert len(set(map(len, tokens))) == 1
+    assert (
+        tokens[0]
+        != page_of_keys(
+            bench.keys, EMMA, page_size=0, page_token="", filter_text=""
+        ).next_page_token
+    )
+
+
+@pytest.mark.parametrize("place", [0, 9, 25, 99])
+def test_a_made_up_token_is_refused(filled: Bench, place: int) -> None:
+    """Nobody chooses where a list goes on, and a database is not asked for what no position can be."""
+    key = filled.key("a")
+    filled.rotate("a")
+    whole = page_of_keys(filled.keys, EMMA, page_size=1, page_token="", filter_text="")
+    of_versions = page_of_versions(filled.keys, key, page_size=1, page_token="")
+    for read in (
+        lambda token: page_of_keys(
+            filled.keys, EMMA, page_size=1, page_token=token, filter_text=""
+        ),
+        lambda token: page_of_versions(filled.keys, key, page_size=1, page_token=token),
+    ):
+        for page in (whole, of_versions):
+            packed = bytearray(base64.urlsafe_b64decode(page.next_page_token + "=="))
+            packed[place] ^= 1
+            with pytest.raises(FieldError) as caught:
+                read(base64.urlsafe_b64encode(packed).decode().rstrip("="))
+            assert caught.value.field == "page_token"
+
+
+def test_one_corrupt_key_hides_no_others(filled: Bench) -> None:
+    """A list failed whole. Which key it is, the role `admin` is told: of the policy nothing can be believed."""
+    filled.store.run(
+        lambda tx: tx.execute("UPDATE signing_keys SET min_version = 9 WHERE id IN ('b', 'c')")
+    )
+    assert ids(filled) == ["a", "d"]
+    admin = Identity("root", "red", frozenset({"admin"}))
+    for size in (1, 2, 50):
+        found, corrupt, token = [], [], ""
+        while True:
+            page = page_of_keys(
+                filled.keys, admin, page_size=size, page_token=token, filter_text=""
+            )
+            assert len(page.keys) + len(page.corrupt) <= size
+            found += [key.id for key in page.keys]
+            corrupt += page.corrupt
+            token = page.next_page_token
+            if not token:
+                break
+        assert (found, corrupt) == (["a", "d", "e"], ["b", "c"])
+    page = page_of_keys(
+        filled.keys, admin, page_size=0, page_token="", filter_text="purpose = ENCAPSULATE"
+    )
+    assert ([key.id for key in page.keys], page.corrupt) == (["d"], ["b", "c"])
+    assert not page_of_keys(filled.keys, EMMA, page_size=0, page_token="", filter_text="").corrupt
+
+
+def test_a_list_of_a_sealed_store_is_refused(filled: Bench) -> None:
+    """Another server changed the key-encryption key: nothing is corrupt."""
+    filled.store.run(
+        lambda tx: tx.execute(
+            "INSERT INTO signing_keks (id, kind, body, create_time_us) VALUES (?, 'file', ?, 1)",
+            ("cd" * 16, b"{}"),
+        )
+    )
+    filled.store.run(lambda tx: tx.execute("UPDATE signing_keys SET mac = ?", (b"another",)))
+    with pytest.raises(KetgateError) as caught:
+        page_of_keys(filled.keys, EMMA, page_size=0, page_token="", filter_text="")
+    assert caught.value.reason is Reason.KEY_STORE_SEALED

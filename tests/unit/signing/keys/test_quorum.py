@@ -1,5 +1,6 @@
 """What a quorum guards waits for approvals: who decides, when, and what then holds."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -276,6 +277,8 @@ def test_lists_go_from_the_newest_on_and_to_whom_they_concern(desk: Desk, bench:
     ids = made[::-1]
     page, token = desk.list.page(who("ann"), "", "", 2)
     assert [change.id for change in page] == ids[:2]
+    assert page[-1].id.encode() not in base64.urlsafe_b64decode(token + "==")
+    assert refusal(desk.list.page, who("ann"), "a", token, 2).field == "page_token"
     page, token = desk.list.page(who("ann"), "", token, 2)
     assert ([change.id for change in page], token) == (ids[2:], "")
     assert [c.id for c in desk.list.page(EMMA, "a", "", 10)[0]] == ids
@@ -291,4 +294,5 @@ def test_a_row_that_another_hand_wrote_is_corrupt(desk: Desk, bench: Bench) -> N
         lambda tx: tx.execute("UPDATE signing_changes SET key_id = 'b' WHERE id = ?", (change.id,))
     )
     assert refusal(desk.approve, change, "ann").reason is Reason.KEY_CORRUPT
+    assert [found.id for found in desk.list.page(EMMA, "", "", 10)[0]] == [other.id]
     desk.approve(other, "ann")

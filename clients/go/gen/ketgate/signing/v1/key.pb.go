@@ -105,11 +105,11 @@ const (
 	KeyVersionState_KEY_VERSION_STATE_UNSPECIFIED KeyVersionState = 0
 	// Usable.
 	KeyVersionState_KEY_VERSION_STATE_ENABLED KeyVersionState = 1
-	// Refused for every use, until it is enabled again.
+	// Refused for every use but ExportPublicKey, until it is enabled again.
 	KeyVersionState_KEY_VERSION_STATE_DISABLED KeyVersionState = 2
-	// Refused for every use, and destroyed at destroy_time unless that is cancelled before.
+	// Refused as one that is disabled, and destroyed at destroy_time unless that is cancelled before.
 	KeyVersionState_KEY_VERSION_STATE_DESTROY_SCHEDULED KeyVersionState = 3
-	// Its private key is gone for good. The public key stays, and verifies nothing any more here.
+	// Its private key is gone for good. The public key stays, to be exported, and verifies nothing any more here.
 	KeyVersionState_KEY_VERSION_STATE_DESTROYED KeyVersionState = 4
 )
 
@@ -293,7 +293,7 @@ type Key struct {
 	// is disabled, to be destroyed, or falls below min_version, the newest usable version takes its place, one with a
 	// private key before others, and keeps it; otherwise only rotation, import and UpdateKey change it.
 	PrimaryVersion int32 `protobuf:"varint,8,opt,name=primary_version,json=primaryVersion,proto3" json:"primary_version,omitempty"`
-	// Versions below this are refused for every use, verification included.
+	// Versions below this are refused for every use, verification included; only their public keys can be exported.
 	MinVersion int32 `protobuf:"varint,9,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
 	// Whether private keys may leave the service, wrapped. It can be taken away, and never given.
 	Exportable bool `protobuf:"varint,10,opt,name=exportable,proto3" json:"exportable,omitempty"`
@@ -462,7 +462,7 @@ type KeyPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who may do what; at most 100. Empty: whoever has the role of the method. With grants, only who one of them names, and
 	// approvers, who may read what they decide about; the role `admin` does not stand above them for uses, only for reading
-	// the key and for changes of the policy itself.
+	// the key and for changes of the policy itself: all else is POLICY_DENIED.
 	Grants []*KeyGrant `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
 	// Contexts that signatures may have, at most 100, each of at most 255 bytes; empty: any. The empty context is then
 	// allowed only if it is listed, and no mu is signed or verified, as it does not show its context.
@@ -547,7 +547,8 @@ func (x *KeyPolicy) GetQuorum() *Quorum {
 // Leave to do something with a key.
 type KeyGrant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names of tokens, or "role:NAME" for all that have a role; 1 to 100.
+	// Names of tokens, or "role:NAME" for all that have a role, which must be one that there is; 1 to 100. A token's name
+	// is never given to another holder.
 	Members []string `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
 	// What they may do; at least one.
 	Uses          []KeyUse `protobuf:"varint,2,rep,packed,name=uses,proto3,enum=ketgate.signing.v1.KeyUse" json:"uses,omitempty"`

@@ -575,6 +575,9 @@ type ListKeysResponse struct {
 	Keys []*Key `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	// Token of the next page; empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Names of keys that stand among them, whatever the filter, and are not as the server wrote them: KEY_CORRUPT for
+	// whatever is asked of them. Told to the role `admin`, as nothing is left that says who else may read them.
+	CorruptKeys   []string `protobuf:"bytes,3,rep,name=corrupt_keys,json=corruptKeys,proto3" json:"corrupt_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -621,6 +624,13 @@ func (x *ListKeysResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListKeysResponse) GetCorruptKeys() []string {
+	if x != nil {
+		return x.CorruptKeys
+	}
+	return nil
 }
 
 // Request of UpdateKey.
@@ -2776,10 +2786,11 @@ const file_ketgate_signing_v1_key_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\"g\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\"\x8a\x01\n" +
 	"\x10ListKeysResponse\x12+\n" +
 	"\x04keys\x18\x01 \x03(\v2\x17.ketgate.signing.v1.KeyR\x04keys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
+	"\fcorrupt_keys\x18\x03 \x03(\tR\vcorruptKeys\"\xa5\x01\n" +
 	"\x10UpdateKeyRequest\x12/\n" +
 	"\x03key\x18\x01 \x01(\v2\x17.ketgate.signing.v1.KeyB\x04\xe2A\x01\x02R\x03key\x12A\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x02R\n" +

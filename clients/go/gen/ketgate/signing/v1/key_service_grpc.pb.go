@@ -49,8 +49,9 @@ const (
 // Keys: made, rotated, guarded and destroyed. Private keys are stored encrypted under a key-encryption key of the
 // operator's, and leave the service only where a key was made exportable.
 //
-// Changes need the role `signing.admin`, reads that or `signing.user`, and both what a key's policy grants. To a caller whom a key's policy names nowhere,
-// the key does not exist: NOT_FOUND, in the same time. Every change is in the audit before it is answered.
+// Changes need the role `signing.admin`, reads that or `signing.user`, and both what a key's policy grants. To a caller
+// whom a key's policy names nowhere, and who has not the role `admin`, the key does not exist: NOT_FOUND, in the same time.
+// Who may know of it is refused with PERMISSION_DENIED `POLICY_DENIED`. Every change is in the audit before it is answered.
 type KeyServiceClient interface {
 	// Lists the algorithms, and which providers of this server have them.
 	ListAlgorithms(ctx context.Context, in *ListAlgorithmsRequest, opts ...grpc.CallOption) (*ListAlgorithmsResponse, error)
@@ -82,7 +83,7 @@ type KeyServiceClient interface {
 	DestroyKeyVersion(ctx context.Context, in *DestroyKeyVersionRequest, opts ...grpc.CallOption) (*DestroyKeyVersionResponse, error)
 	// Cancels a scheduled destruction; the version is then DISABLED. FAILED_PRECONDITION once the moment has passed.
 	RestoreKeyVersion(ctx context.Context, in *RestoreKeyVersionRequest, opts ...grpc.CallOption) (*RestoreKeyVersionResponse, error)
-	// Exports the public key of a version.
+	// Exports the public key of a version, whatever its state, destroyed included: what it signed can be verified elsewhere.
 	ExportPublicKey(ctx context.Context, in *ExportPublicKeyRequest, opts ...grpc.CallOption) (*ExportPublicKeyResponse, error)
 	// Exports the private key of a version, encrypted to the caller's own public key. FAILED_PRECONDITION
 	// `KEY_NOT_EXPORTABLE` unless the key is exportable.
@@ -96,7 +97,7 @@ type KeyServiceClient interface {
 	ImportKey(ctx context.Context, in *ImportKeyRequest, opts ...grpc.CallOption) (*ImportKeyResponse, error)
 	// Returns a change, to who asked for it, who may decide, and who may manage its key.
 	GetKeyChange(ctx context.Context, in *GetKeyChangeRequest, opts ...grpc.CallOption) (*GetKeyChangeResponse, error)
-	// Lists changes, the newest first.
+	// Lists changes, the newest first. What is corrupt is left out; the server's log names it.
 	ListKeyChanges(ctx context.Context, in *ListKeyChangesRequest, opts ...grpc.CallOption) (*ListKeyChangesResponse, error)
 	// Approves a change; with the last approval needed it is carried out at once. Needs a token of one of the approvers, of
 	// whatever role. NOT_FOUND for those whom the change does not concern, FAILED_PRECONDITION `CHANGE_UNDECIDABLE` for
@@ -332,8 +333,9 @@ func (c *keyServiceClient) RejectKeyChange(ctx context.Context, in *RejectKeyCha
 // Keys: made, rotated, guarded and destroyed. Private keys are stored encrypted under a key-encryption key of the
 // operator's, and leave the service only where a key was made exportable.
 //
-// Changes need the role `signing.admin`, reads that or `signing.user`, and both what a key's policy grants. To a caller whom a key's policy names nowhere,
-// the key does not exist: NOT_FOUND, in the same time. Every change is in the audit before it is answered.
+// Changes need the role `signing.admin`, reads that or `signing.user`, and both what a key's policy grants. To a caller
+// whom a key's policy names nowhere, and who has not the role `admin`, the key does not exist: NOT_FOUND, in the same time.
+// Who may know of it is refused with PERMISSION_DENIED `POLICY_DENIED`. Every change is in the audit before it is answered.
 type KeyServiceServer interface {
 	// Lists the algorithms, and which providers of this server have them.
 	ListAlgorithms(context.Context, *ListAlgorithmsRequest) (*ListAlgorithmsResponse, error)
@@ -365,7 +367,7 @@ type KeyServiceServer interface {
 	DestroyKeyVersion(context.Context, *DestroyKeyVersionRequest) (*DestroyKeyVersionResponse, error)
 	// Cancels a scheduled destruction; the version is then DISABLED. FAILED_PRECONDITION once the moment has passed.
 	RestoreKeyVersion(context.Context, *RestoreKeyVersionRequest) (*RestoreKeyVersionResponse, error)
-	// Exports the public key of a version.
+	// Exports the public key of a version, whatever its state, destroyed included: what it signed can be verified elsewhere.
 	ExportPublicKey(context.Context, *ExportPublicKeyRequest) (*ExportPublicKeyResponse, error)
 	// Exports the private key of a version, encrypted to the caller's own public key. FAILED_PRECONDITION
 	// `KEY_NOT_EXPORTABLE` unless the key is exportable.
@@ -379,7 +381,7 @@ type KeyServiceServer interface {
 	ImportKey(context.Context, *ImportKeyRequest) (*ImportKeyResponse, error)
 	// Returns a change, to who asked for it, who may decide, and who may manage its key.
 	GetKeyChange(context.Context, *GetKeyChangeRequest) (*GetKeyChangeResponse, error)
-	// Lists changes, the newest first.
+	// Lists changes, the newest first. What is corrupt is left out; the server's log names it.
 	ListKeyChanges(context.Context, *ListKeyChangesRequest) (*ListKeyChangesResponse, error)
 	// Approves a change; with the last approval needed it is carried out at once. Needs a token of one of the approvers, of
 	// whatever role. NOT_FOUND for those whom the change does not concern, FAILED_PRECONDITION `CHANGE_UNDECIDABLE` for
