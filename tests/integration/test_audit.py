@@ -209,7 +209,7 @@ def test_a_log_of_an_earlier_version_goes_on(start_server: Any, tmp_path: Path) 
     assert pins.exists()
     again = start_server("--listen", address or "127.0.0.1:0", data_dir=server.data_dir)
     with connect(again) as client:
-        client.audit._server = next(iter(json.loads(pins.read_text())["servers"]))
+        client.audit._log.server = next(iter(json.loads(pins.read_text())["servers"]))
         after = client.audit.head()
         assert (after.log_id, after.algorithm) == (before.log_id, "ML-DSA-65")
         [rotation] = after.rotations

@@ -1,6 +1,7 @@
 """The asynchronous client as a user writes it, against a real server over TLS."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import ketgate
@@ -15,7 +16,9 @@ def glass(spins: int) -> np.ndarray:
     return np.triu(np.random.default_rng(1).normal(size=(spins, spins)), 1)
 
 
-def test_everything_at_once(server: Any) -> None:
+def test_everything_at_once(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # of the audit log's pins
+
     async def run() -> None:
         async with ketgate.aio.connect(ready_file=server.ready_file) as client:
             info, solvers, portfolio, frontier, qubo, linear = await asyncio.gather(
@@ -37,6 +40,7 @@ def test_everything_at_once(server: Any) -> None:
             assert (await client.optimize.estimate(spec)).num_variables == 1
             assert (await client.optimize.solve_once(spec)).objective == -1
             assert (await client.optimize.solve(spec)).objective == -1
+            assert (await client.audit.head()).size > 0
             assert "aio" in repr(client)
 
     asyncio.run(run())

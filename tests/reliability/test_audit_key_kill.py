@@ -32,6 +32,8 @@ while True:
 def state(folder: Path) -> tuple[str, int, list[tuple[int, str, bool]]]:
     """The key that signs, how many rotations lead to it from the first, and the versions."""
     from ketgate._audit import Audit
+    from ketgate._audit_log import newest
+    from ketgate._flow import run
 
     settings = Settings(data_dir=folder)
     store = open_store(folder)
@@ -39,7 +41,7 @@ def state(folder: Path) -> tuple[str, int, list[tuple[int, str, bool]]]:
         signer, reopen = audit_signer.open_signer(settings, store)
         assert shared.foundation(settings, store).rollback is None
         client = LoopClient(create_service(store, Sequencer(store, "test"), signer, reopen))
-        head = Audit(client)._newest("")  # type: ignore[arg-type]
+        head = run(newest(""), Audit(client)._do)  # type: ignore[arg-type]
         with store.read() as reader:
             first = reader.row("SELECT key_id FROM audit_keys WHERE number = 1")
             rows = reader.rows(

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from ketgate._algorithms import Learning as Learning
     from ketgate._artifact_calls import Artifact as Artifact
     from ketgate._artifacts import Artifacts as Artifacts
-    from ketgate._audit import InclusionProof as InclusionProof
     from ketgate._audit_check import VerifiedLog as VerifiedLog
     from ketgate._audit_entry import AuditEntry as AuditEntry
     from ketgate._audit_entry import TreeHead as TreeHead
+    from ketgate._audit_log import InclusionProof as InclusionProof
     from ketgate._backends import BackendDescription as BackendDescription
     from ketgate._backends import Calibration as Calibration
     from ketgate._backends import GateCalibration as GateCalibration
@@ -146,7 +146,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "_artifact_calls": ("Artifact",),
     "_artifacts": ("Artifacts",),
-    "_audit": ("InclusionProof",),
+    "_audit_log": ("InclusionProof",),
     "_audit_check": ("VerifiedLog",),
     "_audit_entry": ("AuditEntry", "TreeHead"),
     "_client": ("Client", "Optimize", "connect"),

@@ -7,6 +7,7 @@ JSON lines. The first is the header, with the signed head; then each entry in or
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -23,27 +24,41 @@ LINE_BYTES_MAX = 8 << 20
 """A header has some 15 KB for each key that the log was signed with."""
 
 
-def write_export(path: Path, head: TreeHead, entries: Iterable[AuditEntry]) -> VerifiedLog:
-    """Write a log to a file, whole or not at all. What is written is checked on the way; raises
-    AuditTampered."""
-    check = LogCheck(head, ())
+class Export:
+    """A log as it is written, checked on the way. Made by export_to."""
+
+    def __init__(self, file: BinaryIO, head: TreeHead) -> None:
+        self._file = file
+        self._size = head.size
+        self._check = LogCheck(head, ())
+        self._begin = 0
+        _write_line(file, _header(head))
+
+    def add(self, entry: AuditEntry) -> None:
+        """The next entry. Raises AuditTampered."""
+        check = self._check
+        check.add(entry.raw)
+        _write_line(self._file, _entry(entry.raw))
+        if check.size - self._begin == BLOCK_ENTRIES or check.size == self._size:
+            over = {"begin": self._begin, "end": check.size, "hash": check.block_hash().hex()}
+            _write_line(self._file, over)
+            self._begin = check.size
+
+    def finish(self) -> VerifiedLog:
+        """Raises AuditTampered when entries are missing, or are not those that the head stands for."""
+        return self._check.finish()
+
+
+@contextmanager
+def export_to(path: Path, head: TreeHead) -> Iterator[Export]:
+    """A file of a log, which is there when the block ends without an error. Raises InvalidArgument."""
     try:
         with written_whole(path) as file:
-            _write_line(file, _header(head))
-            begin = 0
-            for entry in entries:
-                check.add(entry.raw)
-                _write_line(file, _entry(entry.raw))
-                if check.size - begin == BLOCK_ENTRIES or check.size == head.size:
-                    over = {"begin": begin, "end": check.size, "hash": check.block_hash().hex()}
-                    _write_line(file, over)
-                    begin = check.size
-            verified = check.finish()
+            yield Export(file, head)
     except OSError as error:
         raise InvalidArgument(
             f"path: {path} cannot be written: {error.strerror}", field="path"
         ) from None
-    return verified
 
 
 def export_head(path: Path) -> TreeHead:

@@ -30,6 +30,7 @@ import grpc.aio
 
 from ketgate import _portfolio, _programs, _wire
 from ketgate._artifacts_aio import Artifacts
+from ketgate._audit_aio import Audit
 from ketgate._calls import Caller, SolverPages, Solves
 from ketgate._connect import Endpoint, resolve
 from ketgate._errors import KetgateError
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Algorithms",
     "Artifacts",
+    "Audit",
     "Client",
     "DurableJob",
     "Jobs",
@@ -114,6 +116,7 @@ class Client(Caller):
         self.optimize = Optimize(self)
         self.jobs = Jobs(self)
         self.artifacts = Artifacts(self)
+        self.audit = Audit(self)
         self.quantum = Quantum(self)
         self.algorithms = Algorithms(self)
         self.learning = Learning(self)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ketgate._audit_check import BLOCK_ENTRIES
 from ketgate._audit_entry import Seen, TreeHead, read_entry, read_head
-from ketgate._audit_export import export_entries, export_head, verify_export, write_export
+from ketgate._audit_export import export_entries, export_head, export_to, verify_export
 from ketgate._errors import InvalidArgument
 from ketgate._tree_head import AuditTampered
 from ketgate.audit.v1 import audit_service_pb2 as pb
@@ -41,7 +41,10 @@ class Exported:
         self.head = read_head(reader("GetSignedTreeHead", pb.GetSignedTreeHeadRequest()).head)
         page = reader("ListEntries", pb.ListEntriesRequest(page_size=1000))
         self.path = folder / "export.jsonl"
-        write_export(self.path, self.head, map(read_entry, page.entries))
+        with export_to(self.path, self.head) as export:
+            for entry in page.entries:
+                export.add(read_entry(entry))
+            export.finish()
         self.lines: Lines = [json.loads(line) for line in self.path.read_text().splitlines()]
         store.close()
 
@@ -282,5 +285,20 @@ def test_any_change_of_a_byte_that_counts_is_noticed(
 
 
 def test_an_export_that_cannot_be_written(exported: Exported, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match="cannot be written"):
-        write_export(tmp_path / "none" / "file", exported.head, export_entries(exported.path))
+    unwritable = tmp_path / "none" / "file"
+    with (
+        pytest.raises(InvalidArgument, match="cannot be written"),
+        export_to(unwritable, exported.head),
+    ):
+        pass
+
+
+def test_an_export_that_is_not_finished_leaves_nothing(exported: Exported, tmp_path: Path) -> None:
+    def begun() -> None:
+        with export_to(tmp_path / "file", exported.head) as export:
+            export.add(next(export_entries(exported.path)))
+            export.finish()
+
+    with pytest.raises(AuditTampered, match="entries 1 to 599 are missing"):
+        begun()
+    assert not list(tmp_path.iterdir())

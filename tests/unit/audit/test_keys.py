@@ -10,8 +10,10 @@ import pytest
 from ketgate._audit import Audit
 from ketgate._audit_check import LogCheck
 from ketgate._audit_export import export_head, verify_export
+from ketgate._audit_log import newest
 from ketgate._audit_pins import Pins
 from ketgate._audit_rotation import follow
+from ketgate._flow import run
 from ketgate._tree_head import AuditTampered, log_id
 from ketgate.audit.v1 import audit_service_pb2 as pb
 from ketgate_server.audit import keys, log, nodes
@@ -209,7 +211,7 @@ def test_a_log_without_the_entry_that_came_along_is_noticed(
 ) -> None:
     rotate(store, signers[0], signers[1])
     client = auditor(serve(signers[1]))
-    head = client._newest("")
+    head = run(newest(""), client._do)
     check = LogCheck(head, ())
     entries = [entry.raw for entry in client.entries()]
     check._rotations = {1: bytes(32)}
