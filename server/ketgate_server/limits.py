@@ -161,6 +161,11 @@ LIMITS: dict[str, Limit] = {
     "signing.stream_bytes_max": Limit(
         1_048_576 * MIB, "bytes", "Largest message that is signed or verified as a stream."
     ),
+    "signing.caller_streams_max": Limit(
+        32,
+        "count",
+        "Messages that one token signs or verifies as streams at once; never above half of rpc.streams_max.",
+    ),
     "signing.batch_items_max": Limit(10_000, "count", "Items of a batch."),
     "signing.batches_max": Limit(
         8, "count", "Batches computed at once; they share the processors."

@@ -61,6 +61,7 @@ class SigningServicer:
         self._encryption = encryption
         self._limits = limits
         self._message_max = limits[convert.MESSAGE_LIMIT]
+        self._streams = streams.Places(limits)
 
     def veiled(self, call: Call, error: KetgateError) -> KetgateError:
         """A refusal, without what the caller may not know of."""
@@ -115,6 +116,10 @@ class SigningServicer:
         return convert.verify_batch_reply(request, results)
 
     def sign_stream(self, call: Call, requests: Iterator[pb.SignStreamRequest]) -> Answer:
+        with self._streams.take(call.identity.subject):
+            return self._sign_stream(call, requests)
+
+    def _sign_stream(self, call: Call, requests: Iterator[pb.SignStreamRequest]) -> Answer:
         start = _start(requests)
         asked = convert.asked(call, start)
         how = _raw(convert.how(start, "start.options"), "in a stream")
@@ -180,6 +185,10 @@ class SigningServicer:
         return known
 
     def verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:
+        with self._streams.take(call.identity.subject):
+            return self._verify_stream(call, requests)
+
+    def _verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:
         start = _start(requests)
         how = _raw(convert.how(start, "start.options"), "in a stream")
         named = _names_key(start, "start.")

@@ -1,6 +1,8 @@
 """Sign and Verify, one and many, whole and in pieces."""
 
 import hashlib
+from contextlib import ExitStack
+from dataclasses import replace
 
 import google_crc32c
 import pytest
@@ -14,6 +16,9 @@ from ketgate_server.signing import messages
 from ketgate_server.signing.formats import spki
 from ketgate_server.signing.keys.record import Grant, Policy, Use
 from ketgate_server.signing.keys.states import Act
+from ketgate_server.signing.use.streams import Places
+
+from .conftest import OTTO
 
 SIGNING = ("ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ED25519")
 FREE = Slot(lambda: None, 0.0)
@@ -493,6 +498,53 @@ class TestStreams:
         assert error.field == "start.message"
         twice = [pb.SignStreamRequest(start=pb.SignRequest(key="keys/a"))] * 2
         assert refused(lambda: desk.service.sign_stream(call, iter(twice))).field == "part"
+
+    def test_a_token_has_some_streams_and_no_more(self, desk, call):
+        """It could hold all of the server's, for the hour that each may last."""
+        desk.create("a", "ML_DSA_44")
+        old = sign(desk, call, message=b"abc").signature
+        other = replace(call, identity=OTTO)
+        most = 2
+        desk.service._streams = Places({"signing.caller_streams_max": most, "rpc.streams_max": 9})
+
+        def held(depth):
+            """A stream amid which another begins."""
+            yield pb.SignStreamRequest(start=pb.SignRequest(key="keys/a"))
+            if depth < most:
+                assert desk.service.sign_stream(call, held(depth + 1))
+            else:
+                for begin in (self.sign_one, self.verify_one):
+                    error = refused(lambda b=begin: b(desk, call, old), Reason.SERVER_BUSY)
+                    assert error.limit == "signing.caller_streams_max"
+                    assert error.retry_after_s
+                    assert begin(desk, other, old)
+            yield pb.SignStreamRequest(chunk=b"abc")
+
+        for _ in range(2):  # what ended gives its place back, also where it failed
+            assert desk.service.sign_stream(call, held(1))
+            refused(
+                lambda: desk.service.sign_stream(call, iter([pb.SignStreamRequest(chunk=b"a")]))
+            )
+        assert self.verify_one(desk, call, old)
+
+    def sign_one(self, desk, call, _):
+        return self.signed(desk, call, b"abc")
+
+    def verify_one(self, desk, call, signature):
+        start = pb.VerifyRequest(key="keys/a", signature=signature)
+        return desk.service.verify_stream(call, self.parts(start, b"abc")).verdict.valid
+
+    @pytest.mark.parametrize(
+        ("own", "all_of_them", "most"), [(32, 128, 32), (32, 10, 5), (5, 1, 1)]
+    )
+    def test_no_token_has_more_than_half_of_the_streams(self, own, all_of_them, most):
+        places = Places({"signing.caller_streams_max": own, "rpc.streams_max": all_of_them})
+        with ExitStack() as held:
+            for _ in range(most):
+                held.enter_context(places.take("emma"))
+            refused(lambda: held.enter_context(places.take("emma")), Reason.SERVER_BUSY)
+            held.enter_context(places.take("otto"))
+        assert not places._taken
 
     def test_ed25519_needs_the_whole_message(self, desk, call):
         desk.create("a")
