@@ -19,8 +19,10 @@ def findings(settings: SigningSettings) -> Iterator[Finding]:
         yield Finding(TOPIC, "providers", State.FAULT, error.message)
         return
     for provider in found.providers.all:
-        count = len(provider.abilities())
-        yield Finding(TOPIC, provider.name, State.FINE, f"{provider.version}, {count} algorithms")
+        told = f"{provider.version}, {len(provider.abilities())} algorithms"
+        if library := getattr(provider, "path", None):
+            told += f"; the library {library}"
+        yield Finding(TOPIC, provider.name, State.FINE, told)
         if distrusted := getattr(provider, "distrusted", ()):
             # Faults of liboqs up to 0.14 on processors with AVX2, which providers.mldsa_probe tells of.
             reason = (

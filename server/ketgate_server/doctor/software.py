@@ -19,7 +19,9 @@ def findings() -> Iterator[Finding]:
     for name, part in PARTS.items():
         version = part_version(name)
         if version is not None:
-            yield Finding("parts", name, State.FINE, version)
+            # A part is what it does, a version is that of a package: liboqs-python's is not liboqs's.
+            told = version if name == part.distribution else f"{part.distribution} {version}"
+            yield Finding("parts", name, State.FINE, told)
         else:
             state = State.FAULT if name == "native" else State.ABSENT
             yield Finding("parts", name, state, part.purpose, part.install_command)
