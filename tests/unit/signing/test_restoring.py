@@ -152,10 +152,26 @@ def test_commands(until_now: DataFolder, tmp_path: Path) -> None:
     assert restored.exit_code == 0, restored.output
     told = json.loads(restored.stdout)
     assert (told["keys_destroyed_again"], told["unknown"]) == (["keys/a/versions/1"], [])
+    assert "`ketgate audit head --accept`" in told["afterwards"]
     nothing = run("audit", "accept-rollback", "--data-dir", new)
     assert "there is nothing to accept" in str(nothing.exception)
     bare = run("restore", tmp_path / "backup.tar", "--data-dir", tmp_path / "bare")
     assert "--replacing" in bare.stderr
+    assert "`ketgate audit head --accept`" in bare.stdout
+
+
+def test_accepting_an_older_copy_says_what_its_clients_see(tmp_path: Path) -> None:
+    old = DataFolder(tmp_path / "data")
+    old.create("a")
+    copied = old.copy()
+    old.destroy("a")
+    old.put_back({"signing_versions": copied["signing_versions"]})
+    old.close()
+    words = ["audit", "accept-rollback", "--data-dir", str(old.folder)]
+    accepted = CliRunner().invoke(build(words), words)
+    assert accepted.exit_code == 0, accepted.output
+    assert "destroyed again: keys/a/versions/1" in accepted.stdout
+    assert "`ketgate audit head --accept`" in accepted.stdout
 
 
 def test_on_postgresql_the_journals_tell(tmp_path: Path, postgres_server: PostgresServer) -> None:

@@ -14,7 +14,7 @@ from ketgate._audit_export import export_entries, export_head, verify_export
 from ketgate._audit_pins import LogPin, Pins
 from ketgate._audit_rotation import follow
 from ketgate._cli.audit_view import entry_document, head_document, print_entries, shown_time
-from ketgate._cli.backup import Config, DataDir
+from ketgate._cli.backup import AFTERWARDS, Config, DataDir
 from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.serve import require_server, settings_of
 from ketgate._cli.show import print_table
@@ -216,6 +216,7 @@ def accept_rollback(data_dir: DataDir = None, config: Config = None) -> None:
     for version in again:
         typer.echo(f"destroyed again: keys/{version.key_id}/versions/{version.version}")
     typer.echo("labels, policies and states of keys are those of the older copy: look them through")
+    typer.echo(f"if the whole database is older: {AFTERWARDS}")
 
 
 def _pinned(pin: LogPin, head: TreeHead) -> tuple[str, str]:

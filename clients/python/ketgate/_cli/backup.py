@@ -15,6 +15,10 @@ from ketgate._errors import InvalidArgument
 DataDir = Annotated[
     Path | None, typer.Option(help="The server's data folder; default: that of `ketgate serve`.")
 ]
+AFTERWARDS = (
+    "whoever has seen the audit log as it was later is told that it has shrunk or was rewritten (AUDIT_TAMPERED): tell them "
+    "why, and to run `ketgate audit head --accept` once"
+)
 Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML) of the server.")]
 
 
@@ -58,7 +62,11 @@ def restore(
         restored = restore_backup(source, settings, replacing or ())
     elsewhere = _artifacts_elsewhere(data_dir, config)
     again = [f"keys/{one.key_id}/versions/{one.version}" for one in restored.destroyed_again]
-    about = {"keys_destroyed_again": again, "unknown": list(restored.unknown)}
+    about = {
+        "keys_destroyed_again": again,
+        "unknown": list(restored.unknown),
+        "afterwards": AFTERWARDS,
+    }
     words = f"restored {settings.data_dir}"
     _tell(source, restored.manifest, as_json, words, elsewhere, about)
     if not as_json:
@@ -66,6 +74,7 @@ def restore(
             typer.echo(f"destroyed again: {name}")
         for words in restored.unknown:
             typer.echo(f"warning: {words}", err=True)
+        typer.echo(f"afterwards: {AFTERWARDS}")
 
 
 def _artifacts_elsewhere(data_dir: Path | None, config: Path | None) -> str | None:
