@@ -161,7 +161,7 @@ def test_commands(until_now: DataFolder, tmp_path: Path) -> None:
 
 
 def test_accepting_an_older_copy_says_what_its_clients_see(tmp_path: Path) -> None:
-    old = DataFolder(tmp_path / "data")
+    old = DataFolder(tmp_path / "data", None)
     old.create("a")
     copied = old.copy()
     old.destroy("a")

@@ -16,8 +16,8 @@ DataDir = Annotated[
     Path | None, typer.Option(help="The server's data folder; default: that of `ketgate serve`.")
 ]
 AFTERWARDS = (
-    "whoever has seen the audit log as it was later is told that it has shrunk or was rewritten (AUDIT_TAMPERED): tell them "
-    "why, and to run `ketgate audit head --accept` once"
+    "whoever has seen the audit log as it was later is told that it has shrunk or was rewritten "
+    "(AUDIT_TAMPERED): tell them why, and to run `ketgate audit head --accept` once"
 )
 Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML) of the server.")]
 
