@@ -1,7 +1,7 @@
 """Signing through the service beside the bare libraries, a TLS echo with a durable commit, a token over PKCS #11 and
 a key service over HTTP, all in the same run.
 
-    python benchmarks/signing/service.py [--rounds 12] [--calls 100] [--json FILE]
+    python benchmarks/signing/service.py [--rounds 12] [--calls 100] [--softhsm LIBRARY] [--json FILE]
 
 Cases take turns, so that what else the machine does falls on all. The bare library signs in this process, on two
 threads where a batch does. Goals: a batch of 64 over gRPC at least 0.8 of the bare library on the same cores; one
@@ -37,7 +37,10 @@ from ketgate_server.signing.settings import SigningSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from edge import ECHO, Server, echo, ketgate  # noqa: E402
+sys.path.insert(1, str(ROOT))
+from edge import ECHO, Server, echo, ketgate  # noqa: E402 - a script's neighbours are found by the path
+
+from tests.softhsm import PIN, SoftHsm, find_module  # noqa: E402
 
 MESSAGE = b"an order of 100 bytes, more or less; what is signed is hashed first, so its size matters little"
 BATCH = 64
@@ -62,6 +65,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--calls", type=int, default=100, help="of single operations, a round")
+    parser.add_argument(
+        "--softhsm", type=Path, default=find_module(), help="libsofthsm2.so; found by itself"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with ExitStack() as stack:
@@ -69,9 +75,12 @@ def main() -> int:
         server = stack.enter_context(ketgate(folder))
         plain = stack.enter_context(echo(folder, server.ca))
         cases = dict(bare()) | dict(floor(stack, plain, folder)) | dict(service(stack, server))
-        for name, make in (("token", token), ("key service", http_service)):
+        for name, peer in (
+            ("token", token(folder, options.softhsm)),
+            ("key service", http_service(folder)),
+        ):
             try:
-                cases |= stack.enter_context(make(folder))
+                cases |= stack.enter_context(peer)
             except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
                 print(f"{name}: not measured: {str(error)[:150]}")
         rows = measure(cases, options.calls, options.rounds)
@@ -220,22 +229,18 @@ def service(stack: ExitStack, server: Server) -> Iterator[tuple[str, Case]]:
 
 
 @contextmanager
-def token(folder: Path) -> Iterator[dict[str, Case]]:
+def token(folder: Path, module: Path | None) -> Iterator[dict[str, Case]]:
     """SoftHSM2, through its PKCS #11 library in this process."""
     import pkcs11
     from pkcs11.util.ec import encode_named_curve_parameters
 
-    (folder / "tokens").mkdir()
-    configuration = folder / "softhsm2.conf"
-    configuration.write_text(
-        f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
-    )
-    os.environ["SOFTHSM2_CONF"] = str(configuration)
-    command = ["softhsm2-util", "--init-token", "--free", "--label", "bench"]
-    command += ["--so-pin", "1234", "--pin", "1234"]
-    subprocess.run(command, check=True, capture_output=True)
-    library = pkcs11.lib("/usr/lib/softhsm/libsofthsm2.so")
-    with library.get_token(token_label="bench").open(user_pin="1234", rw=True) as session:
+    if module is None:
+        raise FileNotFoundError("SoftHSM is not installed; on Debian: apt-get install softhsm2")
+    softhsm = SoftHsm(folder, module)
+    os.environ |= softhsm.environment
+    softhsm.add_token("bench")
+    library = pkcs11.lib(str(module))
+    with library.get_token(token_label="bench").open(user_pin=PIN, rw=True) as session:
         curve = encode_named_curve_parameters("secp256r1")
         parameters = session.create_domain_parameters(
             pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: curve}, local=True
