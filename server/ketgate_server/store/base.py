@@ -57,10 +57,13 @@ class Transaction(Reader, Protocol):
         """The last number taken; 0 for none."""
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Run callback, on the writer's thread, when the batch is durable. It must be quick."""
+        """Run callback, on the thread that writes, when the batch is durable. It must be quick."""
 
 
 Operation = Callable[[Transaction], T]
+Outcome = Callable[[], T]
+"""Returns what an operation returned, or raises what it raised; to be called once."""
+
 BatchOperation = Callable[[Transaction, Sequence[I]], Sequence[T | Exception]]
 
 
@@ -83,6 +86,16 @@ class Store(Protocol):
         item alone.
         """
 
+    def begin_batched(
+        self, operation: BatchOperation[I, T], item: I, then: Callable[[Outcome[T]], None]
+    ) -> None:
+        """As run_batched, without waiting for what others write: then gets the outcome once it is
+        durable, on this thread or another. It may wait for operations of its own, though not for
+        long: who ended at the same time is told after it.
+
+        Raises StoreUnavailable when the queue stays full, or the store is closed.
+        """
+
     def submit(self, operation: Operation[Any]) -> None:
         """Run an operation soon, and do not wait. An error of it is logged.
 
@@ -103,7 +116,12 @@ class Store(Protocol):
 
     def observe(self, callback: Callable[[int, float], None]) -> None:
         """Tell of every batch from now on: its operations, and the seconds until they were
-        durable. It runs on the writer's thread: it must be quick."""
+        durable. It runs on the thread that writes: it must be quick."""
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call callback, on some thread, soon after another server committed revisions. Now and
+        then without need; and not while the database cannot be reached or passes no notices on, so
+        look for yourself as well."""
 
     def close(self) -> None:
         """Commit what waits and close."""
@@ -126,6 +144,7 @@ class StoreFull(StoreUnavailable):
 __all__ = [
     "BatchOperation",
     "Operation",
+    "Outcome",
     "Reader",
     "Row",
     "Store",

@@ -22,13 +22,24 @@ _log = logging.getLogger(__name__)
 
 
 class Pending:
-    """An operation, and the thread that waits for it."""
+    """An operation, and the thread that waits for it, or the function that is told."""
 
-    __slots__ = ("batched", "behind", "error", "gate", "in_chain", "item", "operation", "result")
+    __slots__ = (
+        "batched",
+        "behind",
+        "error",
+        "gate",
+        "in_chain",
+        "item",
+        "operation",
+        "result",
+        "then",
+    )
 
-    def __init__(self, gate: Any) -> None:
+    def __init__(self, gate: Any, then: "Callable[[Pending], None] | None" = None) -> None:
         self.gate = gate
-        """A lock, held until there is an outcome; None if nobody waits."""
+        """A lock, held until there is an outcome; None if no thread waits."""
+        self.then = then
         self.in_chain = _wakes_others()
         """Whether it wakes another."""
         self.behind: Pending | None = None
@@ -38,6 +49,17 @@ class Pending:
         self.batched = False
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def outcome(self) -> Any:
+        """To be asked once. Raises the operation's error."""
+        result, error = self.result, self.error
+        self.result = self.error = self.operation = self.item = None
+        if error is None:
+            return result
+        try:
+            raise error
+        finally:
+            del error  # or the traceback and this frame would keep each other
 
 
 def _wakes_others() -> bool:
@@ -49,8 +71,10 @@ def _wakes_others() -> bool:
     return own <= os.getpriority(os.PRIO_PROCESS, os.getpid())
 
 
-def run_batch(transaction: WriteTransaction, batch: Sequence[Pending]) -> None:
-    """Run operations, together as far as they let each other. All have ended when it returns."""
+def run_batch(transaction: WriteTransaction, batch: Sequence[Pending]) -> list[Pending]:
+    """Run operations, together as far as they let each other. All have ended when it returns, and
+    the threads that wait are awake; returns those of whose end a function is to be told."""
+    told: list[Pending] = []
     parts = [batch]
     while parts:
         part = parts.pop()
@@ -67,12 +91,15 @@ def run_batch(transaction: WriteTransaction, batch: Sequence[Pending]) -> None:
                 callback()
             except Exception:
                 _log.exception("a callback of a commit failed")
-        _wake(part)
+        told += _wake(part)
+    return told
 
 
-def _wake(part: Sequence[Pending]) -> None:
+def _wake(part: Sequence[Pending]) -> list[Pending]:
     first: Pending | None = None
     for pending in reversed(part):
+        if pending.then is not None:
+            continue
         if pending.gate is None:
             if pending.error is not None:
                 _log.error("an operation that nobody waits for failed", exc_info=pending.error)
@@ -82,6 +109,7 @@ def _wake(part: Sequence[Pending]) -> None:
             pending.gate.release()
     if first is not None:
         first.gate.release()
+    return [pending for pending in part if pending.then is not None]
 
 
 def _commit_together(transaction: WriteTransaction, part: Sequence[Pending]) -> list[list[Pending]]:

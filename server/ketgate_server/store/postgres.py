@@ -4,7 +4,8 @@ Every write transaction first locks the counters, so all of all servers are seri
 follow the order of commits; READ COMMITTED is enough behind that lock. Needs the extra [postgres].
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from ketgate_server.store.base import Row, StoreUnavailable
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.postgres_connection import Cursor, Door, unavailable
+from ketgate_server.store.postgres_notices import Notices, notify
 from ketgate_server.store.readers import Readers
 from ketgate_server.store.transaction import CLOCK, COUNTERS, PUT_COUNTER, WriteTransaction
 from ketgate_server.store.writer import Writer
@@ -29,9 +31,11 @@ _BEGIN = f"""BEGIN;
 
 
 class _Transaction(WriteTransaction):
-    def __init__(self, door: Door, clock: Clock, *, follow: bool) -> None:
-        """follow: the database's clock, and not the one given."""
+    def __init__(self, door: Door, clock: Clock, sender: str, *, follow: bool) -> None:
+        """sender: of notices to other servers. follow: the database's clock, and not the one
+        given."""
         super().__init__()
+        self._notify = notify(sender)
         self._door = door
         self._clock = clock
         self._follow = follow
@@ -111,6 +115,8 @@ class _Transaction(WriteTransaction):
             PUT_COUNTER.replace("?, ?", f"'{name}', {value:d}", 1)  # names are COUNTERS
             for name, value in counters
         ]
+        if any(name == "revision" for name, _ in counters):
+            puts.append(self._notify)
         self._open.cursor.execute("; ".join([*puts, "COMMIT"]).encode(), binary=False)
 
     def _changed_rows(self) -> int:
@@ -153,10 +159,20 @@ class PostgresStore(WrittenStore):
             READERS_MAX,
         )
         kept = clock or Clock()
-        writer = Writer(_Transaction(self._door, kept, follow=clock is None), "store-writer")
+        self._sender = os.urandom(8).hex()
+        self._notices: list[Notices] = []
+        transaction = _Transaction(self._door, kept, self._sender, follow=clock is None)
+        writer = Writer(transaction, "store-writer")
         super().__init__(writer, readers, kept)
         self.run(lambda tx: tx.now_us)  # sets the clock
 
+    def listen(self, callback: Callable[[], None]) -> None:
+        notices = Notices(self.url, self._sender, callback)
+        self._notices.append(notices)
+        notices.start()
+
     def close(self) -> None:
+        for notices in self._notices:
+            notices.close()
         self._writer.close()
         self._readers.close()

@@ -1,11 +1,17 @@
-"""The one thread that writes. It takes all that waits, runs it in one transaction, makes that
-durable with one sync to disk, and wakes who waited."""
+"""Who writes, one thread at a time. It takes all that waits, runs it in one transaction, makes that
+durable with one sync to disk, and wakes who waited.
+
+A caller who finds nobody writing does so itself, with its own operation: two changes of thread less,
+which are most of what a small operation takes. What came meanwhile is the writer's own thread's, so
+that no caller works for others without end.
+"""
 
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from ketgate_server.store.base import StoreUnavailable
@@ -41,12 +47,18 @@ class Writer:
         self._room = threading.Condition(self._guard)
         self._bell = threading.Lock()
         self._bell.acquire()
-        self._asleep = False
+        self._busy = False
+        """Somebody writes, or the writer's thread was called to."""
+        self._writing: int | None = None
+        """The thread that does."""
         self._closed = False
         self.observe: Callable[[int, float], None] | None = None
         """Told of every batch: its operations, and the seconds until they were durable."""
+        self._told: SimpleQueue[list[Pending] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
+        self._teller = threading.Thread(target=self._tell_all, name=f"{name}-teller", daemon=True)
+        self._teller.start()
 
     @property
     def has_room(self) -> bool:
@@ -54,30 +66,44 @@ class Writer:
 
     def run(self, operation: Callable[..., Any], item: Any, *, batched: bool) -> Any:
         """Run an operation with the others that wait; its result, once it is durable."""
+        if self._writing == threading.get_ident():
+            raise RuntimeError("an operation or a callback must not wait for another operation")
         waiter = self._waiter
         pending = waiter.pending
         if pending is None:
-            if threading.current_thread() is self._thread:
-                raise RuntimeError("an operation or a callback must not wait for another operation")
             pending = Pending(threading.Lock())
             pending.gate.acquire()
         waiter.pending = None  # not to be used again if the wait is interrupted
         pending.operation, pending.item, pending.batched = operation, item, batched
-        self._put(pending, ROOM_TIMEOUT_S)
+        if pending.in_chain and self._claim():
+            self._run_own(pending)
+        else:
+            self._put(pending, ROOM_TIMEOUT_S)
         pending.gate.acquire()
         behind = pending.behind
         if behind is not None:
             behind.gate.release()
             pending.behind = None
-        result, error = pending.result, pending.error
-        pending.result = pending.error = pending.operation = pending.item = None
         waiter.pending = pending
-        if error is None:
-            return result
-        try:
-            raise error
-        finally:
-            del error  # or the traceback and this frame would keep each other
+        return pending.outcome()
+
+    def begin(
+        self,
+        operation: Callable[..., Any],
+        item: Any,
+        then: Callable[[Pending], None],
+        *,
+        batched: bool,
+    ) -> None:
+        """As run, without waiting: then is told, on this thread or another. It may not take long,
+        as others are told after it."""
+        pending = Pending(None, then)
+        pending.operation, pending.item, pending.batched = operation, item, batched
+        if pending.in_chain and self._claim():
+            for told in self._run_own(pending):
+                _tell(told)
+        else:
+            self._put(pending, ROOM_TIMEOUT_S)
 
     def submit(self, operation: Callable[..., Any]) -> None:
         """Run an operation soon. Raises StoreUnavailable, at once, where the queue is full."""
@@ -90,15 +116,39 @@ class Writer:
         with self._guard:
             self._closed = True
             self._room.notify_all()
-            self._wake()
+            if not self._busy:
+                self._busy = True
+                self._bell.release()
         self._thread.join()
+        self._teller.join()
+
+    def _claim(self) -> bool:
+        """Become the one who writes, if nobody does and nothing waits."""
+        if self._busy:  # asked again below; here it spares the lock
+            return False
+        with self._guard:
+            if self._busy or self._closed:
+                return False
+            self._busy = True
+            return True
+
+    def _run_own(self, pending: Pending) -> list[Pending]:
+        told = self._run([pending])
+        with self._guard:
+            if self._queue or self._closed:
+                self._bell.release()
+            else:
+                self._busy = False
+        return told
 
     def _put(self, pending: Pending, timeout_s: float) -> None:
         with self._guard:
             if self._closed or len(self._queue) >= QUEUE_MAX:
                 self._wait_for_room(timeout_s)
             self._queue.append(pending)
-            self._wake()
+            if not self._busy:
+                self._busy = True
+                self._bell.release()
 
     def _wait_for_room(self, timeout_s: float) -> None:
         end_s = time.monotonic() + timeout_s
@@ -113,36 +163,50 @@ class Writer:
         if self._closed:
             raise StoreUnavailable("the store is closed: the server is stopping")
 
-    def _wake(self) -> None:
-        if self._asleep:
-            self._asleep = False
-            self._bell.release()
-
     def _work(self) -> None:
         queue = self._queue
         while True:
-            with self._guard:
-                full = len(queue) >= QUEUE_MAX
-                batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
-                if full:
-                    self._room.notify_all()
-                ends = not batch and self._closed
-                sleeps = not batch and not ends
-                # From here on a caller may take the flag back and ring the bell.
-                self._asleep = sleeps
-            if ends:
+            self._bell.acquire()
+            while True:
+                with self._guard:
+                    full = len(queue) >= QUEUE_MAX
+                    batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
+                    if full:
+                        self._room.notify_all()
+                    if not batch and not self._closed:
+                        self._busy = False
+                if not batch:
+                    break
+                told = self._run(batch)
+                if told:
+                    self._told.put(told)
+            if self._closed:
                 break
-            if sleeps:
-                self._bell.acquire()
-            else:
-                self._run(batch)
         self._transaction.close()
+        self._told.put(None)
 
-    def _run(self, batch: list[Pending]) -> None:
+    def _run(self, batch: list[Pending]) -> list[Pending]:
+        self._writing = threading.get_ident()
         started_s = time.monotonic()
-        run_batch(self._transaction, batch)
+        told = run_batch(self._transaction, batch)
         if self.observe is not None:
             try:
                 self.observe(len(batch), time.monotonic() - started_s)
             except Exception:  # the writer must not end because of whoever looks on
                 _log.exception("an observer of the store failed")
+        self._writing = None
+        return told
+
+    def _tell_all(self) -> None:
+        """Of a batch's ends, while the next one is written."""
+        while (batch := self._told.get()) is not None:
+            for pending in batch:
+                _tell(pending)
+
+
+def _tell(pending: Pending) -> None:
+    assert pending.then is not None
+    try:
+        pending.then(pending)
+    except Exception:
+        _log.exception("what an operation's end was told to failed")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from ketgate_server.store.base import BatchOperation, Operation, Reader
+from ketgate_server.store.base import BatchOperation, Operation, Outcome, Reader
 from ketgate_server.store.clock import Clock
 from ketgate_server.store.readers import Read, Readers
 from ketgate_server.store.writer import Writer
@@ -29,6 +29,14 @@ class WrittenStore:
         result: T = self._writer.run(operation, item, batched=True)
         return result
 
+    def begin_batched(
+        self,
+        operation: BatchOperation[I, T],
+        item: I,
+        then: Callable[[Outcome[T]], None],
+    ) -> None:
+        self._writer.begin(operation, item, lambda pending: then(pending.outcome), batched=True)
+
     def submit(self, operation: Operation[Any]) -> None:
         self._writer.submit(operation)
 
@@ -41,6 +49,9 @@ class WrittenStore:
 
     def observe(self, callback: Callable[[int, float], None]) -> None:
         self._writer.observe = callback
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Of a database that no other server has, there is nothing to hear."""
 
     def now_us(self) -> int:
         return self._clock.now_us()

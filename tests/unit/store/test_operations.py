@@ -4,6 +4,7 @@ import itertools
 import os
 import threading
 import time
+from functools import partial
 
 import pytest
 from ketgate_server.errors import KetgateError, NotFound
@@ -326,13 +327,12 @@ class WatchedLock:
 
 
 def test_what_comes_while_the_writer_falls_asleep_wakes_it(store):
-    """The writer once ended when an operation came between its decision to sleep and its sleep: it
-    took the flag that the caller had taken back for the sign that it was closed."""
+    """The writer once ended when an operation came between its decision to sleep and its sleep."""
     writer_ = store._writer
     came = threading.Event()
 
     def come():
-        if writer_._asleep and not came.is_set():
+        if not writer_._busy and not came.is_set():
             thread = threading.Thread(target=store.submit, args=(add_event,))
             thread.start()
             thread.join()
@@ -342,6 +342,92 @@ def test_what_comes_while_the_writer_falls_asleep_wakes_it(store):
     assert store.run(add_event) == 1
     assert came.wait(30)
     assert in_threads([lambda: store.run(add_event)]) == [3]
+
+
+def test_a_caller_who_finds_nobody_writing_writes(store):
+    def operation(tx):
+        return threading.get_ident(), add_event(tx)
+
+    def work():
+        return (threading.get_ident(), store.run(operation))
+
+    (caller, (writer_thread, revision)), *_ = in_threads([work])
+    assert (caller, revision) == (writer_thread, 1)
+    with held_writer(store) as release:
+        thread = threading.Thread(target=lambda: results.append(work()))
+        results = []
+        thread.start()
+        while not store._writer._queue:
+            threading.Event().wait(0.001)
+        release(0)
+    thread.join(30)
+    [(caller, (writer_thread, revision))] = results
+    assert caller != writer_thread
+    assert counter(store) == revision
+
+
+def begun(store, operation, items):
+    """What each is told, in the order of items."""
+    outcomes, told = [None] * len(items), threading.Semaphore(0)
+
+    def then(place, outcome):
+        try:
+            outcomes[place] = outcome()
+        except Exception as error:
+            outcomes[place] = error
+        told.release()
+
+    for place, item in enumerate(items):
+        store.begin_batched(operation, item, partial(then, place))
+    for _ in items:
+        assert told.acquire(timeout=30)
+    return outcomes
+
+
+def add_each(tx, items):
+    return [add_event(tx) if item is None else item for item in items]
+
+
+def test_operations_that_nobody_waits_for_tell_of_their_outcome(store):
+    refusal = NotFound("jobs/1")
+    assert begun(store, add_each, [None, None, refusal, None]) == [1, 2, refusal, 3]
+    [[*outcomes]] = in_threads([lambda: begun(store, add_each, [None, refusal, None])])
+    assert outcomes == [4, refusal, 5]  # the first of them wrote by itself
+    assert isinstance(begun(store, lambda tx, _: [write_then_fail(tx)], [None])[0], ValueError)
+    assert revisions(store) == [1, 2, 3, 4, 5]
+
+
+def test_who_is_told_may_write(store):
+    told = threading.Semaphore(0)
+
+    def then(outcome):
+        assert outcome() == store.run(add_event) - 1
+        told.release()
+
+    def begin():
+        store.begin_batched(add_each, None, then)
+        assert told.acquire(timeout=30)
+
+    begin()
+    in_threads([begin])
+    assert revisions(store) == [1, 2, 3, 4]
+
+
+def test_what_fails_when_it_is_told_harms_nobody(store, caplog):
+    told = threading.Event()
+    store.begin_batched(add_each, None, lambda outcome: outcome() // 0)
+    store.begin_batched(add_each, None, lambda _: told.set())
+    assert told.wait(30)
+    assert "was told to failed" in caplog.text
+
+
+def test_who_waits_to_be_told_is_told_before_the_store_is_closed(store):
+    outcomes = []
+    store.begin_batched(add_each, None, lambda outcome: outcomes.append(outcome()))
+    store.close()
+    assert outcomes == [1]
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.begin_batched(add_each, None, outcomes.append)
 
 
 def test_an_observer_that_fails_harms_nobody(store, caplog):
