@@ -28,7 +28,7 @@ from ketgate.server.v1 import server_service_pb2, server_service_pb2_grpc
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from edge import started  # noqa: E402
+from edge import started  # noqa: E402 - found by the path
 
 WARM_UP = 30
 TIMEOUT_S = 120.0

@@ -38,9 +38,9 @@ from ketgate_server.signing.settings import SigningSettings
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 sys.path.insert(1, str(ROOT))
-from edge import ECHO, Server, echo, ketgate  # noqa: E402 - a script's neighbours are found by the path
+from edge import ECHO, Server, echo, ketgate  # noqa: E402 - found by the path
 
-from tests.softhsm import PIN, SoftHsm, find_module  # noqa: E402
+from tests.softhsm import PIN, SoftHsm, find_module  # noqa: E402 - found by the path
 
 MESSAGE = b"an order of 100 bytes, more or less; what is signed is hashed first, so its size matters little"
 BATCH = 64

@@ -6,6 +6,8 @@ error with a path that exists in the request; an artifact reads as the content w
 named by; and each tenant lists what it finished and did not delete, and nothing else.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 import argparse
 import hashlib
 import os
@@ -22,23 +24,23 @@ import google_crc32c
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate.artifacts.v1 import artifact_service_pb2 as pb  # noqa: E402
-from ketgate_server.artifacts import store as store_module  # noqa: E402
-from ketgate_server.artifacts.blobs import open_blobs  # noqa: E402
-from ketgate_server.artifacts.collector import Collector  # noqa: E402
-from ketgate_server.artifacts.index import Quota  # noqa: E402
-from ketgate_server.artifacts.service import create_service  # noqa: E402
-from ketgate_server.artifacts.store import (  # noqa: E402
+from ketgate.artifacts.v1 import artifact_service_pb2 as pb
+from ketgate_server.artifacts import store as store_module
+from ketgate_server.artifacts.blobs import open_blobs
+from ketgate_server.artifacts.collector import Collector
+from ketgate_server.artifacts.index import Quota
+from ketgate_server.artifacts.service import create_service
+from ketgate_server.artifacts.store import (
     CHUNK_BYTES_MAX,
     HOUR_US,
     ArtifactStore,
     Policy,
 )
-from ketgate_server.errors import CATALOGUE, KetgateError  # noqa: E402
-from ketgate_server.rpc.call import Identity  # noqa: E402
-from ketgate_server.store.database import open_store  # noqa: E402
+from ketgate_server.errors import CATALOGUE, KetgateError
+from ketgate_server.rpc.call import Identity
+from ketgate_server.store.database import open_store
 
-from tests.specs import LocalCall  # noqa: E402
+from tests.specs import LocalCall
 
 SIZES = (0, 1, 300, 70_000, CHUNK_BYTES_MAX, CHUNK_BYTES_MAX + 1)
 CONTENTS = {

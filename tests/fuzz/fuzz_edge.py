@@ -6,6 +6,8 @@ Whatever comes, the answer is a message or a status that a client can read, neve
 nothing is left behind: no call, no place in a lane, no thread.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 import argparse
 import os
 import random
@@ -21,15 +23,15 @@ import grpc
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT / "server"), str(ROOT / "native")]
 
-from google.rpc import error_details_pb2, status_pb2  # noqa: E402
-from grpc_reflection.v1alpha import reflection_pb2  # noqa: E402
-from ketgate_server.config import load  # noqa: E402
-from ketgate_server.rpc import health, info, reflection  # noqa: E402
-from ketgate_server.rpc.auth import Authenticator  # noqa: E402
-from ketgate_server.rpc.edge import Edge  # noqa: E402
-from ketgate_server.rpc.log import LogWriter  # noqa: E402
-from ketgate_server.rpc.metrics import Metrics  # noqa: E402
-from ketgate_server.tokens import TokenStore  # noqa: E402
+from google.rpc import error_details_pb2, status_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from ketgate_server.config import load
+from ketgate_server.rpc import health, info, reflection
+from ketgate_server.rpc.auth import Authenticator
+from ketgate_server.rpc.edge import Edge
+from ketgate_server.rpc.log import LogWriter
+from ketgate_server.rpc.metrics import Metrics
+from ketgate_server.tokens import TokenStore
 
 ANSWERS_MAX = 3
 SEEDS = [

@@ -5,6 +5,8 @@ or raises what it says it raises, at once, with a short message; what it accepts
 signature that is read is verified with an answer.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 import argparse
 import os
 import random
@@ -18,13 +20,25 @@ from typing import Any, cast
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate_server.signing.algorithms import ALGORITHMS, RSA_PSS, Algorithm  # noqa: E402
-from ketgate_server.signing.certificates import create_signing_request  # noqa: E402
-from ketgate_server.signing.formats import cbor, der, jws, pem, pkcs8, requests, sign1, spki  # noqa: E402
-from ketgate_server.signing.formats.malformed import Malformed  # noqa: E402
-from ketgate_server.signing.provider import KeyInvalid, Options, VerifyingKey  # noqa: E402
+from ketgate_server.signing.algorithms import ALGORITHMS, RSA_PSS, Algorithm
+from ketgate_server.signing.certificates import create_signing_request
+from ketgate_server.signing.formats import (
+    cbor,
+    cose_key,
+    der,
+    jwk,
+    jws,
+    pem,
+    pkcs8,
+    public_keys,
+    requests,
+    sign1,
+    spki,
+)
+from ketgate_server.signing.formats.malformed import Malformed
+from ketgate_server.signing.provider import KeyInvalid, Options, VerifyingKey
 
-from tests.unit.signing.formats.pairs import IN_JOSE, PROVIDER, SIGNS, Pair, pair  # noqa: E402
+from tests.unit.signing.formats.pairs import IN_JOSE, PROVIDER, SIGNS, Pair, pair
 
 SLOW_S = 1.0
 MESSAGE_CHARACTERS_MAX = 500
@@ -36,7 +50,7 @@ Reader = Callable[[bytes], None]
 
 def read_public(content: bytes) -> None:
     """What is accepted comes back; compressed points and PEM come back in their other form."""
-    algorithm, raw = spki.read(content)
+    algorithm, raw = public_keys.read(content)
     written = spki.write(algorithm, raw)
     assert spki.read(written, algorithm) == (algorithm, raw)
     if algorithm == RSA_PSS:
@@ -88,6 +102,8 @@ def targets() -> list[tuple[str, Reader, list[bytes]]]:
         algorithm = own.algorithm
         written = spki.write(algorithm, own.public_key)
         public += [written, pem.write(pem.PUBLIC_KEY, written).encode()]
+        for form in (jwk, cose_key) if name in IN_JOSE else ():
+            public.append(form.write(algorithm, own.public_key, "kid"))
         private = pkcs8.write(own.material)
         seeds = [private, pem.write(pem.PRIVATE_KEY, private).encode()]
         found.append((f"pkcs8 {name}", partial(read_private, algorithm), seeds))
@@ -99,7 +115,7 @@ def targets() -> list[tuple[str, Reader, list[bytes]]]:
             wrapped = module.assemble(algorithm, b"payload", "kid", signature)
             label = f"{module.__name__.rpartition('.')[2]} {name}"
             found.append((label, partial(read_signed, module, own), [wrapped]))
-    found += [("spki", read_public, public), ("request", read_request, signing)] * 4
+    found += [("public key", read_public, public), ("request", read_request, signing)] * 4
     kinds = cbor.write({1: [b"a", "b", None, True], "c": cbor.Tagged(18, {b"d": -1}), -7: 1 << 40})
     found.append(("cbor", read_cbor, [kinds, b"\xa1\x01\xfb\x3f\xf1\x99\x99\x99\x99\x99\x9a"]))
     for name in ("ML_KEM_512", "HPKE_MLKEM768_X25519", "HMAC_SHA256", "FALCON_512"):

@@ -5,6 +5,8 @@ resets and conditions, are run and held against the slow simulator of the tests:
 exact distributions to rounding, counts within what chance allows, expectations and their gradients.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 import argparse
 import math
 import os
@@ -20,15 +22,15 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate_server.quantum.base import Precision, RunOptions  # noqa: E402
-from ketgate_server.quantum.circuit import Circuit, Condition, Gate, If, Measure, Reset  # noqa: E402
-from ketgate_server.quantum.expression import parameter  # noqa: E402
-from ketgate_server.quantum.gates import GATES  # noqa: E402
-from ketgate_server.quantum.native.backend import NativeBackend  # noqa: E402
-from ketgate_server.quantum.observable import PauliSum, PauliTerm  # noqa: E402
-from ketgate_server.quantum.workers.order import OrderTask  # noqa: E402
+from ketgate_server.quantum.base import Precision, RunOptions
+from ketgate_server.quantum.circuit import Circuit, Condition, Gate, If, Measure, Reset
+from ketgate_server.quantum.expression import parameter
+from ketgate_server.quantum.gates import GATES
+from ketgate_server.quantum.native.backend import NativeBackend
+from ketgate_server.quantum.observable import PauliSum, PauliTerm
+from ketgate_server.quantum.workers.order import OrderTask
 
-from tests.unit.quantum import oracle  # noqa: E402
+from tests.unit.quantum import oracle
 
 QUBITS_MAX = 5
 SHOTS = 4_000

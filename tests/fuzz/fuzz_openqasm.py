@@ -5,6 +5,8 @@ are made from the grammar. Whatever comes, the answer is a circuit or an error w
 exists in the text, within a bounded time; and a circuit that is written reads back to the same.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 # ruff: noqa: PT017 - a finding is an assertion that fails, wherever it stands
 
 import argparse
@@ -20,12 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate_server.errors import CATALOGUE, KetgateError, Reason  # noqa: E402
-from ketgate_server.quantum.circuit import Circuit  # noqa: E402
-from ketgate_server.quantum.openqasm.read import ReadLimits, read  # noqa: E402
-from ketgate_server.quantum.openqasm.write import write2, write3  # noqa: E402
+from ketgate_server.errors import CATALOGUE, KetgateError, Reason
+from ketgate_server.quantum.circuit import Circuit
+from ketgate_server.quantum.openqasm.read import ReadLimits, read
+from ketgate_server.quantum.openqasm.write import write2, write3
 
-from tests.unit.quantum.openqasm.programs import HEAD, HEAD_2, PROGRAMS, bare  # noqa: E402
+from tests.unit.quantum.openqasm.programs import HEAD, HEAD_2, PROGRAMS, bare
 
 LIMITS = ReadLimits(program_bytes_max=20_000, operations_max=2_000, qubits_max=64)
 SLOW_S = 3.0

@@ -4,6 +4,8 @@ Keys, signatures and ciphertexts with bytes changed, cut and added. Opening give
 answer and nothing else; and where two providers have an algorithm they agree on all of them, batches included.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 import argparse
 import os
 import random
@@ -15,10 +17,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm, Purpose  # noqa: E402
-from ketgate_server.signing.provider import KeyInvalid, Material, Options, Provider  # noqa: E402
-from ketgate_server.signing.providers.registry import find_providers  # noqa: E402
-from ketgate_server.signing.settings import SigningSettings  # noqa: E402
+from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm, Purpose
+from ketgate_server.signing.provider import KeyInvalid, Material, Options, Provider
+from ketgate_server.signing.providers.registry import find_providers
+from ketgate_server.signing.settings import SigningSettings
 
 PROVIDERS = find_providers(SigningSettings()).providers
 SLOW_TO_MAKE = 4

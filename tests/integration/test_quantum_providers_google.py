@@ -36,7 +36,7 @@ from ketgate_server.quantum.providers.settings import GoogleSettings
 pytest.importorskip("cirq_google", reason="cirq-google is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-from ..quantum_emulators.google_api import GoogleApi, serving  # noqa: E402
+from ..quantum_emulators.google_api import GoogleApi, serving  # noqa: E402 - it imports cirq_google
 
 RAINBOW = "google/rainbow"
 OPTIONS = RunOptions(shots=30, seed=1, memory=True)

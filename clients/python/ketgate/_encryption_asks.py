@@ -77,7 +77,7 @@ def seal(
     )
 
 
-def open(  # noqa: A001
+def open(  # noqa: A001 - the contract's name
     key: str | Key | KeyVersion,
     ciphertext: bytes,
     *,

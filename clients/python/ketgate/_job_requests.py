@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from google.protobuf import duration_pb2
 from google.protobuf.message import Message
@@ -67,7 +67,7 @@ def split_options(keywords: dict[str, Any], durable: bool) -> JobOptions:
         raise InvalidArgument(
             f"{min(options)}: expected with durable=True only: it is of jobs", field=min(options)
         )
-    return options  # type: ignore[return-value]
+    return cast(JobOptions, options)
 
 
 def create(spec: Message, options: JobOptions) -> pb.CreateJobRequest:

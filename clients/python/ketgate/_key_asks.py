@@ -55,7 +55,7 @@ def create_key(
     """
     request = pb.CreateKeyRequest(
         key_id=key_id,
-        algorithm=algorithm_number(algorithm),  # type: ignore[arg-type]
+        algorithm=algorithm_number(algorithm),
         labels=checked_labels(labels),
         policy=None if policy is None else policy_message(policy),
         exportable=exportable,
@@ -78,7 +78,7 @@ def get_key(name: str | Key) -> Ask[Key]:
     )
 
 
-def keys(filter: str = "", *, limit: int | None = None) -> AskPages[Key]:  # noqa: A002
+def keys(filter: str = "", *, limit: int | None = None) -> AskPages[Key]:  # noqa: A002 - the contract's name
     """The tenant's keys that the caller may read, by name. filter: as 'algorithm = ML_DSA_65 AND
     labels.desk = "fx"'."""
     request = pb.ListKeysRequest(filter=filter, page_size=PAGE_SIZE)

@@ -1,5 +1,7 @@
 """Questions about what keys are made of: public keys, and private ones that travel encrypted."""
 
+# ruff: noqa: A002 - format is the contract's name
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -27,7 +29,7 @@ R = TypeVar("R")
 FORMATS = {"pem": "SPKI_PEM", "der": "SPKI_DER", "raw": "RAW", "jwk": "JWK", "cose": "COSE"}
 
 
-def export_public_key(name: str | Key | KeyVersion, format: str = "pem") -> Ask[bytes]:  # noqa: A002
+def export_public_key(name: str | Key | KeyVersion, format: str = "pem") -> Ask[bytes]:
     """The public key of a version, or of a key's primary one. format: "pem", "der", "raw", "jwk" or "cose"."""
     if format not in FORMATS:
         raise InvalidArgument(
@@ -84,7 +86,7 @@ def import_request(
     """All of an import but the material."""
     request = pb.ImportKeyRequest(
         key_id=key_id,
-        algorithm=algorithm_number(algorithm),  # type: ignore[arg-type]
+        algorithm=algorithm_number(algorithm),
         labels=checked_labels(labels),
         policy=None if policy is None else policy_message(policy),
         exportable=exportable,
@@ -121,7 +123,7 @@ def import_key(request: pb.ImportKeyRequest) -> Ask[Key]:
 
 def _export(
     name: str | Key | KeyVersion,
-    format: str,  # noqa: A002
+    format: str,
     read: Callable[[pb.ExportPublicKeyResponse], R],
 ) -> Ask[R]:
     request = pb.ExportPublicKeyRequest(

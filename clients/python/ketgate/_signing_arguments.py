@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -32,11 +32,12 @@ def name_of(given: str | Key | KeyVersion | KeyChange, argument: str = "key") ->
     return name if "/" in name else f"keys/{name}"
 
 
-def algorithm_number(name: str, argument: str = "algorithm") -> int:
+def algorithm_number(name: str, argument: str = "algorithm") -> algorithm_pb2.Algorithm:
     """ "ML_DSA_65", "ml-dsa-65" and "ML-DSA-65" alike. Raises InvalidArgument."""
     wanted = name.upper().replace("-", "_") if isinstance(name, str) else ""
     if wanted in ALGORITHMS:
-        return algorithm_pb2.Algorithm.Value(f"ALGORITHM_{wanted}")
+        number = algorithm_pb2.Algorithm.Value(f"ALGORITHM_{wanted}")
+        return cast("algorithm_pb2.Algorithm", number)  # which the stubs call an int
     near = get_close_matches(wanted, ALGORITHMS, 3, 0.5)
     hint = f", as {' or '.join(near)}" if near else ", as ML_DSA_65"
     raise InvalidArgument(

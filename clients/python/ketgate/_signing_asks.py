@@ -1,5 +1,7 @@
 """Questions that sign and verify: messages, batches of them, files."""
 
+# ruff: noqa: A002 - input and format are the contract's names
+
 from __future__ import annotations
 
 import hashlib
@@ -39,8 +41,8 @@ def options(
     *,
     context: bytes | str = b"",
     prehash: str = "",
-    input: str = "message",  # noqa: A002
-    format: str = "raw",  # noqa: A002
+    input: str = "message",
+    format: str = "raw",
     deterministic: bool = False,
 ) -> signature_pb2.SigningOptions:
     """Raises InvalidArgument."""
@@ -77,8 +79,8 @@ def sign(
     *,
     context: bytes | str = b"",
     prehash: str = "",
-    input: str = "message",  # noqa: A002
-    format: str = "raw",  # noqa: A002
+    input: str = "message",
+    format: str = "raw",
     deterministic: bool = False,
     request_id: str | None = None,
 ) -> Ask[Signature]:
@@ -118,8 +120,8 @@ def verify(
     algorithm: str = "",
     context: bytes | str = b"",
     prehash: str = "",
-    input: str = "message",  # noqa: A002
-    format: str = "raw",  # noqa: A002
+    input: str = "message",
+    format: str = "raw",
 ) -> Ask[Verdict]:
     """Whether a signature holds.
 
@@ -143,7 +145,7 @@ def sign_batch(
     *,
     context: bytes | str = b"",
     prehash: str = "",
-    input: str = "message",  # noqa: A002
+    input: str = "message",
     deterministic: bool = False,
 ) -> Ask[list[Signature | ItemError]]:
     """items: (message, context or None). For each its signature, or why there is none."""
@@ -171,7 +173,7 @@ def verify_batch(
     algorithm: str = "",
     context: bytes | str = b"",
     prehash: str = "",
-    input: str = "message",  # noqa: A002
+    input: str = "message",
 ) -> Ask[list[Verdict | ItemError]]:
     """items: (signature, message, context or None). For each its verdict, or why there is none."""
     request = pb.VerifyBatchRequest(options=options(context=context, prehash=prehash, input=input))

@@ -37,7 +37,7 @@ def formats(algorithm: Algorithm) -> list[PublicKeyFormat]:
 def export_public_key(
     algorithm: Algorithm,
     raw: bytes,
-    format: PublicKeyFormat,  # noqa: A002
+    format: PublicKeyFormat,  # noqa: A002 - the contract's name
     kid: str = "",
 ) -> bytes:
     """A public key in a format. raw: as KeyVersion stores it. kid: the key id that JWK and COSE carry, the name
