@@ -24,8 +24,9 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "native")]
 
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm, Purpose
+from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm, Family, Purpose
 from ketgate_server.signing.formats import spki
+from ketgate_server.signing.formats.export import export_public_key, formats
 from ketgate_server.signing.keys.material import (
     read_private,
     read_public,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ketgate_server.signing.algorithms import Algorithm
+from ketgate_server.signing.algorithms import ALGORITHMS, Algorithm
 from ketgate_server.signing.formats import ecdsa
 from ketgate_server.signing.formats.malformed import Malformed
 
@@ -43,6 +43,16 @@ REGISTERED: Final[dict[str, Registered]] = {
         "ES256K", -47, scalar_bytes=32, curve="secp256k1", cose_curve=8
     ),
     "RSA_PSS_SHA256": Registered("PS256", -37),
+}
+
+
+BY_JOSE: Final = {found.jose: ALGORITHMS[name] for name, found in REGISTERED.items()}
+BY_COSE: Final = {found.cose: ALGORITHMS[name] for name, found in REGISTERED.items()}
+BY_CURVE: Final = {
+    found.curve: ALGORITHMS[name] for name, found in REGISTERED.items() if found.curve
+}
+BY_COSE_CURVE: Final = {
+    found.cose_curve: ALGORITHMS[name] for name, found in REGISTERED.items() if found.cose_curve
 }
 
 

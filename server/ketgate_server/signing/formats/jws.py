@@ -12,7 +12,7 @@ from typing import Any
 
 from ketgate_server.errors import FieldError
 from ketgate_server.signing.algorithms import Algorithm
-from ketgate_server.signing.formats import base64url, jose
+from ketgate_server.signing.formats import base64url, jose, json_object
 from ketgate_server.signing.formats.jose import REGISTERED
 from ketgate_server.signing.formats.malformed import Malformed
 
@@ -71,30 +71,8 @@ def parse(content: bytes, algorithm: Algorithm, message: bytes = b"") -> Parsed:
 def _header(protected: bytes) -> dict[str, Any]:
     if len(protected) > HEADER_BYTES_MAX:
         raise Malformed(f"a JWS header of more than {HEADER_BYTES_MAX} bytes is not read")
-    try:
-        header = json.loads(
-            base64url.read(protected, "the JWS header").decode(),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse,
-        )
-    except Malformed:
-        raise
-    except (ValueError, RecursionError):
-        raise Malformed("the JWS header is not JSON") from None
-    if not isinstance(header, dict):
-        raise Malformed("the JWS header is no JSON object")
-    return header
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Malformed("the JWS header has a member twice")
-    return members
-
-
-def _refuse(constant: str) -> None:
-    raise Malformed(f"the JWS header is not JSON: {constant}")
+    text = base64url.read(protected, "the JWS header")
+    return json_object.read(text, "the JWS header", HEADER_BYTES_MAX)
 
 
 def _check_header(algorithm: Algorithm, header: dict[str, Any]) -> None:

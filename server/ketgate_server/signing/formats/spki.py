@@ -120,10 +120,7 @@ def _read(content: bytes) -> tuple[Algorithm, bytes]:
     if found.family is Family.RSA_PSS:
         _check_rsa(bits)
         return found, content
-    if found.family is Family.ECDSA:
-        return found, _uncompressed(found, bits)
-    _check_length(found, bits)
-    return found, bits
+    return found, canonical(found, bits)
 
 
 def read_identifier(described: der.Reader) -> Algorithm:
@@ -147,6 +144,27 @@ def read_identifier(described: der.Reader) -> Algorithm:
             raise Malformed(f"keys of the algorithm {oid} are not supported")
     described.end("the key's AlgorithmIdentifier")
     return found
+
+
+def canonical(algorithm: Algorithm, bits: bytes) -> bytes:
+    """The raw key of what a BIT STRING holds: of all but ECDSA the same, whose points may come compressed; not for RSA.
+    Raises KeyInvalid."""
+    if algorithm.family is Family.ECDSA:
+        return _uncompressed(algorithm, bits)
+    _check_length(algorithm, bits)
+    return bits
+
+
+def of_rsa_numbers(modulus: bytes, exponent: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of two numbers, unsigned. Raises KeyInvalid."""
+    if max(len(modulus), len(exponent)) > MODULUS_BITS_MAX // 8:
+        raise KeyInvalid(f"an RSA key has numbers of at most {MODULUS_BITS_MAX} bits")
+    numbers = (int.from_bytes(modulus), int.from_bytes(exponent))
+    content = der.sequence(
+        der.sequence(der.oid(RSA_ENCRYPTION), der.element(der.NULL, b"")),
+        der.bits(der.sequence(*map(der.integer, numbers))),
+    )
+    return read(content, RSA_PSS)[1]
 
 
 def _check_length(algorithm: Algorithm, raw: bytes) -> None:

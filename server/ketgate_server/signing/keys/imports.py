@@ -38,7 +38,7 @@ class WrappedKey:
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A public key: SubjectPublicKeyInfo, DER or PEM."""
+    """A public key, in whichever format it is exported in."""
 
     content: bytes
 

@@ -9,7 +9,7 @@ import os
 
 from ketgate_server.errors import FieldError, KetgateError, PartMissing, Reason
 from ketgate_server.signing.algorithms import Algorithm, Family, Purpose
-from ketgate_server.signing.formats import pkcs8, spki
+from ketgate_server.signing.formats import pkcs8, public_keys, spki
 from ketgate_server.signing.keys.making import Fresh
 from ketgate_server.signing.provider import (
     Form,
@@ -54,18 +54,18 @@ def read_private(providers: Providers, algorithm: Algorithm, content: bytes, fie
 def read_public(
     providers: Providers, algorithm: Algorithm, content: bytes, field: str
 ) -> tuple[bytes, str, str]:
-    """A public key in SubjectPublicKeyInfo: raw, its fingerprint, and the provider that can use it. Raises as
-    read_private()."""
-    expected = f"SubjectPublicKeyInfo of {algorithm} in DER or PEM"
-    if algorithm.purpose is Purpose.MAC or not spki.exists(algorithm):
+    """A public key, in whichever format it is exported in: raw, its fingerprint, and the provider that can use it.
+    Raises as read_private()."""
+    expected = f"a public key of {algorithm}: {public_keys.FORMATS}"
+    if algorithm.purpose is Purpose.MAC:
         raise FieldError(
-            field, expected="a key of an algorithm with SubjectPublicKeyInfo", given=algorithm.id
+            field, expected="a key of an algorithm with a public part", given=algorithm.id
         )
     able = [p for p in providers.of(algorithm) if p.abilities()[algorithm.id].public]
     if not able:
         raise PartMissing(*missing_part(algorithm))
     try:
-        _, raw = spki.read(content, algorithm)
+        _, raw = public_keys.read(content, algorithm)
         able[0].open_public(algorithm, raw)
     except KeyInvalid as error:
         raise FieldError(field, expected=expected, given=content, hint=str(error)) from None

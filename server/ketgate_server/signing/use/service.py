@@ -12,7 +12,7 @@ from ketgate.signing.v1 import signing_service_pb2 as pb
 from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc.call import Answer, Call, Method, Service
 from ketgate_server.signing.algorithms import HPKE, Algorithm, Purpose
-from ketgate_server.signing.formats import spki
+from ketgate_server.signing.formats import public_keys
 from ketgate_server.signing.keys.record import KeyRecord
 from ketgate_server.signing.provider import KeyInvalid
 from ketgate_server.signing.use import convert, streams
@@ -381,17 +381,16 @@ def _given(
     """The algorithm and the raw bytes of a public key in a request."""
     hinted = convert.algorithm(number, f"{path}algorithm")
     try:
-        algorithm, public_key = spki.read(request.public_key, hinted)
+        algorithm, raw = public_keys.read(request.public_key, hinted)
     except KeyInvalid as error:
         raise FieldError(
             f"{path}public_key",
-            expected="SubjectPublicKeyInfo in DER or PEM"
-            + (f" of {hinted.name}" if hinted else ""),
+            expected=public_keys.FORMATS + (f", of {hinted.name}" if hinted else ""),
             given=request.public_key,
             hint=str(error),
         ) from error
     check.check_purpose(algorithm, purpose, f"{path}public_key")
-    return algorithm, public_key
+    return algorithm, raw
 
 
 def _raw(how: How, where: str) -> How:

@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from ketgate_server.errors import FieldError
 from ketgate_server.signing.algorithms import ALGORITHMS
 from ketgate_server.signing.certificates import create_signing_request
-from ketgate_server.signing.formats import cbor, jws, names, pkcs8, requests, sign1, spki
+from ketgate_server.signing.formats import (
+    cbor,
+    cose_key,
+    jwk,
+    jws,
+    names,
+    pkcs8,
+    public_keys,
+    requests,
+    sign1,
+    spki,
+)
 from ketgate_server.signing.formats.malformed import Malformed
 from ketgate_server.signing.provider import KeyInvalid
 
@@ -42,6 +53,8 @@ def samples() -> dict[str, tuple[Callable[[bytes], object], bytes]]:
             partial(sign1.parse, algorithm=ED25519),
             sign1.assemble(ED25519, b"payload", "kid", signature),
         ),
+        "jwk": (public_keys.read, jwk.write(ED25519, own.public_key, "kid")),
+        "cose_key": (public_keys.read, cose_key.write(ED25519, own.public_key, "kid")),
         "cbor": (cbor.read, cbor.write([{1: b"a"}, "b", None])),
     }
 

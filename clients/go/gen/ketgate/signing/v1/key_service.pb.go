@@ -2206,7 +2206,7 @@ type ImportKeyRequest_Wrapped struct {
 }
 
 type ImportKeyRequest_PublicKey struct {
-	// A public key to verify with: SubjectPublicKeyInfo, DER or PEM.
+	// A public key to verify with, or to encrypt to, in whichever format ExportPublicKey gives it.
 	PublicKey []byte `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3,oneof"`
 }
 

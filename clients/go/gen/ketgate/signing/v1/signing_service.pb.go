@@ -161,7 +161,7 @@ type VerifyRequest struct {
 	//	*VerifyRequest_Key
 	//	*VerifyRequest_PublicKey
 	Signer isVerifyRequest_Signer `protobuf_oneof:"signer"`
-	// With a public key whose SubjectPublicKeyInfo leaves it open: the algorithm. Refused beside a key of the tenant.
+	// Of public_key: needed where it is RAW, and checked otherwise. Refused beside a key of the tenant.
 	Algorithm Algorithm `protobuf:"varint,3,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
 	// The message, or what `options.input` says; empty for JWS and COSE that bring it along.
 	Message []byte `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
@@ -275,7 +275,8 @@ type VerifyRequest_Key struct {
 }
 
 type VerifyRequest_PublicKey struct {
-	// Any public key: SubjectPublicKeyInfo, DER or PEM.
+	// Any public key, in whichever format ExportPublicKey gives it: SubjectPublicKeyInfo in DER or PEM, JWK, COSE_Key, and
+	// RAW with `algorithm`.
 	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3,oneof"`
 }
 
@@ -554,7 +555,7 @@ type VerifyBatchRequest_Key struct {
 }
 
 type VerifyBatchRequest_PublicKey struct {
-	// Any public key: SubjectPublicKeyInfo, DER or PEM.
+	// As in VerifyRequest.
 	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3,oneof"`
 }
 

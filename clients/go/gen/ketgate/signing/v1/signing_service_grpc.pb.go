@@ -59,9 +59,9 @@ type SigningServiceClient interface {
 	VerifyBatch(ctx context.Context, in *VerifyBatchRequest, opts ...grpc.CallOption) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
 	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
-	// once, as Ed25519.
+	// once, as Ed25519. A token has `signing.caller_streams_max` streams under way at once: SERVER_BUSY beyond.
 	SignStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SignStreamRequest, SignStreamResponse], error)
-	// Verifies the signature of a message that comes in pieces.
+	// Verifies the signature of a message that comes in pieces; as many at once as SignStream, together.
 	VerifyStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[VerifyStreamRequest, VerifyStreamResponse], error)
 	// Makes a shared secret and its ciphertext for the holder of a key. Never stored: a repeat makes another.
 	Encapsulate(ctx context.Context, in *EncapsulateRequest, opts ...grpc.CallOption) (*EncapsulateResponse, error)
@@ -272,9 +272,9 @@ type SigningServiceServer interface {
 	VerifyBatch(context.Context, *VerifyBatchRequest) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
 	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
-	// once, as Ed25519.
+	// once, as Ed25519. A token has `signing.caller_streams_max` streams under way at once: SERVER_BUSY beyond.
 	SignStream(grpc.ClientStreamingServer[SignStreamRequest, SignStreamResponse]) error
-	// Verifies the signature of a message that comes in pieces.
+	// Verifies the signature of a message that comes in pieces; as many at once as SignStream, together.
 	VerifyStream(grpc.ClientStreamingServer[VerifyStreamRequest, VerifyStreamResponse]) error
 	// Makes a shared secret and its ciphertext for the holder of a key. Never stored: a repeat makes another.
 	Encapsulate(context.Context, *EncapsulateRequest) (*EncapsulateResponse, error)
