@@ -97,8 +97,8 @@ def test_without_a_provider_the_way_to_have_one_is_told() -> None:
 
 @pytest.mark.parametrize("algorithm", GENERATED, ids=lambda a: a.id)
 def test_nothing_is_no_public_key_and_codes_have_none(algorithm: Algorithm) -> None:
-    if algorithm.purpose is not Purpose.MAC:
-        new_key(algorithm)  # skips what nobody here has
+    if not PROVIDERS.of(algorithm):
+        pytest.skip(f"nobody here has {algorithm}")
     with pytest.raises(FieldError) as caught:
         read_public(PROVIDERS, algorithm, b"", "public_key")
     assert caught.value.field == "public_key"
