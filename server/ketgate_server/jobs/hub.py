@@ -25,7 +25,8 @@ PULL_EVENTS = 1_000
 PULL_INTERVAL_S = 0.001
 """Between two looks at the store, so that what comes together is told together."""
 POLL_INTERVAL_S = 0.2
-"""How often other servers' commits are looked for, where there may be others."""
+"""How often other servers' commits are looked for, where there may be others: notices of them may be
+missed."""
 CHECK_INTERVAL_S = 1.0
 WAKES_AT_ONCE = 20
 WAKES_INTERVAL_S = 0.01
@@ -101,6 +102,10 @@ class Hub:
         """Events were committed. Cheap, and from any thread."""
         if self._sleepers and not self._changed.is_set():
             self._changed.set()
+
+    def changed_elsewhere(self) -> None:
+        """As changed: another server may have committed events."""
+        self.changed(0)
 
     def watch(
         self,

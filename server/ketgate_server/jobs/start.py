@@ -97,6 +97,7 @@ def start(
     hub = Hub(jobs, polls=shared)
     jobs.on_change(dispatcher.dispatcher.changed)
     jobs.on_change(hub.changed)
+    store.listen(hub.changed_elsewhere)
     retainer = Retainer(jobs, _retention(settings, limits))
     hub.start()
     dispatcher.start()
