@@ -17,6 +17,7 @@ from ketgate_server.signing.keys.service import KeyServicer
 from ketgate_server.signing.keys.timers import Timers
 from ketgate_server.signing.keys.token_keys import destroy_in_token
 from ketgate_server.signing.metrics import SigningMetrics
+from ketgate_server.signing.overheard import Overheard
 from ketgate_server.signing.rollback import Watch
 from ketgate_server.signing.use import service as use_service
 from ketgate_server.signing.use.batches import Batches
@@ -59,6 +60,8 @@ class Running:
         self.managed = KeyServicer(base.keys, rates, limits)
         self.base = base
         self.current = current
+        shared_store = settings.store_url is not None
+        self._overheard = Overheard(store, base.journal) if shared_store else None
         self.timers = Timers(base.keys, self._before_destruction, self._look)
         if base.rollback is None:
             self.timers.start()
@@ -82,6 +85,8 @@ class Running:
         if self.watch.found is None:
             with suppress(KetgateError):  # the refusal, which the log has
                 self.current.refresh()
+        if self.watch.found is None and self._overheard is not None:
+            self._overheard.look()
         return self.watch.found is None
 
     def _before_destruction(self, due: Destruction) -> None:
