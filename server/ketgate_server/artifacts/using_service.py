@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ketgate_server.arrays import Arrays, using
-from ketgate_server.rpc.call import Answer, Call, Service, StreamFunction, UnaryFunction
+from ketgate_server.rpc.call import Answer, Call, Later, Service, StreamFunction, UnaryFunction
 
 ArraysOf = Callable[[Call], Arrays]
 
@@ -22,7 +22,7 @@ def with_arrays(service: Service, arrays_of: ArraysOf) -> Service:
 
 
 def _unary(function: UnaryFunction, arrays_of: ArraysOf) -> UnaryFunction:
-    def unary(call: Call, request: object) -> Answer:
+    def unary(call: Call, request: object) -> Answer | Later:
         with using(arrays_of(call)):
             return function(call, request)
 

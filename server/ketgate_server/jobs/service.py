@@ -15,7 +15,7 @@ from ketgate_server.jobs.kinds import Kinds
 from ketgate_server.jobs.listing import ListQuery
 from ketgate_server.jobs.store import JobStore
 from ketgate_server.jobs.waiting import wait_over
-from ketgate_server.rpc.call import Answer, Call, Method, Service, require_role
+from ketgate_server.rpc.call import Answer, Call, Later, Method, Service, require_role
 from ketgate_server.store.requests import read_request_id, request_digest
 
 NAME = "ketgate.jobs.v1.JobService"
@@ -49,7 +49,7 @@ class JobServicer:
         self._hub = hub
         self._kinds = kinds
 
-    def create_job(self, call: Call, request: pb.CreateJobRequest) -> pb.CreateJobResponse:
+    def create_job(self, call: Call, request: pb.CreateJobRequest) -> Answer | Later:
         request_id = read_request_id(request)
         kind, spec = self._kinds.of(request.spec)
         require_role(call.identity, kind.role, call.method)
@@ -65,7 +65,11 @@ class JobServicer:
                 now_us=self._jobs.store.now_us(),
             )
             return pb.CreateJobResponse(job=job)
-        return pb.CreateJobResponse(job=self._jobs.create(new))
+        return Later(
+            lambda answer: self._jobs.begin_create(
+                new, lambda job: answer(lambda: pb.CreateJobResponse(job=job()))
+            )
+        )
 
     def get_job(self, call: Call, request: pb.GetJobRequest) -> Answer:
         return self._answer(call, read.read_id(request.name), read.read_full(request.view))

@@ -89,6 +89,15 @@ class JobStore:
         prepared = creation.prepare(new, self._random_bytes(_SALT_BYTES))
         return convert.job(JobRow._make(self.store.run_batched(self._create_batch, prepared)))
 
+    def begin_create(self, new: NewJob, then: Callable[[Callable[[], Job]], None]) -> None:
+        """As create, without waiting; see Store.begin_batched."""
+        prepared = creation.prepare(new, self._random_bytes(_SALT_BYTES))
+        self.store.begin_batched(
+            self._create_batch,
+            prepared,
+            lambda outcome: then(lambda: convert.job(JobRow._make(outcome()))),
+        )
+
     def get(self, tenant: str, job_id: str, *, full: bool = False) -> Job:
         """A job with its attempts; full: with spec and result. Raises RESOURCE_NOT_FOUND."""
         with self.store.read() as reader:

@@ -55,10 +55,21 @@ class Call(Protocol):
 Answer = Message | bytes
 """A message, or the bytes of one: what is kept as bytes need not be parsed to be sent."""
 
-UnaryFunction = Callable[[Call, Any], Answer]
+
+@dataclass(frozen=True)
+class Later:
+    """The answer of a unary method that comes when something is done, and holds no thread until
+    then."""
+
+    begin: Callable[[Callable[[Callable[[], Answer]], None]], None]
+    """Start it. What it is given is to be called once, from any thread, with a function that returns
+    the answer or raises why there is none; unless begin itself raises."""
+
+
+UnaryFunction = Callable[[Call, Any], Answer | Later]
 StreamFunction = Callable[[Call, Any], Iterator[Answer]]
 UploadFunction = Callable[[Call, Iterator[Any]], Answer]
-Answers = Generator[bytes, None, None]
+Answers = Generator[bytes | Later, None, None]
 Handler = Callable[[Call, Iterator[bytes]], Answers]
 """The seam between edge and services."""
 

@@ -14,11 +14,11 @@ from ketgate_server import __version__
 from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.rpc.admission import Lane, RequestBytes, ThreadedLane
 from ketgate_server.rpc.auth import Authenticator
-from ketgate_server.rpc.call import Answers, Call, Service, require_role
+from ketgate_server.rpc.call import Answer, Answers, Call, Later, Service, require_role
 from ketgate_server.rpc.endpoint import Endpoint, Route
 from ketgate_server.rpc.errors import DETAILS_KEY, as_ketgate_error, wire_status
 from ketgate_server.rpc.grpc_call import NOBODY, GrpcCall, Trailers
-from ketgate_server.rpc.handler import wrap
+from ketgate_server.rpc.handler import serialise, wrap
 from ketgate_server.rpc.journal import Journal
 from ketgate_server.rpc.log import LogWriter, stack
 from ketgate_server.rpc.metrics import UNKNOWN_METHOD, MethodMetrics, Metrics
@@ -167,12 +167,15 @@ class Edge:
     ) -> None:
         """came: False when the caller sent no request; it may have gone meanwhile."""
         answers = route.endpoint.handler(call, requests)
+        ended = True
         try:
             if not route.endpoint.streams:
                 answer = next(answers)
-                call.finish()
-                call.answer(answer, self._trailers(call))
-                self._journal.record(route, call, "OK")
+                if isinstance(answer, Later):
+                    answer.begin(partial(self._answer_later, route, call))
+                    ended = False
+                else:
+                    self._answer(route, call, answer)
             elif self._send_all(call, answers):
                 call.finish()
                 call.end(self._trailers(call))
@@ -184,13 +187,27 @@ class Edge:
         except Exception as error:
             self._refuse(route, call, error, came=came)
         finally:
+            if ended:
+                self._release(route, call)
+
+    def _answer_later(self, route: Route, call: GrpcCall, result: Callable[[], Answer]) -> None:
+        try:
+            self._answer(route, call, serialise(result()))
+        except Exception as error:
+            self._refuse(route, call, error)
+        finally:
             self._release(route, call)
+
+    def _answer(self, route: Route, call: GrpcCall, answer: bytes) -> None:
+        call.finish()
+        call.answer(answer, self._trailers(call))
+        self._journal.record(route, call, "OK")
 
     def _send_all(self, call: GrpcCall, answers: Answers) -> bool:
         """Whether somebody was there to read them."""
         call.watch()
         with closing(answers):
-            return all(call.send(answer) for answer in answers)
+            return all(call.send(answer) for answer in answers if isinstance(answer, bytes))
 
     def _let_in(self, route: Route, call: GrpcCall) -> None:
         """What a call holds, even when it is refused half-way, _release gives back."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ketgate_server.errors import KetgateError, Reason
-from ketgate_server.rpc.call import Answer, Answers, Call, Handler, Method
+from ketgate_server.rpc.call import Answer, Answers, Call, Handler, Later, Method
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -30,7 +30,8 @@ def wrap(method: Method) -> Handler:
         request = parse(request_type, requests)
         if mutates:
             call.request = request
-        yield _serialise(unary(call, request))
+        answer = unary(call, request)
+        yield answer if isinstance(answer, Later) else serialise(answer)
 
     def handle_stream(call: Call, requests: Iterator[bytes]) -> Answers:
         assert stream is not None
@@ -38,14 +39,14 @@ def wrap(method: Method) -> Handler:
         if mutates:
             call.request = request
         for message in stream(call, request):
-            yield _serialise(message)
+            yield serialise(message)
 
     def handle_upload(call: Call, requests: Iterator[bytes]) -> Answers:
         assert upload is not None
         first = parse(request_type, requests)
         if mutates:
             call.request = first
-        yield _serialise(upload(call, chain((first,), _parsed(request_type, requests))))
+        yield serialise(upload(call, chain((first,), _parsed(request_type, requests))))
 
     if upload is not None:
         return handle_upload
@@ -77,7 +78,8 @@ def _parse(request_type: type[_Message], content: bytes) -> _Message:
     return request
 
 
-def _serialise(answer: Answer) -> bytes:
+def serialise(answer: Answer) -> bytes:
+    """What goes onto the wire."""
     # Entries of a map in order of their keys: in that of its table, as they come otherwise, a reader
     # takes a time with the square of their number (10 s for 640,000 counts).
     return answer if isinstance(answer, bytes) else answer.SerializeToString(deterministic=True)
