@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ketgate._algorithms import Learning as Learning
     from ketgate._artifact_calls import Artifact as Artifact
     from ketgate._artifacts import Artifacts as Artifacts
+    from ketgate._audit import Audit as Audit
     from ketgate._audit_check import VerifiedLog as VerifiedLog
     from ketgate._audit_entry import AuditEntry as AuditEntry
     from ketgate._audit_entry import TreeHead as TreeHead
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from ketgate._backends import QubitCalibration as QubitCalibration
     from ketgate._circuits import Program as Program
     from ketgate._client import Client as Client
-    from ketgate._client import Optimize as Optimize
     from ketgate._client import connect as connect
     from ketgate._document import DocumentVerdict as DocumentVerdict
     from ketgate._document import SignedDocument as SignedDocument
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from ketgate._learning_result import ClassifierResult as ClassifierResult
     from ketgate._learning_result import KernelResult as KernelResult
     from ketgate._learning_result import Score as Score
+    from ketgate._optimize import Optimize as Optimize
     from ketgate._options import SolveOptions as SolveOptions
     from ketgate._portfolio import PortfolioArguments as PortfolioArguments
     from ketgate._portfolio_constraints import Group as Group
@@ -146,10 +147,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "_artifact_calls": ("Artifact",),
     "_artifacts": ("Artifacts",),
+    "_audit": ("Audit",),
     "_audit_log": ("InclusionProof",),
     "_audit_check": ("VerifiedLog",),
     "_audit_entry": ("AuditEntry", "TreeHead"),
-    "_client": ("Client", "Optimize", "connect"),
+    "_client": ("Client", "connect"),
     "_document": ("DocumentVerdict", "SignedDocument"),
     "_errors": (
         "Aborted",
@@ -184,6 +186,7 @@ _MODULES = {
     "_job": ("JobAttempt", "JobEvent", "JobEventType", "JobList", "JobState"),
     "_job_requests": ("JobOptions",),
     "_jobs": ("DurableJob", "Jobs"),
+    "_optimize": ("Optimize",),
     "_options": ("SolveOptions",),
     "_portfolio": ("PortfolioArguments",),
     "_portfolio_constraints": ("Group", "Lots"),

@@ -8,7 +8,6 @@ from ketgate._errors import KetgateError
 from ketgate._events import Gathering, Outcome
 from ketgate._options import spec_time_limit_s
 from ketgate._retry import Attempts, Retry
-from ketgate._server import SolverDescription, problem_kind, solver_descriptions
 from ketgate._status import from_rpc
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 
@@ -44,20 +43,6 @@ class Caller:
 
     def _failed(self, error: Any, request_id: str) -> KetgateError:
         return from_rpc(error, endpoint=self._endpoint, request_id=request_id)
-
-
-class SolverPages:
-    """ListSolvers, page by page: ask with `request` until `add` says that all is there."""
-
-    def __init__(self, problem: str | None) -> None:
-        self.request = service_pb2.ListSolversRequest(problem=problem_kind(problem))
-        self.found: list[SolverDescription] = []
-
-    def add(self, page: service_pb2.ListSolversResponse) -> bool:
-        """Whether it was the last one."""
-        self.found += solver_descriptions(page.solvers)
-        self.request.page_token = page.next_page_token
-        return not page.next_page_token
 
 
 class Solves:

@@ -45,7 +45,7 @@ def ask_server(client: "Client", document: SignedDocument, key: str) -> Trust:
             return Trust(False, f"the document does not say which version of {name} signed")
         name = f"{name}/versions/{int(number)}"
     try:
-        public_key, version = client.signing._do(public_key_and_version(name))
+        public_key, version = client._do(public_key_and_version(name))
     except NotFound:
         return Trust(False, f"the server {client.address} has no {name}")
     except KetgateError as error:

@@ -47,7 +47,7 @@ def describe_solving(method: F, build: Callable[..., Any]) -> F:
 
 
 def prepared_result(build: Callable[..., Any]) -> Any:
-    """R of a function that returns Prepared[R] or Work[R]."""
+    """R of a function that returns Prepared[R], Work[R] or the like."""
     return get_args(get_type_hints(build)["return"])[0]
 
 
@@ -56,7 +56,10 @@ def _describe(build: Callable[..., Any]) -> tuple[str, list[inspect.Parameter]]:
     text = inspect.getdoc(build) or ""
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(build).parameters.values():
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+        if (
+            parameter.kind is not inspect.Parameter.VAR_KEYWORD
+            or get_origin(parameter.annotation) is None  # not Unpack: of something else's options
+        ):
             parameters.append(parameter)
             continue
         options = _unpacked(parameter.annotation)

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from ketgate import _encryption_asks as encryption
 from ketgate import _key_asks as of_keys
 from ketgate import _key_material_asks as material
 from ketgate import _signing_asks as uses
-from ketgate._ask import Ask, AskPages, Damages, built
-from ketgate._errors import DataLoss, InvalidArgument, LimitExceeded, RateExceeded
-from ketgate._key_types import Key, KeyVersion
-from ketgate._signature import describe_as, prepared_result
-from ketgate._signing_tables import SignTable, VerifyTable
+from ketgate import _signing_flows as flows
+from ketgate._methods import asked, flowing, listed
 
 if TYPE_CHECKING:
     from ketgate._client import Client
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _asked(build: Callable[P, Ask[R]]) -> Callable[Concatenate[Signing, P], R]:
-    def method(self: Signing, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._do(built(build, *args, **kwargs))
-
-    return describe_as(method, build, bound=True, returns=prepared_result(build))
-
-
-def _listed(build: Callable[P, AskPages[R]]) -> Callable[Concatenate[Signing, P], list[R]]:
-    def method(self: Signing, /, *args: P.args, **kwargs: P.kwargs) -> list[R]:
-        return self._list(built(build, *args, **kwargs))
-
-    return describe_as(method, build, bound=True, returns=list[prepared_result(build)])  # type: ignore[misc]
 
 
 class Signing:
@@ -48,132 +27,41 @@ class Signing:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    algorithms = _asked(of_keys.algorithms)
-    create_key = _asked(of_keys.create_key)
-    get_key = _asked(of_keys.get_key)
-    keys = _listed(of_keys.keys)
-    update_key = _asked(of_keys.update_key)
-    set_policy = _asked(of_keys.set_policy)
-    rotate = _asked(of_keys.rotate)
-    version = _asked(of_keys.version)
-    versions = _listed(of_keys.versions)
-    enable = _asked(of_keys.enable)
-    disable = _asked(of_keys.disable)
-    destroy = _asked(of_keys.destroy)
-    restore = _asked(of_keys.restore)
-    export_public_key = _asked(material.export_public_key)
-    import_public_key = _asked(material.import_public_key)
-    change = _asked(of_keys.change)
-    changes = _listed(of_keys.changes)
-    approve = _asked(of_keys.approve)
-    reject = _asked(of_keys.reject)
+    algorithms = asked(of_keys.algorithms)
+    create_key = asked(of_keys.create_key)
+    get_key = asked(of_keys.get_key)
+    keys = listed(of_keys.keys)
+    update_key = asked(of_keys.update_key)
+    set_policy = asked(of_keys.set_policy)
+    rotate = asked(of_keys.rotate)
+    version = asked(of_keys.version)
+    versions = listed(of_keys.versions)
+    enable = asked(of_keys.enable)
+    disable = asked(of_keys.disable)
+    destroy = asked(of_keys.destroy)
+    restore = asked(of_keys.restore)
+    export_public_key = asked(material.export_public_key)
+    import_public_key = asked(material.import_public_key)
+    change = asked(of_keys.change)
+    changes = listed(of_keys.changes)
+    approve = asked(of_keys.approve)
+    reject = asked(of_keys.reject)
 
-    sign = _asked(uses.sign)
-    verify = _asked(uses.verify)
-    sign_file = _asked(uses.sign_file)
-    verify_file = _asked(uses.verify_file)
-    encapsulate = _asked(encryption.encapsulate)
-    decapsulate = _asked(encryption.decapsulate)
-    seal = _asked(encryption.seal)
-    open = _asked(encryption.open)
-    random = _asked(encryption.random)
-    mac = _asked(encryption.mac)
-    verify_mac = _asked(encryption.verify_mac)
-    certificate_request = _asked(encryption.certificate_request)
-    issue_certificate = _asked(encryption.issue_certificate)
+    sign = asked(uses.sign)
+    verify = asked(uses.verify)
+    sign_file = asked(uses.sign_file)
+    verify_file = asked(uses.verify_file)
+    encapsulate = asked(encryption.encapsulate)
+    decapsulate = asked(encryption.decapsulate)
+    seal = asked(encryption.seal)
+    open = asked(encryption.open)
+    random = asked(encryption.random)
+    mac = asked(encryption.mac)
+    verify_mac = asked(encryption.verify_mac)
+    certificate_request = asked(encryption.certificate_request)
+    issue_certificate = asked(encryption.issue_certificate)
 
-    def sign_many(self, key: str | Key | KeyVersion, messages: Any, **options: Any) -> Any:
-        """Sign many messages with one key, on all cores of the server.
-
-        messages: a list or an array of bytes or text; or a DataFrame with a column "message" and, if it likes,
-        "context". options: context, prehash, input, deterministic. Returns for each its Signature, or an
-        ItemError; of a DataFrame a copy with the columns "signature", "key_version" and "error".
-        """
-        table = SignTable(messages)
-        for piece in table.pieces:
-            try:
-                signed = self._do(uses.sign_batch(key, piece, **options))
-            except (LimitExceeded, RateExceeded) as error:
-                table.pieces.after(error)
-            else:
-                table.pieces.add(signed)
-        return table.result()
-
-    def verify_many(
-        self,
-        signatures: Any,
-        messages: Any = None,
-        *,
-        key: str | Key | KeyVersion = "",
-        public_key: bytes | str = b"",
-        **options: Any,
-    ) -> Any:
-        """Verify many signatures by one key, on all cores of the server.
-
-        signatures, messages: in the same order; or one DataFrame with the columns "signature" and "message" and, if
-        it likes, "context". options: algorithm, context, prehash, input. Returns for each its Verdict, or an
-        ItemError; of a DataFrame a copy with the columns "valid" and "failure".
-        """
-        table = VerifyTable(signatures, messages)
-        for piece in table.pieces:
-            ask = uses.verify_batch(piece, key=key, public_key=public_key, **options)
-            try:
-                found = self._do(ask)
-            except (LimitExceeded, RateExceeded) as error:
-                table.pieces.after(error)
-            else:
-                table.pieces.add(found)
-        return table.result()
-
-    def import_key(
-        self,
-        key_id: str,
-        algorithm: str,
-        private_key: Any,
-        *,
-        password: bytes | None = None,
-        **options: Any,
-    ) -> Key:
-        """Import a private key: it is encrypted here, to a key of the server's for this once.
-
-        private_key: PKCS #8 in PEM or DER, a private key of the package cryptography, or raw bytes: the seed of
-        ML-DSA, ML-KEM or HPKE, the key of HMAC. password: of an encrypted PKCS #8. options: labels, policy,
-        exportable, destroy_delay, request_id. An existing key of this id gets a new version.
-        """
-        from ketgate._wrapping import WRAPPING_ALGORITHMS, private_key_bytes, wrap
-
-        request = material.import_request(key_id, algorithm, **options)
-        content = private_key_bytes(private_key, password)
-        to = self._do(material.wrapping_key(WRAPPING_ALGORITHMS[0]))
-        request.wrapped.wrapping_key = to.name
-        request.wrapped.wrapped_key = wrap(WRAPPING_ALGORITHMS[0], to.public_key, content)
-        return self._do(material.import_key(material.with_checksum(request)))
-
-    def export_private_key(self, name: str | KeyVersion) -> bytes:
-        """The private key of a version that is exportable: PKCS #8 in DER, or raw where its algorithm has none. It
-        travels encrypted to a key that is made here for this once."""
-        from ketgate._wrapping import Receiver
-
-        receiver = Receiver()
-        ask = material.export_wrapped_key(name, receiver.algorithm, receiver.public_key)
-        return receiver.unwrap(self._do(ask))
-
-    def _do(self, ask: Ask[R]) -> R:
-        damages = Damages(self._client._retry.attempts_max, ask)
-        while True:
-            try:
-                return ask.read(self._answer(ask))
-            except (DataLoss, InvalidArgument) as error:
-                damages.after(error)
-
-    def _answer(self, ask: Ask[Any]) -> Any:
-        if ask.pieces is not None:
-            call = self._client._call_with_stream
-            return call(ask.method, ask.pieces, repeatable=ask.repeatable)
-        return self._client._call(ask.method, ask.request, ask.timeout_s)
-
-    def _list(self, ask: AskPages[R]) -> list[R]:
-        found: list[R] = []
-        while not ask.add(found, self._client._call(ask.method, ask.request)):
-            pass
-        return found
+    sign_many = flowing(flows.sign_many)
+    verify_many = flowing(flows.verify_many)
+    import_key = flowing(flows.import_key)
+    export_private_key = flowing(flows.export_private_key)

@@ -85,6 +85,7 @@ EXPORTS = [
     "OutOfRange",
     "QuotaExceeded",
     "__version__",
+    "Audit",
     "AuditEntry",
     "AuditTampered",
     "BinaryResult",
@@ -195,6 +196,8 @@ def test_both_clients_have_the_same_methods() -> None:
     for ours, theirs in (
         (ketgate.Client, ketgate.aio.Client),
         (ketgate.Optimize, ketgate.aio.Optimize),
+        (ketgate.Audit, ketgate.aio.Audit),
+        (ketgate.Artifacts, ketgate.aio.Artifacts),
         (ketgate.Jobs, ketgate.aio.Jobs),
         (ketgate.DurableJob, ketgate.aio.DurableJob),
         (ketgate.Quantum, ketgate.aio.Quantum),

@@ -1,0 +1,161 @@
+"""Optimisation on a server, synchronously: `client.optimize`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
+
+import grpc
+
+from ketgate import _portfolio, _programs, _wire
+from ketgate._calls import Solves
+from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
+from ketgate._job_requests import JobOptions, split_options
+from ketgate._jobs import DurableJob, Solving
+from ketgate._options import Prepared, Progress, check_names
+from ketgate._result import Result
+from ketgate._server import Estimate
+from ketgate._server import estimate as read_estimate
+from ketgate._signature import describe_solving
+from ketgate._spec import Spec, as_spec
+from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
+from ketgate.optimization.v1 import result_pb2
+
+if TYPE_CHECKING:
+    from ketgate._client import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _solving(build: Callable[P, Prepared[R]]) -> Solving[P, R]:
+    def method(self: "Optimize", /, *args: Any, durable: bool = False, **kwargs: Any) -> Any:
+        options = split_options(kwargs, durable)
+        solve = build(*args, **kwargs)
+        return self._client.jobs._create(solve, options) if durable else self.run(solve)
+
+    return cast(Solving[P, R], describe_solving(method, build))
+
+
+class Optimize:
+    """Optimisation on a server: `client.optimize`.
+
+    Each method solves and returns its result; with durable=True it returns at once a DurableJob,
+    which survives a crash of either side. Ctrl-C while it runs ends the solve and returns the
+    best so far, with stop_reason "cancelled"; where there is nothing yet, or at a second Ctrl-C,
+    KeyboardInterrupt is raised.
+    """
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._solves = Solves(client)
+
+    portfolio = _solving(_portfolio.portfolio)
+    frontier = _solving(_portfolio.frontier)
+    qubo = _solving(_programs.qubo)
+    ising = _solving(_programs.ising)
+    binary = _solving(_programs.binary)
+    linear = _solving(_programs.linear)
+
+    @overload
+    def solve(self, spec: Spec, *, progress: Progress = False) -> Result: ...
+    @overload
+    def solve(
+        self,
+        spec: Spec,
+        *,
+        progress: Progress = False,
+        durable: Literal[True],
+        **options: Unpack[JobOptions],
+    ) -> DurableJob[Result]: ...
+    def solve(
+        self, spec: Spec, *, progress: Progress = False, durable: bool = False, **options: Any
+    ) -> Any:
+        """Solve a SolveSpec: the message, its JSON as a mapping, or a file of it; see
+        `ketgate.specs`. With durable=True, as a job; options: see JobOptions.
+        """
+        of_job = split_options(options, durable)
+        check_names(options, JobOptions)
+        solve = prepared(as_spec(spec), progress)
+        return self._client.jobs._create(solve, of_job) if durable else self.run(solve)
+
+    def solve_once(self, spec: Spec) -> Result:
+        """As `solve`, by one message there and one back: quicker for the smallest, but it cannot be
+        interrupted.
+        """
+        solve = self._referring(prepared(as_spec(spec)))
+        request = service_pb2.SolveRequest(spec=solve.spec)
+        answer = self._client._call(_wire.SOLVE, request, solve.time_limit_s + _wire.SOLVE_GRACE_S)
+        self._client.artifacts._fetch(answer.result)
+        found: Result = solve.decode(Outcome(answer.result, solve.spec, [], []))
+        return found
+
+    def estimate(self, spec: Spec) -> Estimate:
+        """Check a request and estimate its time and memory, without solving it."""
+        sent = self._client.artifacts._refer(as_spec(spec))
+        request = service_pb2.SolveRequest(spec=sent, validate_only=True)
+        return read_estimate(
+            self._client._call(_wire.SOLVE, request, _wire.ESTIMATE_TIMEOUT_S).estimate
+        )
+
+    def stream(self, spec: Spec) -> Iterator[ProgressEvent | Result]:
+        """Solve; yield each ProgressEvent as it comes and the Result at the end. Leaving the loop
+        ends the solve.
+        """
+        solve = self._referring(prepared(as_spec(spec)))
+        gathering = Gathering(solve.spec)
+        request_id, call = self._solves.open(solve.spec)
+        try:
+            for event in call:
+                progress = gathering.add(event)
+                if progress is not None:
+                    yield progress
+            yield solve.decode(gathering.outcome())
+        except grpc.RpcError as error:
+            yield solve.decode(self._solves.after(error, gathering, request_id))
+        finally:
+            call.cancel()
+
+    def _referring(self, solve: Prepared[R]) -> Prepared[R]:
+        """With its large arrays uploaded."""
+        return replace(solve, spec=self._client.artifacts._refer(solve.spec))
+
+    def run(self, solve: Prepared[R]) -> R:
+        """Solve what was prepared. (The other methods prepare, and call this.)"""
+        solve = self._referring(solve)
+        watcher = Watcher(solve.progress, solve.time_limit_s)
+        try:
+            return solve.decode(self._client._repeat(lambda: self._attempt(solve, watcher)))
+        finally:
+            watcher.close()
+
+    def _attempt(self, solve: Prepared[Any], watcher: Watcher) -> Outcome:
+        gathering = Gathering(solve.spec)
+        request_id, call = self._solves.open(solve.spec)
+        try:
+            for event in call:
+                if watcher.wants_stop(gathering.add(event)):
+                    stopped = gathering.best_so_far(result_pb2.STOP_REASON_CANCELLED)
+                    if stopped is not None:
+                        return stopped
+            outcome = gathering.outcome()
+            self._client.artifacts._fetch(outcome.message)
+            return outcome
+        except KeyboardInterrupt:
+            call.cancel()
+            stopped = gathering.best_so_far(result_pb2.STOP_REASON_CANCELLED)
+            if stopped is None:
+                raise
+            return stopped
+        except grpc.RpcError as error:
+            return self._solves.after(error, gathering, request_id)
+        finally:
+            call.cancel()
