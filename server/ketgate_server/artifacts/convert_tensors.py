@@ -44,7 +44,10 @@ def _tensors(message: Message, path: str) -> Iterator[tuple[tensor_pb2.Tensor, s
         if kind is None or not _holds_tensors(kind):
             continue
         if not field.is_repeated:
-            yield from _tensors(value, f"{path}.{field.name}")
+            if isinstance(value, tensor_pb2.Tensor):
+                yield value, f"{path}.{field.name}"
+            else:
+                yield from _tensors(value, f"{path}.{field.name}")
             continue
         is_map = kind.GetOptions().map_entry
         for key in value if is_map else range(len(value)):

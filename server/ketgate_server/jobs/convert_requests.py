@@ -53,6 +53,8 @@ def read_priority(priority: int) -> int:
 
 
 def read_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    if not labels:
+        return {}
     if len(labels) > LABELS_MAX:
         raise FieldError(
             "labels", expected=f"at most {LABELS_MAX} labels", given=f"{len(labels)} labels"

@@ -17,6 +17,9 @@ from ketgate_server.type.tensors import (
 )
 
 
+_UNSIGNED: dict[int, Any] = {4: np.dtype(np.uint32), 8: np.dtype(np.uint64)}
+
+
 @dataclass(frozen=True)
 class Sparse:
     """A checked sparse matrix in coordinate form: value[k] at (row[k], column[k]); no position
@@ -74,7 +77,8 @@ def read_sparse(
 
 
 def _check_indices(indices: NDArray[Any], path: str, extent: int) -> NDArray[np.int64]:
-    if indices.size and (indices.min() < 0 or indices.max() >= extent):
+    # Read as unsigned, what is negative is beyond any extent.
+    if indices.size and indices.view(_UNSIGNED[indices.itemsize]).max() >= extent:
         k = int(np.argmax((indices < 0) | (indices >= extent)))
         raise FieldError(
             path, expected=f"positions from 0 to {extent - 1}", given=element_at(indices, k)
