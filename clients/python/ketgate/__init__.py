@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ketgate._algorithm_result import VqeResult as VqeResult
     from ketgate._algorithms import Algorithms as Algorithms
     from ketgate._algorithms import Learning as Learning
-    from ketgate._artifact_calls import Artifact as Artifact
+    from ketgate._artifact_asks import Artifact as Artifact
     from ketgate._artifacts import Artifacts as Artifacts
     from ketgate._audit import Audit as Audit
     from ketgate._audit_check import VerifiedLog as VerifiedLog
@@ -145,7 +145,7 @@ if TYPE_CHECKING:
     from ketgate._version import VERSION as __version__  # noqa: N811
 
 _MODULES = {
-    "_artifact_calls": ("Artifact",),
+    "_artifact_asks": ("Artifact",),
     "_artifacts": ("Artifacts",),
     "_audit": ("Audit",),
     "_audit_log": ("InclusionProof",),

@@ -4,14 +4,12 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import google_crc32c
 
-from ketgate import _wire
+from ketgate._artifact_asks import Artifact, full_name, method, read_artifact
 from ketgate._artifact_source import Source
 from ketgate._errors import (
     DataLoss,
@@ -25,7 +23,6 @@ from ketgate._retry import Patience, Retry
 from ketgate._whole_file import place
 from ketgate.artifacts.v1 import artifact_service_pb2 as pb
 
-_SERVICE = "/ketgate.artifacts.v1.ArtifactService"
 IN_FLIGHT_MAX = 6
 """Chunks on their way at once: the server makes each durable before it answers."""
 RESTARTS_MAX = 3
@@ -37,56 +34,15 @@ FINISH_BYTES_PER_S = 20e6
 STREAM_S = 3600.0
 """One stream of a download may take so long; then it goes on in another."""
 BLOCK_BYTES = 1 << 20
-PAGE_SIZE_MAX = 1000
 
 OnBytes = Callable[[int, int], None]
 """Told how many bytes are done, and of how many."""
 
 
-def _method(name: str) -> "_wire.Method[Any, Any]":
-    return _wire.Method(
-        f"{_SERVICE}/{name}", getattr(pb, f"{name}Request"), getattr(pb, f"{name}Response")
-    )
-
-
 CREATE, WRITE, STATE, FINISH = map(
-    _method, ("CreateUpload", "WriteUpload", "GetUpload", "FinishUpload")
+    method, ("CreateUpload", "WriteUpload", "GetUpload", "FinishUpload")
 )
-GET, READ, LIST, DELETE = map(
-    _method, ("GetArtifact", "ReadArtifact", "ListArtifacts", "DeleteArtifact")
-)
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """Content that the server keeps under its digest."""
-
-    name: str
-    """ "artifacts/SHA256": what a Tensor may refer to."""
-    size_bytes: int
-    media_type: str
-    create_time: datetime
-    reference_count: int
-    """Jobs that refer to it."""
-    expire_time: datetime | None
-    """When it is removed unless something refers to it by then; None while something does."""
-
-    @property
-    def sha256(self) -> str:
-        """Hexadecimal."""
-        return self.name.rpartition("/")[2]
-
-
-def read_artifact(message: pb.Artifact) -> Artifact:
-    expires = message.HasField("expire_time")
-    return Artifact(
-        message.name,
-        message.size_bytes,
-        message.media_type,
-        message.create_time.ToDatetime(UTC),
-        message.reference_count,
-        message.expire_time.ToDatetime(UTC) if expires else None,
-    )
+READ = method("ReadArtifact")
 
 
 class Uploading:
@@ -248,13 +204,6 @@ class Downloading:
             )
 
 
-def full_name(name: str) -> str:
-    """ "artifacts/SHA256", also of a SHA256 alone."""
-    if not isinstance(name, str) or not name:
-        raise InvalidArgument(f'name: expected "artifacts/SHA256", given {name!r}', field="name")
-    return name if "/" in name else f"artifacts/{name}"
-
-
 class Part:
     """The file that a download is written to until it is whole. It stays after a cut, so that the
     next try finds what is there."""
@@ -293,39 +242,6 @@ class Part:
             self._path.replace(self._place)
         elif empty:
             self._path.unlink(missing_ok=True)
-
-
-def get(name: str) -> pb.GetArtifactRequest:
-    return pb.GetArtifactRequest(name=full_name(name))
-
-
-def delete(name: str) -> pb.DeleteArtifactRequest:
-    return pb.DeleteArtifactRequest(name=full_name(name), request_id=uuid.uuid4().hex)
-
-
-class Pages:
-    """ListArtifacts, page by page: ask with `request` until `add` says that it is enough."""
-
-    def __init__(self, limit: int | None) -> None:
-        if limit is not None and limit < 1:
-            raise InvalidArgument(
-                f"limit: expected at least 1, or None, given {limit}", field="limit"
-            )
-        self._limit = limit
-        self.found: list[Artifact] = []
-        self.request = pb.ListArtifactsRequest()
-        self._size_next()
-
-    def add(self, page: pb.ListArtifactsResponse) -> bool:
-        """Whether there is no more to ask for."""
-        self.found += map(read_artifact, page.artifacts)
-        self.request.page_token = page.next_page_token
-        self._size_next()
-        return not page.next_page_token or len(self.found) == self._limit
-
-    def _size_next(self) -> None:
-        left = PAGE_SIZE_MAX if self._limit is None else self._limit - len(self.found)
-        self.request.page_size = min(left, PAGE_SIZE_MAX)
 
 
 def _digest(source: Source) -> str:

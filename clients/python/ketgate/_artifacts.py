@@ -12,11 +12,14 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import DTypeLike, NDArray
 
+from ketgate import _artifact_asks as asks
 from ketgate import _artifact_calls as calls
 from ketgate import _references, _wire
-from ketgate._artifact_calls import Artifact, Downloading, OnBytes, Uploading
+from ketgate._artifact_asks import Artifact
+from ketgate._artifact_calls import Downloading, OnBytes, Uploading
 from ketgate._artifact_source import open_source
 from ketgate._errors import KetgateError, PermissionDenied
+from ketgate._methods import asked, listed
 
 if TYPE_CHECKING:
     from ketgate._client import Client
@@ -89,20 +92,9 @@ class Artifacts:
         flat = np.frombuffer(self.content(name), dtype=np.dtype(dtype).newbyteorder("<"))
         return flat if shape is None else flat.reshape(shape)
 
-    def get(self, name: str) -> Artifact:
-        """Size and times of an artifact. Raises NotFound."""
-        return calls.read_artifact(self._client._call(calls.GET, calls.get(name)).artifact)
-
-    def list(self, *, limit: int | None = 100) -> "list[Artifact]":
-        """The tenant's artifacts, the newest first, at most limit; None: all."""
-        pages = calls.Pages(limit)
-        while not pages.add(self._client._call(calls.LIST, pages.request)):
-            pass
-        return pages.found
-
-    def delete(self, name: str) -> None:
-        """Delete an artifact. Raises FailedPrecondition (ARTIFACT_IN_USE) while a job refers to it."""
-        self._client._call(calls.DELETE, calls.delete(name))
+    get = asked(asks.get)
+    list = listed(asks.list)
+    delete = asked(asks.delete)
 
     def _refer(self, spec: _references.M) -> _references.M:
         """The message with its large arrays uploaded; as it is where the token may not."""

@@ -11,11 +11,15 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import DTypeLike, NDArray
 
+from ketgate import _artifact_asks as asks
 from ketgate import _artifact_calls as calls
-from ketgate import _references, _wire
-from ketgate._artifact_calls import Artifact, Downloading, OnBytes, Uploading
+from ketgate import _artifacts, _references, _wire
+from ketgate._artifact_asks import Artifact
+from ketgate._artifact_calls import Downloading, OnBytes, Uploading
 from ketgate._artifact_source import open_source
 from ketgate._errors import KetgateError, PermissionDenied
+from ketgate._methods_aio import asked, listed
+from ketgate._signature import described_as
 
 if TYPE_CHECKING:
     from ketgate.aio import Client
@@ -34,17 +38,13 @@ class Artifacts:
     def __init__(self, client: "Client") -> None:
         self._client = client
 
+    @described_as(_artifacts.Artifacts.upload)
     async def upload(
         self,
         source: "str | os.PathLike[str] | bytes | NDArray[Any]",
         *,
         progress: OnBytes | None = None,
     ) -> Artifact:
-        """Upload a file, bytes or an array's elements. What the server has is not sent again, and
-        what was cut goes on where it was, also in another process.
-
-        progress: called with the bytes that are durable, and with all.
-        """
         opened = open_source(source)
         try:
             uploading = Uploading(opened, self._client._retry, progress)
@@ -56,6 +56,7 @@ class Artifacts:
         finally:
             opened.close()
 
+    @described_as(_artifacts.Artifacts.download)
     async def download(
         self,
         name: str,
@@ -63,9 +64,6 @@ class Artifacts:
         *,
         progress: OnBytes | None = None,
     ) -> Path:
-        """Write an artifact to a file, which is whole or not there. One that was cut goes on where
-        it was. Returns the path. Raises NotFound, DataLoss.
-        """
         with calls.Part(path, name) as part:
             downloading = Downloading(name, part.write, self._client._retry, progress)
             downloading.resume(part.blocks())
@@ -88,20 +86,9 @@ class Artifacts:
         flat = np.frombuffer(await self.content(name), dtype=np.dtype(dtype).newbyteorder("<"))
         return flat if shape is None else flat.reshape(shape)
 
-    async def get(self, name: str) -> Artifact:
-        """Size and times of an artifact. Raises NotFound."""
-        return calls.read_artifact((await self._client._call(calls.GET, calls.get(name))).artifact)
-
-    async def list(self, *, limit: int | None = 100) -> "list[Artifact]":
-        """The tenant's artifacts, the newest first, at most limit; None: all."""
-        pages = calls.Pages(limit)
-        while not pages.add(await self._client._call(calls.LIST, pages.request)):
-            pass
-        return pages.found
-
-    async def delete(self, name: str) -> None:
-        """Delete an artifact. Raises FailedPrecondition (ARTIFACT_IN_USE) while a job refers to it."""
-        await self._client._call(calls.DELETE, calls.delete(name))
+    get = asked(asks.get)
+    list = listed(asks.list)
+    delete = asked(asks.delete)
 
     async def _refer(self, spec: _references.M) -> _references.M:
         """The message with its large arrays uploaded; as it is where the token may not."""

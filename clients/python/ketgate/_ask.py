@@ -72,12 +72,18 @@ class Damages:
 
 @dataclass(frozen=True)
 class AskPages(Generic[R]):
-    """A list that comes in pages. read: the items of a page."""
+    """A list that comes in pages. read: the items of a page. page_size_max: to ask for as many as are wanted, up to
+    that; 0: as many as the server likes."""
 
     method: _wire.Method[Any, Any]
     request: Any
     read: Callable[[Any], list[R]]
     limit: int | None = None
+    page_size_max: int = 0
+    timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self._ask_for(self.limit)
 
     def add(self, found: list[R], page: Any) -> bool:
         """Add a page, and whether it was the last that is wanted."""
@@ -86,7 +92,12 @@ class AskPages(Generic[R]):
             del found[self.limit :]
             return True
         self.request.page_token = page.next_page_token
+        self._ask_for(None if self.limit is None else self.limit - len(found))
         return not page.next_page_token
+
+    def _ask_for(self, items: int | None) -> None:
+        if self.page_size_max:
+            self.request.page_size = min(items or self.page_size_max, self.page_size_max)
 
 
 def check_limit(limit: int | None) -> int | None:

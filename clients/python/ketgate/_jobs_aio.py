@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 import grpc.aio
 
 from ketgate import _job_requests as requests
+from ketgate import _jobs
 from ketgate._errors import KetgateError
 from ketgate._events import ProgressEvent
 from ketgate._job import JobEvent, JobList, JobRecord, JobState, Trace
 from ketgate._job_calls import Solution, Waiting, Watching, unfinished
 from ketgate._options import Prepared, Progress
+from ketgate._signature import described_as
 from ketgate._work import Work, program_is_shown
 from ketgate.jobs.v1 import job_pb2
 
@@ -46,11 +48,8 @@ class DurableJob(JobRecord, Generic[R]):
         self._take(await self._jobs._get(self.name))
         return self
 
+    @described_as(_jobs.DurableJob.wait)
     async def wait(self, timeout: float | None = None) -> JobState:
-        """Wait until it is over, or for timeout seconds. Returns its state, whatever it is.
-
-        A server that is restarted meanwhile is waited for.
-        """
         self._take(await self._jobs._wait(self.name, timeout))
         return self.state
 
@@ -130,12 +129,11 @@ class Jobs:
     def __init__(self, client: "Client") -> None:
         self._client = client
 
+    @described_as(_jobs.Jobs.get)
     async def get(self, name: str) -> DurableJob[Any]:
-        """The job of this name, whoever created it. Its result is of the class that fits its
-        problem. Raises NotFound.
-        """
         return DurableJob(self, await self._get(name))
 
+    @described_as(_jobs.Jobs.list)
     async def list(
         self,
         filter: str = "",  # noqa: A002 - the contract's name
@@ -143,12 +141,6 @@ class Jobs:
         order_by: str = "",
         limit: int | None = 100,
     ) -> JobList[DurableJob[Any]]:
-        """Jobs, at most limit of them; None: all.
-
-        filter: terms joined by AND, for example `state = (QUEUED, RUNNING) AND labels.desk = "fx"`;
-        also of kind, creator, create_time and end_time. order_by: create_time or end_time, also with
-        desc; default "create_time desc".
-        """
         pages = requests.Pages(filter, order_by, limit)
         while not pages.add(await self._client._call(requests.LIST, pages.request)):
             pass

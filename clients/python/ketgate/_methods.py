@@ -31,7 +31,7 @@ def listed(build: Callable[P, AskPages[R]]) -> Method[P, list[R]]:
 
     def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> list[R]:
         ask, found = built(build, *args, **kwargs), list[R]()
-        while not ask.add(found, _client(self)._call(ask.method, ask.request)):
+        while not ask.add(found, _client(self)._call(ask.method, ask.request, ask.timeout_s)):
             pass
         return found
 

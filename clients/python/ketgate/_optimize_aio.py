@@ -15,7 +15,7 @@ from typing import (
 
 import grpc
 
-from ketgate import _portfolio, _programs, _wire
+from ketgate import _optimize, _portfolio, _programs, _wire
 from ketgate._calls import Solves
 from ketgate._events import Gathering, Outcome, ProgressEvent, Watcher, prepared
 from ketgate._job_requests import JobOptions, split_options
@@ -24,7 +24,7 @@ from ketgate._options import Prepared, Progress, check_names
 from ketgate._result import Result
 from ketgate._server import Estimate
 from ketgate._server import estimate as read_estimate
-from ketgate._signature import describe_solving
+from ketgate._signature import describe_solving, described_as
 from ketgate._spec import Spec, as_spec
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import result_pb2
@@ -72,12 +72,10 @@ class Optimize:
         durable: Literal[True],
         **options: Unpack[JobOptions],
     ) -> DurableJob[Result]: ...
+    @described_as(_optimize.Optimize.solve)
     async def solve(
         self, spec: Spec, *, progress: Progress = False, durable: bool = False, **options: Any
     ) -> Any:
-        """Solve a SolveSpec: the message, its JSON as a mapping, or a file of it; see
-        `ketgate.specs`. With durable=True, as a job; options: see JobOptions.
-        """
         of_job = split_options(options, durable)
         check_names(options, JobOptions)
         solve = prepared(as_spec(spec), progress)
@@ -101,10 +99,8 @@ class Optimize:
         answer = await self._client._call(_wire.SOLVE, request, _wire.ESTIMATE_TIMEOUT_S)
         return read_estimate(answer.estimate)
 
+    @described_as(_optimize.Optimize.stream)
     async def stream(self, spec: Spec) -> AsyncIterator[ProgressEvent | Result]:
-        """Solve; yield each ProgressEvent as it comes and the Result at the end. Leaving the loop
-        ends the solve.
-        """
         solve = await self._referring(prepared(as_spec(spec)))
         gathering = Gathering(solve.spec)
         request_id, call = self._solves.open(solve.spec)

@@ -7,10 +7,10 @@ import grpc
 
 from ketgate import _quantum_requests as requests
 from ketgate import _wire
-from ketgate._backends import BackendDescription, read_backend
 from ketgate._evidence import RunEstimate
 from ketgate._job_requests import split_options
 from ketgate._jobs import Solving
+from ketgate._methods import asked, listed
 from ketgate._quantum_result import CircuitResult, RunResult
 from ketgate._signature import describe_solving
 from ketgate._transpiled import TranspiledCircuit
@@ -58,23 +58,8 @@ class Quantum(WorkCalls):
 
     run = working(requests.run)
     estimate = working(requests.estimate)
-
-    def backends(self, filter: str = "") -> list[BackendDescription]:  # noqa: A002 - the contract's name
-        """The back ends by name: what is there, what is up, and what is missing with the reason.
-
-        filter: conditions on kind, provider, status, region, name (with * at the end) and
-        num_qubits, for example `kind = "simulator" AND num_qubits >= 20`.
-        """
-        pages = requests.BackendPages(filter)
-        while not pages.add(self._client._call(requests.LIST, pages.request, requests.QUICK_S)):
-            pass
-        return pages.found
-
-    def backend(self, name: str) -> BackendDescription:
-        """Everything of one back end, with coupling and calibration. Raises NotFound."""
-        request = requests.GET.request_type(name=name)
-        answer = self._client._call(requests.GET, request, requests.QUICK_S)
-        return read_backend(answer.backend)
+    backends = listed(requests.backends)
+    backend = asked(requests.backend)
 
     def stream(
         self, circuits: Any, shots: int = 1024, **options: Any

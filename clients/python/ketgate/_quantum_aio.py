@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, cast
 import grpc
 from numpy.typing import ArrayLike
 
-from ketgate import _algorithm_requests, _learning_requests, _variational_requests, _wire
+from ketgate import _algorithm_requests, _learning_requests, _quantum, _variational_requests, _wire
 from ketgate import _quantum_requests as requests
-from ketgate._backends import BackendDescription, read_backend
 from ketgate._evidence import RunEstimate
 from ketgate._job_requests import split_options
 from ketgate._jobs_aio import Solving
 from ketgate._learning_result import Classification
+from ketgate._methods_aio import asked, listed
 from ketgate._quantum_result import CircuitResult, RunResult
-from ketgate._signature import describe_solving
+from ketgate._signature import describe_solving, described_as
 from ketgate._transpiled import TranspiledCircuit
 from ketgate._work import Work, program_is_shown
 
@@ -56,28 +56,13 @@ class Quantum(WorkCalls):
 
     run = working(requests.run)
     estimate = working(requests.estimate)
+    backends = listed(requests.backends)
+    backend = asked(requests.backend)
 
-    async def backends(self, filter: str = "") -> list[BackendDescription]:  # noqa: A002 - the contract's name
-        """The back ends by name; filter: for example `kind = "simulator" AND num_qubits >= 20`."""
-        pages = requests.BackendPages(filter)
-        while not pages.add(
-            await self._client._call(requests.LIST, pages.request, requests.QUICK_S)
-        ):
-            pass
-        return pages.found
-
-    async def backend(self, name: str) -> BackendDescription:
-        """Everything of one back end, with coupling and calibration. Raises NotFound."""
-        request = requests.GET.request_type(name=name)
-        answer = await self._client._call(requests.GET, request, requests.QUICK_S)
-        return read_backend(answer.backend)
-
+    @described_as(_quantum.Quantum.stream)
     async def stream(
         self, circuits: Any, shots: int = 1024, **options: Any
     ) -> AsyncIterator[CircuitResult | RunResult]:
-        """As run; yields the CircuitResult of each circuit as soon as it is there, and the RunResult
-        at the end. Leaving the loop ends the run.
-        """
         work = requests.run(circuits, shots, **options)
         spec = await self._client.artifacts._refer(work.spec)
         streamed = requests.Streamed(work.spec)

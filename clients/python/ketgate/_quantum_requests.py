@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
+from ketgate._ask import Ask, AskPages
 from ketgate._backends import BackendDescription, read_backend
 from ketgate._circuits import Circuits, Parameters, Program, read_circuits
 from ketgate._errors import InvalidArgument
@@ -174,18 +175,24 @@ def run_estimate(answer: pb.EstimateRunResponse) -> RunEstimate:
     return read_run_estimate(answer.estimate, answer.alternatives)
 
 
-class BackendPages:
-    """ListBackends, page by page: ask with `request` until `add` says that all is there."""
+def backends(filter: str = "") -> AskPages[BackendDescription]:  # noqa: A002 - the contract's name
+    """The back ends by name: what is there, what is up, and what is missing with the reason.
 
-    def __init__(self, query: str) -> None:
-        self.request = pb.ListBackendsRequest(filter=query)
-        self.found: list[BackendDescription] = []
+    filter: conditions on kind, provider, status, region, name (with * at the end) and
+    num_qubits, for example `kind = "simulator" AND num_qubits >= 20`.
+    """
+    return AskPages(
+        LIST,
+        pb.ListBackendsRequest(filter=filter),
+        lambda page: [read_backend(told) for told in page.backends],
+        timeout_s=QUICK_S,
+    )
 
-    def add(self, page: pb.ListBackendsResponse) -> bool:
-        """Whether it was the last one."""
-        self.found += [read_backend(told) for told in page.backends]
-        self.request.page_token = page.next_page_token
-        return not page.next_page_token
+
+def backend(name: str) -> Ask[BackendDescription]:
+    """Everything of one back end, with coupling and calibration. Raises NotFound."""
+    request = pb.GetBackendRequest(name=name)
+    return Ask(GET, request, lambda told: read_backend(told.backend), timeout_s=QUICK_S)
 
 
 class Streamed:

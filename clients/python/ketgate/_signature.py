@@ -26,6 +26,16 @@ def describe_as(method: F, build: Callable[..., Any], *, bound: bool, returns: A
     return method
 
 
+def described_as(twin: Callable[..., Any]) -> Callable[[F], F]:
+    """Give a method of the asynchronous client the description that the synchronous one has."""
+
+    def describe(method: F) -> F:
+        method.__doc__ = twin.__doc__
+        return method
+
+    return describe
+
+
 def describe_solving(method: F, build: Callable[..., Any]) -> F:
     """As describe_as, of a method that solves, with durable= and what goes with it."""
     describe_as(method, build, bound=True, returns=prepared_result(build))

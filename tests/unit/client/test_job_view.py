@@ -4,7 +4,7 @@ import io
 from datetime import UTC, datetime
 
 import pytest
-from ketgate._artifact_calls import Artifact
+from ketgate._artifact_asks import Artifact
 from ketgate._cli import artifacts, job_view, show
 from ketgate._job import JobRecord
 from ketgate.jobs.v1 import job_pb2

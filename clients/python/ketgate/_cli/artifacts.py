@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ketgate._artifact_calls import Artifact, OnBytes
+from ketgate._artifact_asks import Artifact
+from ketgate._artifact_calls import OnBytes
 from ketgate._cli.connection import Json, Server, names_server
 from ketgate._cli.durations import local
 from ketgate._cli.show import WIDE, console, print_table
