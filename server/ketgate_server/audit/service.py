@@ -1,5 +1,6 @@
 """AuditService: messages in, messages out."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from ketgate._merkle import leaf_hash
@@ -13,7 +14,8 @@ from ketgate_server.audit.signer import Reopen, Signer
 from ketgate_server.errors import FieldError, NotFound
 from ketgate_server.rpc.call import Call, Identity, Method, Service
 from ketgate_server.store import requests
-from ketgate_server.store.base import Row, Store, Transaction
+from ketgate_server.store.base import Row, Store, StoreUnavailable, Transaction
+from ketgate_server.store.erasure import Traces, erasing
 
 NAME = "ketgate.audit.v1.AuditService"
 ROLE = "audit.reader"
@@ -27,9 +29,12 @@ def create_service(
     signer: Signer,
     reopen: Reopen = lambda _: None,
     checkpoint: Checkpoint = lambda _: {},
+    traces: Traces | None = None,
 ) -> Service:
-    """The service as the edge serves it."""
-    servicer = AuditServicer(store, sequencer, Heads(store, signer, reopen), checkpoint)
+    """The service as the edge serves it. traces: told of what is redacted, and cleared again and
+    again by somebody else."""
+    traces = traces or Traces(store)
+    servicer = AuditServicer(store, sequencer, Heads(store, signer, reopen), checkpoint, traces)
     return Service(
         NAME,
         {
@@ -54,8 +59,14 @@ class AuditServicer:
     """Parse, call the domain, build the answer."""
 
     def __init__(
-        self, store: Store, sequencer: Sequencer, heads: Heads, checkpoint: Checkpoint
+        self,
+        store: Store,
+        sequencer: Sequencer,
+        heads: Heads,
+        checkpoint: Checkpoint,
+        traces: Traces,
     ) -> None:
+        self._traces = traces
         self._store = store
         self._checkpoint = checkpoint
         self._sequencer = sequencer
@@ -123,11 +134,15 @@ class AuditServicer:
                     given=index,
                     hint="it says nothing of persons, and clients need it to trust the log's key",
                 )
-            return entries.redact(
-                tx, index, replace(fact), request_id, digest, missing, self._checkpoint
-            )
+            with erasing(self._store, tx):
+                return entries.redact(
+                    tx, index, replace(fact), request_id, digest, missing, self._checkpoint
+                )
 
         row = self._store.run(operation)
+        self._traces.leave()
+        with suppress(StoreUnavailable):  # it is done; its traces are cleared later
+            self._traces.clear()
         return pb.RedactEntryResponse(entry=_entry(row, call.identity))
 
     def _newest(self, call: Call) -> int:

@@ -18,6 +18,7 @@ from ketgate_server.audit.service import create_service
 from ketgate_server.audit.signer import Reopen, Signer
 from ketgate_server.rpc.call import Service
 from ketgate_server.store.base import Store, StoreUnavailable
+from ketgate_server.store.erasure import Traces
 
 INTERVAL_S = 1.0
 CHECKPOINT_ENTRIES = 50_000
@@ -69,19 +70,24 @@ def start(
     remembered.told()
     # A name that no other process has, not even one of the same server that was started again.
     sequencer = Sequencer(store, f"{server}/{os.getpid()}/{os.urandom(4).hex()}")
-    background = Background(recorder, sequencer, Seen(data_dir, store) if keep_seen else None)
+    traces = Traces(store)
+    seen = Seen(data_dir, store) if keep_seen else None
+    background = Background(recorder, sequencer, traces, seen)
     background.start()
-    service = create_service(store, sequencer, signer, reopen, checkpoint)
+    service = create_service(store, sequencer, signer, reopen, checkpoint, traces)
     return Audit(recorder, sequencer, service, background)
 
 
 class Background:
     """What happens once a second: what was counted is recorded, what is durable goes into the
-    tree, and how far that is stays known beside the store."""
+    tree, what was redacted leaves the files, and how far the tree is stays known beside the store."""
 
-    def __init__(self, recorder: Recorder, sequencer: Sequencer, seen: Seen | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, sequencer: Sequencer, traces: Traces, seen: Seen | None = None
+    ) -> None:
         self._recorder = recorder
         self._sequencer = sequencer
+        self._traces = traces
         self._seen = seen
         self._checkpoint_at = 0
         self._stop = threading.Event()
@@ -105,6 +111,7 @@ class Background:
         fault: Exception | None = None
         try:
             self._recorder.tick()
+            self._traces.clear()
             self._sequencer.add_all(self._stop.is_set)
             if self._seen is not None:
                 size = self._seen.update()

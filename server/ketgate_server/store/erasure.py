@@ -46,3 +46,30 @@ def cut_log(store: Store) -> bool:
     except sqlite3.Error as error:
         cause = unavailable(store.path, error, committing=False)
         raise cause or StoreUnavailable(str(error)) from error
+
+
+class Traces:
+    """Whether SQLite's WAL may hold what was erased: also at the start, as a former process may have
+    been cut off in between. Any number of threads may use it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._left = True
+
+    def leave(self) -> None:
+        """Something was erased, and is committed."""
+        self._left = True
+
+    def clear(self) -> bool:
+        """Cut the WAL if need be; False: try again. Raises StoreUnavailable, and is to be tried again."""
+        if not self._left:
+            return True
+        self._left = False  # before: what is erased meanwhile may not be in this cut
+        try:
+            cleared = cut_log(self._store)
+        except StoreUnavailable:
+            self._left = True
+            raise
+        if not cleared:
+            self._left = True
+        return cleared

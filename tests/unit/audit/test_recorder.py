@@ -12,6 +12,7 @@ from ketgate_server.audit.sequencer import Sequencer
 from ketgate_server.audit.signer import open_signer
 from ketgate_server.audit.start import Audit, Background, start
 from ketgate_server.store.base import Store, StoreUnavailable
+from ketgate_server.store.erasure import Traces
 
 from tests.unit.audit.conftest import append, said
 
@@ -222,7 +223,7 @@ def test_faults_of_the_background_are_logged_when_new(
 ) -> None:
     append(store, 3)
     store.run(lambda tx: tx.execute("DELETE FROM audit_entries WHERE idx = 1"))
-    background = Background(recorder, Sequencer(store, "one"))
+    background = Background(recorder, Sequencer(store, "one"), Traces(store))
     for _ in range(3):
         background.run_once()
     faults = [r.getMessage() for r in caplog.records]
