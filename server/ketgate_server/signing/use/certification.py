@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ketgate_server.signing import certificates
+from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.certificates import Order
 from ketgate_server.signing.provider import Options, Providers
 from ketgate_server.signing.use.signatures import How, Signatures, Signed
@@ -21,7 +22,9 @@ class Made:
     """What was signed."""
 
     der: bytes
+    algorithm: Algorithm
     version: str
+    provider: str
 
 
 class Certification:
@@ -87,7 +90,7 @@ class Certification:
             der = make(certificates.Signer(key.algorithm, version.public_key, sign))
             digest = hashlib.sha256(der).digest()
             signed = Signed(der, digest, version, by[-1])
-            reply = answer(Made(der, version.name))
+            reply = answer(Made(der, key.algorithm, version.name, by[-1]))
             return self._signatures.write_signed(asked, generation, signed, reply, **facts)
 
         return self._signatures.current(work)

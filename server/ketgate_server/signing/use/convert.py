@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import google_crc32c
 from google.protobuf.message import Message
@@ -18,6 +19,7 @@ from ketgate_server.signing.formats import pem
 from ketgate_server.signing.provider import Input, Options
 from ketgate_server.signing.use.batches import Columns
 from ketgate_server.signing.use.certification import Made
+from ketgate_server.signing.use.encryption import Done
 from ketgate_server.signing.use.options import Format
 from ketgate_server.signing.use.signatures import How, Signed
 from ketgate_server.signing.use.streams import mismatch
@@ -85,10 +87,6 @@ def algorithm(number: int, field: str) -> Algorithm | None:
     if found is None and number:
         raise FieldError(field, expected="an algorithm", given=f"the number {number}")
     return found
-
-
-def number_of(algorithm: Algorithm) -> int:
-    return _ALGORITHM_NUMBERS[algorithm.id]
 
 
 def content(request: Message, name: str, bytes_max: int, limit: str, path: str = "") -> bytes:
@@ -218,7 +216,18 @@ def verdict(found: Found) -> signature_pb2.Verdict:
         algorithm=_ALGORITHM_NUMBERS[found.algorithm.id],  # type: ignore[arg-type]
         key_version=found.version,
         provider=found.provider,
+        standard=found.algorithm.standard,
     )
+
+
+def made_by(done: Done | Made) -> dict[str, Any]:
+    """What did it: fields that all replies but those of signatures have."""
+    return {
+        "algorithm": _ALGORITHM_NUMBERS[done.algorithm.id],
+        "standard": done.algorithm.standard,
+        "key_version": done.version,
+        "provider": done.provider,
+    }
 
 
 def _error(error: KetgateError) -> signature_pb2.ItemError:
@@ -264,7 +273,7 @@ def signing_request_reply(made: Made) -> bytes:
         certificate_request=made.der,
         certificate_request_crc32c=google_crc32c.value(made.der),
         pem=pem.write(pem.CERTIFICATE_REQUEST, made.der),
-        key_version=made.version,
+        **made_by(made),
     ).SerializeToString()
 
 
@@ -273,5 +282,5 @@ def certificate_reply(made: Made) -> bytes:
         certificate=made.der,
         certificate_crc32c=google_crc32c.value(made.der),
         pem=pem.write(pem.CERTIFICATE, made.der),
-        key_version=made.version,
+        **made_by(made),
     ).SerializeToString()

@@ -255,9 +255,7 @@ class SigningServicer:
             ciphertext_crc32c=google_crc32c.value(done.output),
             shared_secret=done.secret,
             shared_secret_crc32c=google_crc32c.value(done.secret),
-            algorithm=convert.number_of(done.algorithm),  # type: ignore[arg-type]
-            key_version=done.version,
-            provider=done.provider,
+            **convert.made_by(done),
         )
 
     def decapsulate(self, call: Call, request: pb.DecapsulateRequest) -> Answer:
@@ -268,8 +266,7 @@ class SigningServicer:
         return pb.DecapsulateResponse(
             shared_secret=done.output,
             shared_secret_crc32c=google_crc32c.value(done.output),
-            key_version=done.version,
-            provider=done.provider,
+            **convert.made_by(done),
         )
 
     def seal(self, call: Call, request: pb.SealRequest) -> Answer:
@@ -285,8 +282,7 @@ class SigningServicer:
         return pb.SealResponse(
             ciphertext=done.output,
             ciphertext_crc32c=google_crc32c.value(done.output),
-            key_version=done.version,
-            provider=done.provider,
+            **convert.made_by(done),
         )
 
     def open(self, call: Call, request: pb.OpenRequest) -> Answer:
@@ -302,8 +298,7 @@ class SigningServicer:
         return pb.OpenResponse(
             plaintext=done.output,
             plaintext_crc32c=google_crc32c.value(done.output),
-            key_version=done.version,
-            provider=done.provider,
+            **convert.made_by(done),
         )
 
     def generate_random(self, _: Call, request: pb.GenerateRandomRequest) -> Answer:
@@ -322,9 +317,7 @@ class SigningServicer:
         return pb.ComputeMacResponse(
             mac=done.output,
             mac_crc32c=google_crc32c.value(done.output),
-            algorithm=convert.number_of(done.algorithm),  # type: ignore[arg-type]
-            key_version=done.version,
-            provider=done.provider,
+            **convert.made_by(done),
         )
 
     def verify_mac(self, call: Call, request: pb.VerifyMacRequest) -> Answer:

@@ -572,7 +572,7 @@ class TestStreams:
 
 @pytest.mark.parametrize("algorithm", ["ML_DSA_44", "ED25519", "ECDSA_P256_SHA256"])
 def test_a_public_key_verifies_in_each_format_that_it_is_exported_in(desk, call, algorithm):
-    """Whoever exported a JWK had to make SubjectPublicKeyInfo of it; keys of Falcon, which have none, verified nowhere."""
+    """Whoever exported a JWK had to make SubjectPublicKeyInfo of it; keys of Falcon have none, and verified nowhere."""
     _, version = desk.create("a", algorithm)
     made = sign(desk, call)
     for form in formats(version.algorithm):

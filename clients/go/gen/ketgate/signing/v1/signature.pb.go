@@ -415,7 +415,9 @@ type Verdict struct {
 	// The version whose public key was used; empty for a key from the request.
 	KeyVersion string `protobuf:"bytes,5,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// The provider that did it, with its version.
-	Provider      string `protobuf:"bytes,6,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,6,opt,name=provider,proto3" json:"provider,omitempty"`
+	// What defines the algorithm; of a composite, the draft with its number.
+	Standard      string `protobuf:"bytes,7,opt,name=standard,proto3" json:"standard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -488,6 +490,13 @@ func (x *Verdict) GetKeyVersion() string {
 func (x *Verdict) GetProvider() string {
 	if x != nil {
 		return x.Provider
+	}
+	return ""
+}
+
+func (x *Verdict) GetStandard() string {
+	if x != nil {
+		return x.Standard
 	}
 	return ""
 }
@@ -1072,7 +1081,7 @@ const file_ketgate_signing_v1_signature_proto_rawDesc = "" +
 	"\vkey_version\x18\x06 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
 	"\bprovider\x18\a \x01(\tR\bprovider\x12;\n" +
-	"\x06format\x18\b \x01(\x0e2#.ketgate.signing.v1.SignatureFormatR\x06format\"\xee\x01\n" +
+	"\x06format\x18\b \x01(\x0e2#.ketgate.signing.v1.SignatureFormatR\x06format\"\x8a\x02\n" +
 	"\aVerdict\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12;\n" +
 	"\afailure\x18\x02 \x01(\x0e2!.ketgate.signing.v1.VerifyFailureR\afailure\x12\x16\n" +
@@ -1080,7 +1089,8 @@ const file_ketgate_signing_v1_signature_proto_rawDesc = "" +
 	"\talgorithm\x18\x04 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1f\n" +
 	"\vkey_version\x18\x05 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bprovider\x18\x06 \x01(\tR\bprovider\"\x87\x02\n" +
+	"\bprovider\x18\x06 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bstandard\x18\a \x01(\tR\bstandard\"\x87\x02\n" +
 	"\x0eSignedDocument\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\tR\x06format\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12\x18\n" +

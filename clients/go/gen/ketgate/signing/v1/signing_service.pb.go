@@ -1030,7 +1030,9 @@ type EncapsulateResponse struct {
 	// The version; empty for a key from the request.
 	KeyVersion string `protobuf:"bytes,6,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// The provider that did it, with its version.
-	Provider      string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
+	// What defines it, for example "FIPS 203".
+	Standard      string `protobuf:"bytes,8,opt,name=standard,proto3" json:"standard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1114,6 +1116,13 @@ func (x *EncapsulateResponse) GetProvider() string {
 	return ""
 }
 
+func (x *EncapsulateResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
+	}
+	return ""
+}
+
 // Request of Decapsulate.
 type DecapsulateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1188,7 +1197,11 @@ type DecapsulateResponse struct {
 	// The version.
 	KeyVersion string `protobuf:"bytes,3,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// The provider that did it, with its version.
-	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The algorithm.
+	Algorithm Algorithm `protobuf:"varint,5,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
+	// What defines it, for example "FIPS 203".
+	Standard      string `protobuf:"bytes,6,opt,name=standard,proto3" json:"standard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1247,6 +1260,20 @@ func (x *DecapsulateResponse) GetKeyVersion() string {
 func (x *DecapsulateResponse) GetProvider() string {
 	if x != nil {
 		return x.Provider
+	}
+	return ""
+}
+
+func (x *DecapsulateResponse) GetAlgorithm() Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Algorithm_ALGORITHM_UNSPECIFIED
+}
+
+func (x *DecapsulateResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
 	}
 	return ""
 }
@@ -1385,7 +1412,11 @@ type SealResponse struct {
 	// The version; empty for a key from the request.
 	KeyVersion string `protobuf:"bytes,3,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// The provider that did it, with its version.
-	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The algorithm.
+	Algorithm Algorithm `protobuf:"varint,5,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
+	// What defines it: RFC 9180, and the draft of the KEM with its number.
+	Standard      string `protobuf:"bytes,6,opt,name=standard,proto3" json:"standard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1444,6 +1475,20 @@ func (x *SealResponse) GetKeyVersion() string {
 func (x *SealResponse) GetProvider() string {
 	if x != nil {
 		return x.Provider
+	}
+	return ""
+}
+
+func (x *SealResponse) GetAlgorithm() Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Algorithm_ALGORITHM_UNSPECIFIED
+}
+
+func (x *SealResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
 	}
 	return ""
 }
@@ -1540,7 +1585,11 @@ type OpenResponse struct {
 	// The version that it was sealed to.
 	KeyVersion string `protobuf:"bytes,3,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// The provider that did it, with its version.
-	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The algorithm.
+	Algorithm Algorithm `protobuf:"varint,5,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
+	// As in SealResponse.
+	Standard      string `protobuf:"bytes,6,opt,name=standard,proto3" json:"standard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1599,6 +1648,20 @@ func (x *OpenResponse) GetKeyVersion() string {
 func (x *OpenResponse) GetProvider() string {
 	if x != nil {
 		return x.Provider
+	}
+	return ""
+}
+
+func (x *OpenResponse) GetAlgorithm() Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Algorithm_ALGORITHM_UNSPECIFIED
+}
+
+func (x *OpenResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
 	}
 	return ""
 }
@@ -1780,7 +1843,9 @@ type ComputeMacResponse struct {
 	// The version.
 	KeyVersion string `protobuf:"bytes,4,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// The provider that did it, with its version.
-	Provider      string `protobuf:"bytes,5,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,5,opt,name=provider,proto3" json:"provider,omitempty"`
+	// What defines it, for example "FIPS 198-1".
+	Standard      string `protobuf:"bytes,6,opt,name=standard,proto3" json:"standard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1846,6 +1911,13 @@ func (x *ComputeMacResponse) GetKeyVersion() string {
 func (x *ComputeMacResponse) GetProvider() string {
 	if x != nil {
 		return x.Provider
+	}
+	return ""
+}
+
+func (x *ComputeMacResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
 	}
 	return ""
 }
@@ -2043,7 +2115,13 @@ type CreateSigningRequestResponse struct {
 	// The same, PEM.
 	Pem string `protobuf:"bytes,3,opt,name=pem,proto3" json:"pem,omitempty"`
 	// The version.
-	KeyVersion    string `protobuf:"bytes,4,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
+	KeyVersion string `protobuf:"bytes,4,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
+	// The algorithm of its signature.
+	Algorithm Algorithm `protobuf:"varint,5,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
+	// What defines it; of a composite, the draft with its number.
+	Standard string `protobuf:"bytes,6,opt,name=standard,proto3" json:"standard,omitempty"`
+	// The provider that signed, with its version.
+	Provider      string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2102,6 +2180,27 @@ func (x *CreateSigningRequestResponse) GetPem() string {
 func (x *CreateSigningRequestResponse) GetKeyVersion() string {
 	if x != nil {
 		return x.KeyVersion
+	}
+	return ""
+}
+
+func (x *CreateSigningRequestResponse) GetAlgorithm() Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Algorithm_ALGORITHM_UNSPECIFIED
+}
+
+func (x *CreateSigningRequestResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
+	}
+	return ""
+}
+
+func (x *CreateSigningRequestResponse) GetProvider() string {
+	if x != nil {
+		return x.Provider
 	}
 	return ""
 }
@@ -2225,7 +2324,13 @@ type IssueCertificateResponse struct {
 	// The same, PEM.
 	Pem string `protobuf:"bytes,3,opt,name=pem,proto3" json:"pem,omitempty"`
 	// The version that signed.
-	KeyVersion    string `protobuf:"bytes,4,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
+	KeyVersion string `protobuf:"bytes,4,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
+	// The algorithm of its signature.
+	Algorithm Algorithm `protobuf:"varint,5,opt,name=algorithm,proto3,enum=ketgate.signing.v1.Algorithm" json:"algorithm,omitempty"`
+	// What defines it; of a composite, the draft with its number.
+	Standard string `protobuf:"bytes,6,opt,name=standard,proto3" json:"standard,omitempty"`
+	// The provider that signed, with its version.
+	Provider      string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2284,6 +2389,27 @@ func (x *IssueCertificateResponse) GetPem() string {
 func (x *IssueCertificateResponse) GetKeyVersion() string {
 	if x != nil {
 		return x.KeyVersion
+	}
+	return ""
+}
+
+func (x *IssueCertificateResponse) GetAlgorithm() Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return Algorithm_ALGORITHM_UNSPECIFIED
+}
+
+func (x *IssueCertificateResponse) GetStandard() string {
+	if x != nil {
+		return x.Standard
+	}
+	return ""
+}
+
+func (x *IssueCertificateResponse) GetProvider() string {
+	if x != nil {
+		return x.Provider
 	}
 	return ""
 }
@@ -2354,7 +2480,7 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tH\x00R\x03key\x12\x1f\n" +
 	"\n" +
 	"public_key\x18\x02 \x01(\fH\x00R\tpublicKeyB\v\n" +
-	"\trecipient\"\xb3\x02\n" +
+	"\trecipient\"\xcf\x02\n" +
 	"\x13EncapsulateResponse\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
@@ -2365,20 +2491,23 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\talgorithm\x18\x05 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1f\n" +
 	"\vkey_version\x18\x06 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bprovider\x18\a \x01(\tR\bprovider\"\x9a\x01\n" +
+	"\bprovider\x18\a \x01(\tR\bprovider\x12\x1a\n" +
+	"\bstandard\x18\b \x01(\tR\bstandard\"\x9a\x01\n" +
 	"\x12DecapsulateRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12$\n" +
 	"\n" +
 	"ciphertext\x18\x02 \x01(\fB\x04\xe2A\x01\x02R\n" +
 	"ciphertext\x120\n" +
 	"\x11ciphertext_crc32c\x18\x03 \x01(\aH\x00R\x10ciphertextCrc32c\x88\x01\x01B\x14\n" +
-	"\x12_ciphertext_crc32c\"\xa9\x01\n" +
+	"\x12_ciphertext_crc32c\"\x82\x02\n" +
 	"\x13DecapsulateResponse\x12#\n" +
 	"\rshared_secret\x18\x01 \x01(\fR\fsharedSecret\x120\n" +
 	"\x14shared_secret_crc32c\x18\x02 \x01(\aR\x12sharedSecretCrc32c\x12\x1f\n" +
 	"\vkey_version\x18\x03 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bprovider\x18\x04 \x01(\tR\bprovider\"\xef\x01\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\x12;\n" +
+	"\talgorithm\x18\x05 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1a\n" +
+	"\bstandard\x18\x06 \x01(\tR\bstandard\"\xef\x01\n" +
 	"\vSealRequest\x12\x12\n" +
 	"\x03key\x18\x01 \x01(\tH\x00R\x03key\x12\x1f\n" +
 	"\n" +
@@ -2388,7 +2517,7 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x04info\x18\x05 \x01(\fR\x04info\x12'\n" +
 	"\x0fassociated_data\x18\x06 \x01(\fR\x0eassociatedDataB\v\n" +
 	"\trecipientB\x13\n" +
-	"\x11_plaintext_crc32c\"\x98\x01\n" +
+	"\x11_plaintext_crc32c\"\xf1\x01\n" +
 	"\fSealResponse\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x01 \x01(\fR\n" +
@@ -2396,7 +2525,9 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x11ciphertext_crc32c\x18\x02 \x01(\aR\x10ciphertextCrc32c\x12\x1f\n" +
 	"\vkey_version\x18\x03 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bprovider\x18\x04 \x01(\tR\bprovider\"\xd0\x01\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\x12;\n" +
+	"\talgorithm\x18\x05 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1a\n" +
+	"\bstandard\x18\x06 \x01(\tR\bstandard\"\xd0\x01\n" +
 	"\vOpenRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12$\n" +
 	"\n" +
@@ -2405,13 +2536,15 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x11ciphertext_crc32c\x18\x03 \x01(\aH\x00R\x10ciphertextCrc32c\x88\x01\x01\x12\x12\n" +
 	"\x04info\x18\x04 \x01(\fR\x04info\x12'\n" +
 	"\x0fassociated_data\x18\x05 \x01(\fR\x0eassociatedDataB\x14\n" +
-	"\x12_ciphertext_crc32c\"\x94\x01\n" +
+	"\x12_ciphertext_crc32c\"\xed\x01\n" +
 	"\fOpenResponse\x12\x1c\n" +
 	"\tplaintext\x18\x01 \x01(\fR\tplaintext\x12)\n" +
 	"\x10plaintext_crc32c\x18\x02 \x01(\aR\x0fplaintextCrc32c\x12\x1f\n" +
 	"\vkey_version\x18\x03 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bprovider\x18\x04 \x01(\tR\bprovider\"<\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\x12;\n" +
+	"\talgorithm\x18\x05 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1a\n" +
+	"\bstandard\x18\x06 \x01(\tR\bstandard\"<\n" +
 	"\x15GenerateRandomRequest\x12#\n" +
 	"\n" +
 	"size_bytes\x18\x01 \x01(\x05B\x04\xe2A\x01\x02R\tsizeBytes\"U\n" +
@@ -2422,7 +2555,7 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12\x1e\n" +
 	"\amessage\x18\x02 \x01(\fB\x04\xe2A\x01\x02R\amessage\x12*\n" +
 	"\x0emessage_crc32c\x18\x03 \x01(\aH\x00R\rmessageCrc32c\x88\x01\x01B\x11\n" +
-	"\x0f_message_crc32c\"\xbf\x01\n" +
+	"\x0f_message_crc32c\"\xdb\x01\n" +
 	"\x12ComputeMacResponse\x12\x10\n" +
 	"\x03mac\x18\x01 \x01(\fR\x03mac\x12\x1d\n" +
 	"\n" +
@@ -2430,7 +2563,8 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\talgorithm\x18\x03 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1f\n" +
 	"\vkey_version\x18\x04 \x01(\tR\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bprovider\x18\x05 \x01(\tR\bprovider\"\x9b\x01\n" +
+	"\bprovider\x18\x05 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bstandard\x18\x06 \x01(\tR\bstandard\"\x9b\x01\n" +
 	"\x10VerifyMacRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12\x1e\n" +
 	"\amessage\x18\x02 \x01(\fB\x04\xe2A\x01\x02R\amessage\x12*\n" +
@@ -2442,13 +2576,16 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x1bCreateSigningRequestRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12\x1e\n" +
 	"\asubject\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\asubject\x12:\n" +
-	"\x19subject_alternative_names\x18\x03 \x03(\tR\x17subjectAlternativeNames\"\xc0\x01\n" +
+	"\x19subject_alternative_names\x18\x03 \x03(\tR\x17subjectAlternativeNames\"\xb5\x02\n" +
 	"\x1cCreateSigningRequestResponse\x12/\n" +
 	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\x12<\n" +
 	"\x1acertificate_request_crc32c\x18\x02 \x01(\aR\x18certificateRequestCrc32c\x12\x10\n" +
 	"\x03pem\x18\x03 \x01(\tR\x03pem\x12\x1f\n" +
 	"\vkey_version\x18\x04 \x01(\tR\n" +
-	"keyVersion\"\xf1\x02\n" +
+	"keyVersion\x12;\n" +
+	"\talgorithm\x18\x05 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1a\n" +
+	"\bstandard\x18\x06 \x01(\tR\bstandard\x12\x1a\n" +
+	"\bprovider\x18\a \x01(\tR\bprovider\"\xf1\x02\n" +
 	"\x17IssueCertificateRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12\x1c\n" +
 	"\x06issuer\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06issuer\x12/\n" +
@@ -2460,13 +2597,16 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x19subject_alternative_names\x18\a \x03(\tR\x17subjectAlternativeNames\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\b \x01(\tR\trequestIdB\x0e\n" +
-	"\f_path_length\"\x9e\x01\n" +
+	"\f_path_length\"\x93\x02\n" +
 	"\x18IssueCertificateResponse\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12-\n" +
 	"\x12certificate_crc32c\x18\x02 \x01(\aR\x11certificateCrc32c\x12\x10\n" +
 	"\x03pem\x18\x03 \x01(\tR\x03pem\x12\x1f\n" +
 	"\vkey_version\x18\x04 \x01(\tR\n" +
-	"keyVersion2\x8a\v\n" +
+	"keyVersion\x12;\n" +
+	"\talgorithm\x18\x05 \x01(\x0e2\x1d.ketgate.signing.v1.AlgorithmR\talgorithm\x12\x1a\n" +
+	"\bstandard\x18\x06 \x01(\tR\bstandard\x12\x1a\n" +
+	"\bprovider\x18\a \x01(\tR\bprovider2\x8a\v\n" +
 	"\x0eSigningService\x12I\n" +
 	"\x04Sign\x12\x1f.ketgate.signing.v1.SignRequest\x1a .ketgate.signing.v1.SignResponse\x12O\n" +
 	"\x06Verify\x12!.ketgate.signing.v1.VerifyRequest\x1a\".ketgate.signing.v1.VerifyResponse\x12X\n" +
@@ -2559,44 +2699,49 @@ var file_ketgate_signing_v1_signing_service_proto_depIdxs = []int32{
 	2,  // 14: ketgate.signing.v1.VerifyStreamRequest.start:type_name -> ketgate.signing.v1.VerifyRequest
 	33, // 15: ketgate.signing.v1.VerifyStreamResponse.verdict:type_name -> ketgate.signing.v1.Verdict
 	32, // 16: ketgate.signing.v1.EncapsulateResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
-	32, // 17: ketgate.signing.v1.ComputeMacResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
-	33, // 18: ketgate.signing.v1.VerifyMacResponse.verdict:type_name -> ketgate.signing.v1.Verdict
-	38, // 19: ketgate.signing.v1.IssueCertificateRequest.validity:type_name -> google.protobuf.Duration
-	0,  // 20: ketgate.signing.v1.SigningService.Sign:input_type -> ketgate.signing.v1.SignRequest
-	2,  // 21: ketgate.signing.v1.SigningService.Verify:input_type -> ketgate.signing.v1.VerifyRequest
-	4,  // 22: ketgate.signing.v1.SigningService.SignBatch:input_type -> ketgate.signing.v1.SignBatchRequest
-	6,  // 23: ketgate.signing.v1.SigningService.VerifyBatch:input_type -> ketgate.signing.v1.VerifyBatchRequest
-	8,  // 24: ketgate.signing.v1.SigningService.SignStream:input_type -> ketgate.signing.v1.SignStreamRequest
-	10, // 25: ketgate.signing.v1.SigningService.VerifyStream:input_type -> ketgate.signing.v1.VerifyStreamRequest
-	12, // 26: ketgate.signing.v1.SigningService.Encapsulate:input_type -> ketgate.signing.v1.EncapsulateRequest
-	14, // 27: ketgate.signing.v1.SigningService.Decapsulate:input_type -> ketgate.signing.v1.DecapsulateRequest
-	16, // 28: ketgate.signing.v1.SigningService.Seal:input_type -> ketgate.signing.v1.SealRequest
-	18, // 29: ketgate.signing.v1.SigningService.Open:input_type -> ketgate.signing.v1.OpenRequest
-	20, // 30: ketgate.signing.v1.SigningService.GenerateRandom:input_type -> ketgate.signing.v1.GenerateRandomRequest
-	22, // 31: ketgate.signing.v1.SigningService.ComputeMac:input_type -> ketgate.signing.v1.ComputeMacRequest
-	24, // 32: ketgate.signing.v1.SigningService.VerifyMac:input_type -> ketgate.signing.v1.VerifyMacRequest
-	26, // 33: ketgate.signing.v1.SigningService.CreateSigningRequest:input_type -> ketgate.signing.v1.CreateSigningRequestRequest
-	28, // 34: ketgate.signing.v1.SigningService.IssueCertificate:input_type -> ketgate.signing.v1.IssueCertificateRequest
-	1,  // 35: ketgate.signing.v1.SigningService.Sign:output_type -> ketgate.signing.v1.SignResponse
-	3,  // 36: ketgate.signing.v1.SigningService.Verify:output_type -> ketgate.signing.v1.VerifyResponse
-	5,  // 37: ketgate.signing.v1.SigningService.SignBatch:output_type -> ketgate.signing.v1.SignBatchResponse
-	7,  // 38: ketgate.signing.v1.SigningService.VerifyBatch:output_type -> ketgate.signing.v1.VerifyBatchResponse
-	9,  // 39: ketgate.signing.v1.SigningService.SignStream:output_type -> ketgate.signing.v1.SignStreamResponse
-	11, // 40: ketgate.signing.v1.SigningService.VerifyStream:output_type -> ketgate.signing.v1.VerifyStreamResponse
-	13, // 41: ketgate.signing.v1.SigningService.Encapsulate:output_type -> ketgate.signing.v1.EncapsulateResponse
-	15, // 42: ketgate.signing.v1.SigningService.Decapsulate:output_type -> ketgate.signing.v1.DecapsulateResponse
-	17, // 43: ketgate.signing.v1.SigningService.Seal:output_type -> ketgate.signing.v1.SealResponse
-	19, // 44: ketgate.signing.v1.SigningService.Open:output_type -> ketgate.signing.v1.OpenResponse
-	21, // 45: ketgate.signing.v1.SigningService.GenerateRandom:output_type -> ketgate.signing.v1.GenerateRandomResponse
-	23, // 46: ketgate.signing.v1.SigningService.ComputeMac:output_type -> ketgate.signing.v1.ComputeMacResponse
-	25, // 47: ketgate.signing.v1.SigningService.VerifyMac:output_type -> ketgate.signing.v1.VerifyMacResponse
-	27, // 48: ketgate.signing.v1.SigningService.CreateSigningRequest:output_type -> ketgate.signing.v1.CreateSigningRequestResponse
-	29, // 49: ketgate.signing.v1.SigningService.IssueCertificate:output_type -> ketgate.signing.v1.IssueCertificateResponse
-	35, // [35:50] is the sub-list for method output_type
-	20, // [20:35] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	32, // 17: ketgate.signing.v1.DecapsulateResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	32, // 18: ketgate.signing.v1.SealResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	32, // 19: ketgate.signing.v1.OpenResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	32, // 20: ketgate.signing.v1.ComputeMacResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	33, // 21: ketgate.signing.v1.VerifyMacResponse.verdict:type_name -> ketgate.signing.v1.Verdict
+	32, // 22: ketgate.signing.v1.CreateSigningRequestResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	38, // 23: ketgate.signing.v1.IssueCertificateRequest.validity:type_name -> google.protobuf.Duration
+	32, // 24: ketgate.signing.v1.IssueCertificateResponse.algorithm:type_name -> ketgate.signing.v1.Algorithm
+	0,  // 25: ketgate.signing.v1.SigningService.Sign:input_type -> ketgate.signing.v1.SignRequest
+	2,  // 26: ketgate.signing.v1.SigningService.Verify:input_type -> ketgate.signing.v1.VerifyRequest
+	4,  // 27: ketgate.signing.v1.SigningService.SignBatch:input_type -> ketgate.signing.v1.SignBatchRequest
+	6,  // 28: ketgate.signing.v1.SigningService.VerifyBatch:input_type -> ketgate.signing.v1.VerifyBatchRequest
+	8,  // 29: ketgate.signing.v1.SigningService.SignStream:input_type -> ketgate.signing.v1.SignStreamRequest
+	10, // 30: ketgate.signing.v1.SigningService.VerifyStream:input_type -> ketgate.signing.v1.VerifyStreamRequest
+	12, // 31: ketgate.signing.v1.SigningService.Encapsulate:input_type -> ketgate.signing.v1.EncapsulateRequest
+	14, // 32: ketgate.signing.v1.SigningService.Decapsulate:input_type -> ketgate.signing.v1.DecapsulateRequest
+	16, // 33: ketgate.signing.v1.SigningService.Seal:input_type -> ketgate.signing.v1.SealRequest
+	18, // 34: ketgate.signing.v1.SigningService.Open:input_type -> ketgate.signing.v1.OpenRequest
+	20, // 35: ketgate.signing.v1.SigningService.GenerateRandom:input_type -> ketgate.signing.v1.GenerateRandomRequest
+	22, // 36: ketgate.signing.v1.SigningService.ComputeMac:input_type -> ketgate.signing.v1.ComputeMacRequest
+	24, // 37: ketgate.signing.v1.SigningService.VerifyMac:input_type -> ketgate.signing.v1.VerifyMacRequest
+	26, // 38: ketgate.signing.v1.SigningService.CreateSigningRequest:input_type -> ketgate.signing.v1.CreateSigningRequestRequest
+	28, // 39: ketgate.signing.v1.SigningService.IssueCertificate:input_type -> ketgate.signing.v1.IssueCertificateRequest
+	1,  // 40: ketgate.signing.v1.SigningService.Sign:output_type -> ketgate.signing.v1.SignResponse
+	3,  // 41: ketgate.signing.v1.SigningService.Verify:output_type -> ketgate.signing.v1.VerifyResponse
+	5,  // 42: ketgate.signing.v1.SigningService.SignBatch:output_type -> ketgate.signing.v1.SignBatchResponse
+	7,  // 43: ketgate.signing.v1.SigningService.VerifyBatch:output_type -> ketgate.signing.v1.VerifyBatchResponse
+	9,  // 44: ketgate.signing.v1.SigningService.SignStream:output_type -> ketgate.signing.v1.SignStreamResponse
+	11, // 45: ketgate.signing.v1.SigningService.VerifyStream:output_type -> ketgate.signing.v1.VerifyStreamResponse
+	13, // 46: ketgate.signing.v1.SigningService.Encapsulate:output_type -> ketgate.signing.v1.EncapsulateResponse
+	15, // 47: ketgate.signing.v1.SigningService.Decapsulate:output_type -> ketgate.signing.v1.DecapsulateResponse
+	17, // 48: ketgate.signing.v1.SigningService.Seal:output_type -> ketgate.signing.v1.SealResponse
+	19, // 49: ketgate.signing.v1.SigningService.Open:output_type -> ketgate.signing.v1.OpenResponse
+	21, // 50: ketgate.signing.v1.SigningService.GenerateRandom:output_type -> ketgate.signing.v1.GenerateRandomResponse
+	23, // 51: ketgate.signing.v1.SigningService.ComputeMac:output_type -> ketgate.signing.v1.ComputeMacResponse
+	25, // 52: ketgate.signing.v1.SigningService.VerifyMac:output_type -> ketgate.signing.v1.VerifyMacResponse
+	27, // 53: ketgate.signing.v1.SigningService.CreateSigningRequest:output_type -> ketgate.signing.v1.CreateSigningRequestResponse
+	29, // 54: ketgate.signing.v1.SigningService.IssueCertificate:output_type -> ketgate.signing.v1.IssueCertificateResponse
+	40, // [40:55] is the sub-list for method output_type
+	25, // [25:40] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_ketgate_signing_v1_signing_service_proto_init() }
