@@ -1,9 +1,9 @@
 """Erasing what is deleted: of a database, deleted usually means that nobody is shown it any more.
 
-SQLite can do it: with secure_delete the bytes are overwritten in their page, and once the WAL is written
-back and cut to nothing, no older copy of the page is left in its files. What a file system, a drive or a
-back-up keeps is beyond its reach. PostgreSQL cannot: old rows stay in pages and in its own WAL until they
-are used again.
+SQLite can do it: with secure_delete the bytes are overwritten in their page, and so are pages that
+become free; once the WAL is written back and cut to nothing, no older copy of the page is left in its
+files. What a file system, a drive or a back-up keeps is beyond its reach. PostgreSQL cannot: old rows
+stay in pages and in its own WAL until they are used again.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ketgate_server.store.base import Store, StoreUnavailable, Transaction
-from ketgate_server.store.sqlite import SqliteStore, connect, unavailable
+from ketgate_server.store.sqlite import SECURE_DELETE, SqliteStore, connect, unavailable
 
 _BUSY_MS = 50
 """Writers wait meanwhile, so this gives up soon; there is a next time."""
@@ -27,7 +27,7 @@ def erasing(store: Store, tx: Transaction) -> Iterator[None]:
     try:
         yield
     finally:
-        tx.row("PRAGMA secure_delete=OFF")
+        tx.row(f"PRAGMA secure_delete={SECURE_DELETE}")
 
 
 def cut_log(store: Store) -> bool:

@@ -37,6 +37,10 @@ READERS_MAX = 32
 WAL_BYTES_KEPT_MAX = 64 << 20
 """What a WAL that grew during a long read is cut to when it is empty again."""
 
+SECURE_DELETE = "FAST"
+"""What is free within a page is overwritten, whatever SQLite was built to do: rows that a page was too
+full for leave copies where they were, which no later erasure finds. It costs no access to the disk."""
+
 STATEMENTS_CACHED_MAX = 256
 
 WRITER_CACHE_KIB_MAX = 32 * 1024
@@ -74,6 +78,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT_MAX}")
+    connection.execute(f"PRAGMA secure_delete={SECURE_DELETE}")
     return connection
 
 

@@ -13,9 +13,9 @@ from ketgate_server.audit.service import create_service
 from ketgate_server.audit.signer import open_signer
 from ketgate_server.audit.start import Background
 from ketgate_server.rpc.call import Identity
-from ketgate_server.store.base import Store
+from ketgate_server.store.base import Store, Transaction
 from ketgate_server.store.database import open_store
-from ketgate_server.store.erasure import Traces, cut_log
+from ketgate_server.store.erasure import Traces, cut_log, erasing
 
 from tests.unit.audit.conftest import Caller, fact
 
@@ -124,3 +124,19 @@ def test_the_log_is_cut_only_where_something_was_erased(
     assert traces.clear()
     assert traces.clear()
     assert len(cuts) == 1
+
+
+def test_rows_that_were_moved_leave_no_copies(folder: Path, store: Store) -> None:
+    """Whatever SQLite was built to do, and after something was erased: what is moved later, as pages
+    fill, is to be found once."""
+    later = [fact(i, facts={"word": word(i)}, salt=salt(i)) for i in range(SIZE, 2 * SIZE)]
+
+    def operation(tx: Transaction) -> None:
+        with erasing(store, tx):
+            tx.execute("UPDATE audit_entries SET salt = NULL, payload = NULL WHERE idx = 0")
+        log.record_many(tx, later)
+
+    store.run(operation)
+    assert cut_log(store)
+    content = (folder / "ketgate.db").read_bytes()
+    assert [i for i in range(1, 2 * SIZE) if content.count(salt(i)) != 1] == []
