@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ketgate
 import pytest
 
 pytest.importorskip("hdrh", reason="HdrHistogram is not installed: pip install 'ketgate[load]'")
@@ -53,6 +54,16 @@ def test_a_mix_is_answered_rightly(server: Any) -> None:
     assert told["failures"] == []
     assert told["calls"]["sent"] == told["calls"]["answered"] > 0
     assert "Solve portfolio n=20" in told["latency_ms"]
+
+
+def test_jobs_are_created_and_each_is_another(start_server: Any) -> None:
+    server = start_server()
+    told = figures(server, "--scenario", "jobs", "--closed", "2", "--duration", "0.5")
+    assert told["failures"] == []
+    assert told["latency_ms"]["CreateJob portfolio n=20"]["count"] == told["calls"]["sent"] > 0
+    with ketgate.connect(ready_file=server.ready_file) as client:
+        made = client.jobs.list('labels.made-by = "ketgate-load"', limit=None)
+    assert len(made) >= told["calls"]["sent"]  # and those of the warm-up
 
 
 def test_a_stream_tells_of_its_first_event(server: Any) -> None:

@@ -63,7 +63,7 @@ def test_a_scenario_is_the_same_for_the_same_seed(scenario: str) -> None:
     assert _drawn(scenario, 5) == _drawn(scenario, 5)
 
 
-@pytest.mark.parametrize("scenario", ["small-solve", "stream", "heavy"])
+@pytest.mark.parametrize("scenario", ["small-solve", "stream", "jobs", "heavy"])
 def test_a_scenario_sends_different_requests(scenario: str) -> None:
     assert len({request for _, request in _drawn(scenario, 5)}) == VARIANTS
     assert _drawn(scenario, 5) != _drawn(scenario, 6)
@@ -81,6 +81,18 @@ def test_requests_are_of_the_type_that_their_method_takes() -> None:
         for shot, _ in zip(Shots(scenario, 1).draw((1,)), range(200), strict=False):
             request_type = operations[shot.operation].method.request_type
             assert request_type.FromString(shot.request).SerializeToString() == shot.request
+
+
+def test_every_job_is_a_new_one() -> None:
+    """A request_id that was used is a repeat, and makes nothing."""
+    [(_, operation)] = SCENARIOS["jobs"].shares
+    shot = next(Shots(SCENARIOS["jobs"], 1).draw((1,)))
+    read = operation.method.request_type.FromString
+    sent = [read(shot.request + operation.added()) for _ in range(50)]
+    assert len({request.request_id for request in sent}) == 50
+    for request in sent:
+        request.ClearField("request_id")
+    assert {request.SerializeToString() for request in sent} == {shot.request}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ _IN_FLIGHT = "Open loop: unanswered calls of each process at most; beyond it cal
 def load(
     server: Server,
     scenario: Annotated[
-        str, typer.Option(help="info, small-solve, stream, mix or heavy.")
+        str, typer.Option(help="info, small-solve, stream, mix, jobs or heavy.")
     ] = "small-solve",
     rate: Annotated[float, typer.Option(help=_RATE)] = 0.0,
     closed: Annotated[int, typer.Option(help=_CLOSED)] = 0,

@@ -4,14 +4,16 @@ wrong ones.
 Requests are made and serialised before the clock runs: the client's time goes into sending.
 """
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ketgate import _wire
+from ketgate import _job_requests, _wire
 from ketgate._tensor import from_tensor, to_tensor
+from ketgate.jobs.v1 import job_pb2, job_service_pb2
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import portfolio_pb2, result_pb2
 from ketgate.server.v1 import server_service_pb2
@@ -20,6 +22,8 @@ from ketgate.type.v1 import ising_pb2, tensor_pb2
 VARIANTS = 32
 """Different requests of each kind; sent in an order that the seed draws."""
 DRAWN_AT_ONCE = 1000
+JOB_LABELS = {"made-by": "ketgate-load"}
+"""Of jobs, so that they are told from others afterwards."""
 
 _SOLVED = (result_pb2.SOLVE_STATUS_OPTIMAL, result_pb2.SOLVE_STATUS_FEASIBLE)
 
@@ -40,6 +44,8 @@ class Operation:
     """Makes VARIANTS requests."""
     check: Callable[[Any], str]
     """What is wrong with an answer (of a stream: with its last message); empty if nothing is."""
+    added: Callable[[], bytes] = bytes
+    """Makes what is added to each request as it is sent: fields that no two may have in common."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,23 @@ def _stream(make: MakeSpec) -> MakeRequests:
     return lambda rng: [service_pb2.SolveStreamRequest(spec=make(rng)) for _ in range(VARIANTS)]
 
 
+def _jobs(make: MakeSpec) -> MakeRequests:
+    def variants(rng: np.random.Generator) -> list[job_service_pb2.CreateJobRequest]:
+        specs = [job_pb2.JobSpec(solve=make(rng)) for _ in range(VARIANTS)]
+        return [job_service_pb2.CreateJobRequest(spec=spec, labels=JOB_LABELS) for spec in specs]
+
+    return variants
+
+
+def _own_request_id() -> bytes:
+    """Serialised messages that follow each other are one, with the fields of all."""
+    return job_service_pb2.CreateJobRequest(request_id=uuid.uuid4().hex).SerializeToString()
+
+
+def _wrong_job(job: job_pb2.Job) -> str:
+    return "" if job.name.startswith("jobs/") and job.kind == "solve" else "no job"
+
+
 def _wrong_portfolio(result: Any) -> str:
     if result.status not in _SOLVED or not result.solutions:
         return f"no portfolio: {result_pb2.SolveStatus.Name(result.status)}"
@@ -173,6 +196,14 @@ HEAVY = Operation(
     _solve(lambda rng: _spin_glass(rng, 2000)),
     lambda answer: _wrong_spins(answer.result),
 )
+CREATE_JOB = Operation(
+    "CreateJob portfolio n=20",
+    _job_requests.CREATE,
+    False,
+    _jobs(lambda rng: _portfolio(rng, 20)),
+    lambda answer: _wrong_job(answer.job),
+    _own_request_id,
+)
 SERVER_INFO = Operation(
     "GetServerInfo",
     _wire.GET_SERVER_INFO,
@@ -198,6 +229,11 @@ SCENARIOS: dict[str, Scenario] = {
             "mix",
             "70 % small solves, 20 % info, 5 % streams, 5 % solver lists",
             ((0.70, SMALL_SOLVE), (0.20, SERVER_INFO), (0.05, STREAM), (0.05, LIST_SOLVERS)),
+        ),
+        Scenario(
+            "jobs",
+            "CreateJob with a portfolio of 20 names: until the job is on disk",
+            ((1.0, CREATE_JOB),),
         ),
         Scenario(
             "heavy",

@@ -53,7 +53,7 @@ class Target:
     def begin(self, shot: Shot, due_ns: int, done: Callable[[], None]) -> None:
         """Send a shot whose answer is no stream. done runs when it has come, in any thread."""
         future = self._call(shot).future(
-            shot.request, timeout=self._timeout_s, metadata=self._metadata
+            self._request(shot), timeout=self._timeout_s, metadata=self._metadata
         )
 
         def finish(ended: Any) -> None:
@@ -81,8 +81,11 @@ class Target:
         calls = self._calls[next(self._turn) % len(self._calls)]
         return calls[shot.operation]
 
+    def _request(self, shot: Shot) -> bytes:
+        return shot.request + self.operations[shot.operation].added()
+
     def _answer(self, call: Any, shot: Shot) -> Any:
-        return call(shot.request, timeout=self._timeout_s, metadata=self._metadata)
+        return call(self._request(shot), timeout=self._timeout_s, metadata=self._metadata)
 
     def _last_event(self, call: Any, shot: Shot, due_ns: int) -> Any:
         last = None
