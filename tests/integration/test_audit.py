@@ -116,6 +116,13 @@ def test_commands(start_server: Any, tmp_path: Path) -> None:
     assert offline == last
     assert "says nothing any more" in command(server, "redact", 3, "--reason", "a test").stdout
     assert "the log is whole: 6 entries (1 redacted)" in command(server, "verify").stdout
+    assert "--start: expected an entry that there is" in str(
+        command(server, "list", "--start", 9999).exception
+    )
+    (tmp_path / "order.txt").write_text("buy 100")
+    none = command(None, "verify", tmp_path / "order.txt")
+    assert isinstance(none.exception, ketgate.InvalidArgument)
+    assert "`ketgate audit export` writes one" in str(none.exception)
     wrong = command(None, "verify", exported, "--key", "0" * 64)
     assert "should be by 000" in tampered(wrong)
 

@@ -97,6 +97,22 @@ def test_a_refusal_does_not_wait_for_the_end_of_a_pipe(server: Any, tmp_path: Pa
         assert b"Fatal" not in ran.stderr.read()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize(
+    "words", [["key", "list"], ["key", "list", "--json"], ["random", "9", "--raw"]]
+)
+def test_a_full_disk_is_told(server: Any, tmp_path: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "ketgate", *words],
+            env=own_environment(server, tmp_path), stdout=full, stderr=subprocess.PIPE,
+            text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    told = "error: standard output cannot be written: No space left on device\n"
+    assert ran.stderr == told
+
+
 def test_what_standard_input_cannot_be(told: Told, tmp_path: Path) -> None:
     (tmp_path / "sig").write_bytes(b"x")
     for words, expected in (

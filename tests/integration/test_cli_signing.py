@@ -156,6 +156,16 @@ def test_large_files_are_sent_in_pieces(told: Told, tmp_path: Path) -> None:
     told("verify", "large", "--signature", "hashed.sig", "--key", name, status=3)
 
 
+def test_a_document_is_signed_by_a_key_that_can_be_verified_without_a_server(
+    told: Told, tmp_path: Path
+) -> None:
+    """A key that only seals was refused for a format, of which nobody had said anything."""
+    name = made(told, "--algorithm", "HPKE_MLKEM768_X25519")
+    (tmp_path / "order").write_text("buy 100")
+    refused = told("sign", "order", "--key", name, status=1)
+    assert "key: expected one whose signatures can be verified without a server" in refused
+
+
 @pytest.mark.parametrize("form", ["jws", "cose"])
 def test_jose_and_cose(told: Told, tmp_path: Path, form: str) -> None:
     name = made(told)
@@ -268,6 +278,8 @@ def test_private_keys_come_in_and_out(told: Told, tmp_path: Path) -> None:
         (("sign", "bad.json", "--key", "x", "--raw", "--jws"), "expected one form"),
         (("sign", "bad.json", "--key", "x", "--context", "y"), "--context: expected --raw"),
         (("sign", "nowhere", "--key", "x", "--raw"), "nowhere cannot be read"),
+        (("sign", ".", "--key", "x"), "FILE: expected a file, given the folder"),
+        (("sign", "bad.json", "--key", "Desk"), "an ID begins with one of a-z"),
         (("verify", "bad.json", "--signature", "bad.json"), "expected --key"),
         (("verify", "bad.json", "--context", "x"), "expected --signature with it"),
         (

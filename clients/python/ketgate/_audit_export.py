@@ -200,11 +200,15 @@ def _header(head: TreeHead) -> dict[str, Any]:
 
 
 def _read_header(lines: _Lines) -> TreeHead:
-    line = next(iter(lines), {})
+    try:
+        line = next(iter(lines), {})
+    except AuditTampered:
+        line = {}
     if line.get("format") != FORMAT:
         raise InvalidArgument(
             f"expected a file whose first line says {FORMAT!r}; `ketgate audit export` writes one",
             field="path",
+            remedy="If it was an export once, its first line was changed: have it exported again.",
         )
     head = read_head(
         pb.SignedTreeHead(

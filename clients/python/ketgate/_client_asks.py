@@ -7,6 +7,7 @@ from typing import Any
 from ketgate import _wire
 from ketgate._ask import Ask, AskPages
 from ketgate._document import SignedDocument
+from ketgate._errors import InvalidArgument
 from ketgate._flow import Flow
 from ketgate._key_types import Key, KeyVersion
 from ketgate._server import (
@@ -50,6 +51,15 @@ def sign(
     from ketgate._document_signing import DocumentSigning
 
     document = DocumentSigning(content, key, title)
-    exported = yield document.export
+    try:
+        exported = yield document.export
+    except InvalidArgument as error:
+        if error.field != "format":
+            raise
+        raise InvalidArgument(  # it has no SubjectPublicKeyInfo, which a document carries
+            f"key: expected one whose signatures can be verified without a server, given {document.key}",
+            field="key",
+            remedy="`ketgate key show` tells its algorithm; ML_DSA_65 is one that will do.",
+        ) from None
     signed: SignedDocument = yield document.sign(exported)
     return signed

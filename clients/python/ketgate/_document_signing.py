@@ -43,7 +43,8 @@ class DocumentSigning:
     def __init__(self, thing: Any, key: str | Key | KeyVersion | None, title: str | None) -> None:
         """Raises InvalidArgument for what cannot be signed."""
         require_cryptography()
-        self.export = public_key_and_version(key_name(key))
+        self.key = key_name(key)
+        self.export = public_key_and_version(self.key)
         self._document = draft(content_of(thing, title))
         self._content = signed_bytes(self._document)
 
@@ -93,13 +94,15 @@ def key_name(key: str | Key | KeyVersion | None) -> str:
         )
     if not name:
         raise InvalidArgument(
-            f"key: expected the name of a key, as key='keys/desk' or in ${KEY_VARIABLE}, given none",
+            f'key: expected the name of a key, as "keys/desk", or one in ${KEY_VARIABLE}, given none',
             field="key",
             remedy="`ketgate key list` shows those that there are.",
         )
     name = name if name.startswith("keys/") else f"keys/{name}"
     if not _KEY.fullmatch(name):
         raise InvalidArgument(
-            f"key: expected keys/ID or keys/ID/versions/N, given {name[:100]!r}", field="key"
+            f"key: expected keys/ID or keys/ID/versions/N, where an ID begins with one of a-z and goes on with "
+            f"a-z, 0-9 or -, given {name[:100]!r}",
+            field="key",
         )
     return name

@@ -64,6 +64,17 @@ REMEDIES = {
     "QUOTA_EXCEEDED": "Wait until some are over, delete some, or ask the operator to raise the limit.",
 }
 
+REMEDIES_OF_RESOURCES = {
+    "keys": "`ketgate key list` shows the keys that this token may know of: one whose policy does not name its "
+    "holder is not there for it.",
+    "versions": "`ketgate key show ID` shows the versions of a key.",
+    "keyChanges": "`ketgate key changes` shows those that there are.",
+    "jobs": "`ketgate jobs list` shows those that there are; retention removes them some time after their end.",
+    "artifacts": "`ketgate artifacts list` shows those that there are; what nothing refers to is removed some time "
+    "later.",
+}
+"""For RESOURCE_NOT_FOUND, by the kind of the resource that its name tells."""
+
 
 class KetgateError(Exception):
     """The root of all errors of this package.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from ketgate._errors import (
+    REMEDIES_OF_RESOURCES,
     Aborted,
     AlreadyExists,
     BackendUnavailable,
@@ -146,6 +147,9 @@ def _made(
     request_id: str = "",
 ) -> KetgateError:
     kind, reason = _kind(code, details)
+    if reason == "RESOURCE_NOT_FOUND":
+        *_, collection, _ = ["", "", *details.metadata.get("resource", "").split("/")]
+        remedy = remedy or REMEDIES_OF_RESOURCES.get(collection, "")
     made = kind(
         message,
         reason=reason,

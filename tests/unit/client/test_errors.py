@@ -76,6 +76,29 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("resource", "remedy"),
+    [
+        ("keys/desk", "`ketgate key list`"),
+        ("keys/desk/versions/3", "`ketgate key show ID`"),
+        ("keyChanges/x", "`ketgate key changes`"),
+        ("jobs/x", "`ketgate jobs list`"),
+        ("artifacts/x", "`ketgate artifacts list`"),
+        ("things/x", "a list shows"),
+        ("", "a list shows"),
+    ],
+)
+def test_what_is_not_there_is_looked_for_in_its_list(
+    fake: FakeServer, client: ketgate.Client, resource: str, remedy: str
+) -> None:
+    """Of a key it was said that retention may have removed it."""
+    fake.behave(failing(Code.NOT_FOUND, "RESOURCE_NOT_FOUND", metadata={"resource": resource}))
+    with pytest.raises(ketgate.NotFound) as caught:
+        client.info()
+    assert remedy in caught.value.remedy
+    assert ("etention" in caught.value.remedy) is (resource in ("jobs/x", "things/x", ""))
+
+
 @pytest.mark.parametrize(("code", "reason", "kind"), CASES)
 def test_each_refusal_has_its_exception(
     fake: FakeServer,

@@ -104,6 +104,7 @@ def test_back_up_and_restore(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("backup", "b.tar", "--data-dir", "nothing"), "there is no data folder"),
+        (("backup", "nowhere/b.tar"), "there is no folder nowhere for b.tar"),
         (("restore", "nothing.tar", "--data-dir", "new"), "No such file"),
         (("restore", ".", "--data-dir", "new"), "Is a directory"),
         (("backup", "b.tar", "--config", "nothing.toml"), "cannot read the configuration"),

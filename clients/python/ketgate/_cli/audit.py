@@ -81,6 +81,11 @@ def list_entries(
     if as_json:
         typer.echo(json.dumps([entry_document(entry) for entry in found], indent=2))
         return
+    if not found:
+        raise InvalidArgument(
+            f"--start: expected an entry that there is, given {first}; without --start the last ones are listed",
+            field="--start",
+        )
     print_entries(found)
 
 

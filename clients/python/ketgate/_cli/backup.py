@@ -32,11 +32,15 @@ def backup(
 ) -> None:
     """Back up a server's store and data folder into one file, also while it runs. It holds keys."""
     require_server()
+    if not (folder := target if target.is_dir() else target.parent).is_dir():
+        raise InvalidArgument(
+            f"there is no folder {folder} for {target.name}", field="target", reason=""
+        )
     with _refusals():
         from ketgate_server.backups import back_up
 
-        folder, url = store_of(data_dir, config)
-        file, manifest = back_up(target, folder, url)
+        source, url = store_of(data_dir, config)
+        file, manifest = back_up(target, source, url)
     _tell(file, manifest, as_json, f"wrote {file}", _artifacts_elsewhere(data_dir, config))
 
 

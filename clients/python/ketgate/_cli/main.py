@@ -4,6 +4,7 @@ Exit status: 0 solved or done, 1 error, 2 wrong usage, 3 no solution (infeasible
 found), 130 Ctrl-C.
 """
 
+import errno
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main() -> None:
@@ -33,6 +35,12 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        print(f"error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to come
+        sys.exit(EXIT_ERROR)
 
 
 def _tell(error: Exception) -> None:

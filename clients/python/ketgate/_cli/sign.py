@@ -104,9 +104,15 @@ def _form(document: bool, raw: bool, jws: bool, cose: bool) -> str:
 
 
 def _beside(file: Path, form: str) -> Path:
-    """Where a signature goes if nothing is said."""
+    """Where a signature goes if nothing is said. Raises InvalidArgument."""
     if is_standard(file):
         return Path(STANDARD)
+    if file.is_dir():
+        raise InvalidArgument(
+            f"FILE: expected a file, given the folder {file}",
+            field="FILE",
+            remedy="For a folder, `tar c FOLDER | ketgate sign - ...` signs one archive.",
+        )
     return file.with_name(file.name + SUFFIXES[form])
 
 
