@@ -90,7 +90,7 @@ type CreateJobRequest struct {
 	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// See Job.not_before_time, as time from now; absent: at once. At most 365 days.
 	Delay *durationpb.Duration `protobuf:"bytes,5,opt,name=delay,proto3" json:"delay,omitempty"`
-	// See Job.deadline_time, as time from now; above 0, at most 365 days; absent: none.
+	// See Job.deadline_time, as time from now; above 0 and above `delay`, at most 365 days; absent: none.
 	Timeout *durationpb.Duration `protobuf:"bytes,6,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// Check the request, but accept nothing: the answer holds the job as it would be, without a name.
 	ValidateOnly  bool `protobuf:"varint,7,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
