@@ -4,7 +4,8 @@ import os
 import threading
 
 import pytest
-from ketgate_server.artifacts.blobs import BlobMissing, Gap, open_blobs
+from ketgate_server.artifacts import s3
+from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Gap, open_blobs
 from ketgate_server.store.errors import StoreError
 
 from .conftest import MIB, content, sha256
@@ -74,6 +75,25 @@ def test_what_is_not_as_announced_begins_again(blobs, size):
         blobs.size(sha256(b"abc"))
     assert blobs.stage(UPLOAD, 0, b"abc") == 3
     assert blobs.publish(UPLOAD, sha256(b"abc"), 3)
+
+
+def test_hashing_ends_when_nobody_waits_for_it_and_can_be_done_again(blobs, monkeypatch):
+    monkeypatch.setattr(s3, "PART_BYTES", 5 * MIB)  # the least that S3 takes
+    data = content(12 * MIB)
+    blobs.stage(UPLOAD, 0, data)
+    asked = []
+
+    def is_abandoned():
+        asked.append(True)
+        return len(asked) == 3
+
+    with pytest.raises(Abandoned):
+        blobs.publish(UPLOAD, sha256(data), len(data), is_abandoned)
+    assert len(asked) == 3
+    assert list(blobs.digests()) == []
+    assert blobs.staged(UPLOAD) == len(data)
+    assert blobs.publish(UPLOAD, sha256(data), len(data), lambda: False)
+    assert bytes(blobs.content(sha256(data))) == data
 
 
 def test_nothing_at_all_is_a_blob_too(blobs):
