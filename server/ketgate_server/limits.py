@@ -173,6 +173,11 @@ LIMITS: dict[str, Limit] = {
     "signing.batches_queued_max": Limit(
         64, "count", "Batches waiting for a slot; one more is refused at once."
     ),
+    "signing.caller_batches_max": Limit(
+        32,
+        "count",
+        "Batches of one token that run or wait at once; never above half of all that may.",
+    ),
     "signing.keys_max": Limit(100_000, "count", "Keys of one tenant."),
     "signing.versions_max": Limit(1_000, "count", "Versions of one key."),
     "signing.changes_max": Limit(1_000, "count", "Changes of one tenant that wait for approvals."),

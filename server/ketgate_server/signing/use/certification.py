@@ -42,7 +42,10 @@ class Certification:
         alternatives: list[str],
         answer: Callable[[Made], bytes],
     ) -> bytes:
-        """A certification request for a key. Raises FieldError, and what signing does."""
+        """A certification request for a key; of a repeat, the same one. Raises FieldError, and what signing does."""
+        known = self._signatures.known(asked, name)
+        if known is not None:
+            return known
         return self._sign(
             asked,
             name,

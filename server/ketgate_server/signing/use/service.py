@@ -21,6 +21,7 @@ from ketgate_server.signing.use.batches import Batches, check_batch_size
 from ketgate_server.signing.use.certification import Certification
 from ketgate_server.signing.use.encryption import Encryption
 from ketgate_server.signing.use.options import Format
+from ketgate_server.signing.use.places import batch_places, stream_places
 from ketgate_server.signing.use.signatures import (
     How,
     Signatures,
@@ -61,7 +62,8 @@ class SigningServicer:
         self._encryption = encryption
         self._limits = limits
         self._message_max = limits[convert.MESSAGE_LIMIT]
-        self._streams = streams.Places(limits)
+        self._stream_places = stream_places(limits)
+        self._batch_places = batch_places(limits)
 
     def veiled(self, call: Call, error: KetgateError) -> KetgateError:
         """A refusal, without what the caller may not know of."""
@@ -87,6 +89,10 @@ class SigningServicer:
         return pb.VerifyResponse(verdict=convert.verdict(found))
 
     def sign_batch(self, call: Call, request: pb.SignBatchRequest) -> Answer:
+        with self._batch_places.take(call.identity.subject):
+            return self._sign_batch(call, request)
+
+    def _sign_batch(self, call: Call, request: pb.SignBatchRequest) -> Answer:
         asked = convert.asked(call, request)
         check_batch_size(len(request.items), self._limits["signing.batch_items_max"])
         how = _raw(convert.how(request), "in a batch")
@@ -99,6 +105,10 @@ class SigningServicer:
         )
 
     def verify_batch(self, call: Call, request: pb.VerifyBatchRequest) -> Answer:
+        with self._batch_places.take(call.identity.subject):
+            return self._verify_batch(call, request)
+
+    def _verify_batch(self, call: Call, request: pb.VerifyBatchRequest) -> Answer:
         check_batch_size(len(request.items), self._limits["signing.batch_items_max"])
         how = _raw(convert.how(request), "in a batch")
         columns = convert.verify_columns(request, how.options, self._message_max)
@@ -116,7 +126,7 @@ class SigningServicer:
         return convert.verify_batch_reply(request, results)
 
     def sign_stream(self, call: Call, requests: Iterator[pb.SignStreamRequest]) -> Answer:
-        with self._streams.take(call.identity.subject):
+        with self._stream_places.take(call.identity.subject):
             return self._sign_stream(call, requests)
 
     def _sign_stream(self, call: Call, requests: Iterator[pb.SignStreamRequest]) -> Answer:
@@ -185,7 +195,7 @@ class SigningServicer:
         return known
 
     def verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:
-        with self._streams.take(call.identity.subject):
+        with self._stream_places.take(call.identity.subject):
             return self._verify_stream(call, requests)
 
     def _verify_stream(self, call: Call, requests: Iterator[pb.VerifyStreamRequest]) -> Answer:

@@ -7,10 +7,7 @@ the whole message. ECDSA and composites sign the digest of their hash. With a na
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -23,8 +20,6 @@ from ketgate_server.signing.provider import Input, Options
 CHUNK_BYTES_MAX = 1 << 20
 VERSIONS_MAX = 16
 """Public keys that one message can be hashed with at once."""
-CALLER_STREAMS = "signing.caller_streams_max"
-RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +31,6 @@ class Hashed:
     options: Options
     content_sha256: bytes
     size_bytes: int
-
-
-class Places:
-    """How many streams each caller has under way: a stream may last an hour, and the server's are few. Threads share
-    it."""
-
-    def __init__(self, limits: Mapping[str, int]) -> None:
-        self._most = max(1, min(limits[CALLER_STREAMS], limits["rpc.streams_max"] // 2))
-        self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
-
-    @contextmanager
-    def take(self, caller: str) -> Iterator[None]:
-        """Count a stream while it lasts. caller: name of the token. Raises KetgateError SERVER_BUSY."""
-        with self._lock:
-            if self._taken[caller] >= self._most:
-                raise KetgateError(
-                    Reason.SERVER_BUSY,
-                    f"the token {caller!r} has {self._most} streams under way, the most of one token; end one, or try "
-                    "again later",
-                    limit=CALLER_STREAMS,
-                    retry_after_s=RETRY_AFTER_S,
-                )
-            self._taken[caller] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken[caller] -= 1
-                if not self._taken[caller]:
-                    del self._taken[caller]
 
 
 def check(algorithm: Algorithm, options: Options, path: str) -> None:

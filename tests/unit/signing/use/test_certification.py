@@ -54,6 +54,23 @@ def test_a_repeat_gets_the_same_certificate(desk, call):
     assert issue(desk, call).certificate != issue(desk, call).certificate
 
 
+def test_a_repeat_gets_the_same_certification_request(desk, call):
+    """Its signature is one as any other: a repeat signed again."""
+    desk.create("a", "ML_DSA_44")
+
+    def ask(**fields):
+        request = pb.CreateSigningRequestRequest(key="keys/a", subject="CN=a", **fields)
+        return pb.CreateSigningRequestResponse.FromString(
+            desk.service.create_signing_request(call, request)
+        )
+
+    assert ask(request_id="one") == ask(request_id="one")
+    assert ask().certificate_request != ask().certificate_request
+    with pytest.raises(KetgateError) as caught:
+        ask(request_id="one", subject_alternative_names=["a.example"])
+    assert caught.value.reason is Reason.REQUEST_ID_REUSED
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

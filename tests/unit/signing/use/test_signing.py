@@ -1,7 +1,6 @@
 """Sign and Verify, one and many, whole and in pieces."""
 
 import hashlib
-from contextlib import ExitStack
 from dataclasses import replace
 
 import google_crc32c
@@ -17,7 +16,7 @@ from ketgate_server.signing.formats import spki
 from ketgate_server.signing.formats.export import PublicKeyFormat, export_public_key, formats
 from ketgate_server.signing.keys.record import Grant, Policy, Use
 from ketgate_server.signing.keys.states import Act
-from ketgate_server.signing.use.streams import Places
+from ketgate_server.signing.use.places import stream_places
 
 from .conftest import OTTO
 
@@ -506,7 +505,8 @@ class TestStreams:
         old = sign(desk, call, message=b"abc").signature
         other = replace(call, identity=OTTO)
         most = 2
-        desk.service._streams = Places({"signing.caller_streams_max": most, "rpc.streams_max": 9})
+        limits = {"signing.caller_streams_max": most, "rpc.streams_max": 9}
+        desk.service._stream_places = stream_places(limits)
 
         def held(depth):
             """A stream amid which another begins."""
@@ -534,18 +534,6 @@ class TestStreams:
     def verify_one(self, desk, call, signature):
         start = pb.VerifyRequest(key="keys/a", signature=signature)
         return desk.service.verify_stream(call, self.parts(start, b"abc")).verdict.valid
-
-    @pytest.mark.parametrize(
-        ("own", "all_of_them", "most"), [(32, 128, 32), (32, 10, 5), (5, 1, 1)]
-    )
-    def test_no_token_has_more_than_half_of_the_streams(self, own, all_of_them, most):
-        places = Places({"signing.caller_streams_max": own, "rpc.streams_max": all_of_them})
-        with ExitStack() as held:
-            for _ in range(most):
-                held.enter_context(places.take("emma"))
-            refused(lambda: held.enter_context(places.take("emma")), Reason.SERVER_BUSY)
-            held.enter_context(places.take("otto"))
-        assert not places._taken
 
     def test_ed25519_needs_the_whole_message(self, desk, call):
         desk.create("a")

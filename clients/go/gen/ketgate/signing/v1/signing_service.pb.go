@@ -2050,8 +2050,10 @@ type CreateSigningRequestRequest struct {
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Subject alternative names: host names, IP addresses, URIs ("https://...") and e-mail addresses; at most 100.
 	SubjectAlternativeNames []string `protobuf:"bytes,3,rep,name=subject_alternative_names,json=subjectAlternativeNames,proto3" json:"subject_alternative_names,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// Makes a repeat return the same request.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateSigningRequestRequest) Reset() {
@@ -2103,6 +2105,13 @@ func (x *CreateSigningRequestRequest) GetSubjectAlternativeNames() []string {
 		return x.SubjectAlternativeNames
 	}
 	return nil
+}
+
+func (x *CreateSigningRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // Response of CreateSigningRequest.
@@ -2572,11 +2581,13 @@ const file_ketgate_signing_v1_signing_service_proto_rawDesc = "" +
 	"\x03mac\x18\x04 \x01(\fR\x03macB\x11\n" +
 	"\x0f_message_crc32c\"J\n" +
 	"\x11VerifyMacResponse\x125\n" +
-	"\averdict\x18\x01 \x01(\v2\x1b.ketgate.signing.v1.VerdictR\averdict\"\x91\x01\n" +
+	"\averdict\x18\x01 \x01(\v2\x1b.ketgate.signing.v1.VerdictR\averdict\"\xb0\x01\n" +
 	"\x1bCreateSigningRequestRequest\x12\x16\n" +
 	"\x03key\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x03key\x12\x1e\n" +
 	"\asubject\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\asubject\x12:\n" +
-	"\x19subject_alternative_names\x18\x03 \x03(\tR\x17subjectAlternativeNames\"\xb5\x02\n" +
+	"\x19subject_alternative_names\x18\x03 \x03(\tR\x17subjectAlternativeNames\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\xb5\x02\n" +
 	"\x1cCreateSigningRequestResponse\x12/\n" +
 	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\x12<\n" +
 	"\x1acertificate_request_crc32c\x18\x02 \x01(\aR\x18certificateRequestCrc32c\x12\x10\n" +

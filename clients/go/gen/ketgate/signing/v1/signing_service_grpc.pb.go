@@ -53,9 +53,10 @@ type SigningServiceClient interface {
 	// Verifies a signature. Any bytes get an answer.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error)
 	// Signs many messages with one key, on all cores. An item that is wrong has an error of its own. A batch that takes
-	// more than 10 minutes is given up as a whole: DEADLINE_EXCEEDED.
+	// more than 10 minutes is given up as a whole: DEADLINE_EXCEEDED. A token has `signing.caller_batches_max` batches at
+	// once, waiting ones included: SERVER_BUSY beyond.
 	SignBatch(ctx context.Context, in *SignBatchRequest, opts ...grpc.CallOption) (*SignBatchResponse, error)
-	// Verifies many signatures with one key, on all cores; within 10 minutes, as SignBatch.
+	// Verifies many signatures with one key, on all cores; within 10 minutes and as many at once as SignBatch.
 	VerifyBatch(ctx context.Context, in *VerifyBatchRequest, opts ...grpc.CallOption) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
 	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
@@ -266,9 +267,10 @@ type SigningServiceServer interface {
 	// Verifies a signature. Any bytes get an answer.
 	Verify(context.Context, *VerifyRequest) (*VerifyResponse, error)
 	// Signs many messages with one key, on all cores. An item that is wrong has an error of its own. A batch that takes
-	// more than 10 minutes is given up as a whole: DEADLINE_EXCEEDED.
+	// more than 10 minutes is given up as a whole: DEADLINE_EXCEEDED. A token has `signing.caller_batches_max` batches at
+	// once, waiting ones included: SERVER_BUSY beyond.
 	SignBatch(context.Context, *SignBatchRequest) (*SignBatchResponse, error)
-	// Verifies many signatures with one key, on all cores; within 10 minutes, as SignBatch.
+	// Verifies many signatures with one key, on all cores; within 10 minutes and as many at once as SignBatch.
 	VerifyBatch(context.Context, *VerifyBatchRequest) (*VerifyBatchResponse, error)
 	// Signs a message of any size that comes in pieces. ML-DSA signs its external mu, so that the signature is that of
 	// Sign; ECDSA, composites and a `prehash` sign the digest; FIELD_INVALID for algorithms that need the whole message at
