@@ -5,10 +5,37 @@ left behind when the process ends, however it ends.
 Content never changes, so what is here is right for ever; who may have it is asked elsewhere, before.
 """
 
+import errno
+import os
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from threading import Lock
+
+from ketgate_server.artifacts.folder import map_file
+from ketgate_server.store.base import StoreFull, StoreUnavailable
+
+DISK = "/var/tmp"  # noqa: S108 - files there have no names
+"""Where TMPDIR says nothing: /tmp is often memory, which is what is to be spared."""
+
+
+def mapped(chunks: Iterable[bytes]) -> memoryview:
+    """Content as a file without a name, mapped into memory. Raises StoreFull, StoreUnavailable and
+    what chunks does."""
+    folder = os.environ.get("TMPDIR") or DISK
+    iterator = iter(chunks)
+    try:
+        with tempfile.TemporaryFile(prefix="ketgate-", dir=folder) as file:
+            while (chunk := next(iterator, None)) is not None:
+                file.write(chunk)
+            file.flush()
+            return map_file(file.fileno())
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (StoreFull if full else StoreUnavailable)(
+            f"content of artifacts cannot be kept in {folder}: {error.strerror}; TMPDIR names another"
+        ) from error
 
 
 class ContentCache:
@@ -25,7 +52,7 @@ class ContentCache:
 
     def get(self, sha256: str, fetch: Callable[[], memoryview]) -> memoryview:
         """The content, fetched unless it is here; once, where several ask for it at the same time.
-        Raises what fetch raises."""
+        Raises what fetch raises; where there was no room for it, what is kept goes first."""
         with self._lock:
             found = self._find(sha256)
             if found is not None:
@@ -37,7 +64,7 @@ class ContentCache:
         if begun is not None:
             return begun.result()
         try:
-            fetched = fetch()
+            fetched = self._fetched(fetch)
         except BaseException as error:
             with self._lock:
                 del self._fetching[sha256]
@@ -48,6 +75,17 @@ class ContentCache:
             self._keep(sha256, fetched)
         own.set_result(fetched)
         return fetched
+
+    def _fetched(self, fetch: Callable[[], memoryview]) -> memoryview:
+        try:
+            return fetch()
+        except StoreFull:
+            with self._lock:
+                if not self._kept:
+                    raise
+                self._kept.clear()
+                self._bytes = 0
+        return fetch()
 
     def forget(self, sha256: str) -> None:
         with self._lock:

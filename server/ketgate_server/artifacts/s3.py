@@ -6,7 +6,6 @@ AWS_ENDPOINT_URL. An object is whole or not there; the blob is made from what wa
 """
 
 import hashlib
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,7 @@ from threading import Lock
 from typing import Any
 
 from ketgate_server.artifacts.blobs import Abandoned, BlobMissing, Gap, never
-from ketgate_server.artifacts.content_cache import ContentCache
-from ketgate_server.artifacts.folder import map_file
+from ketgate_server.artifacts.content_cache import ContentCache, mapped
 from ketgate_server.parts import require_part
 from ketgate_server.store.base import StoreUnavailable
 
@@ -209,12 +207,7 @@ class S3Blobs:
             yield waiting.result()
 
     def _fetch(self, sha256: str) -> memoryview:
-        size = self.size(sha256)
-        with tempfile.TemporaryFile(prefix="ketgate-") as file:
-            for chunk in self.chunks(sha256, 0, size, PART_BYTES):
-                file.write(chunk)
-            file.flush()
-            return map_file(file.fileno())
+        return mapped(self.chunks(sha256, 0, self.size(sha256), PART_BYTES))
 
     def _get(self, key: str) -> bytes:
         content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()

@@ -1,10 +1,13 @@
 """What is fetched once and used again, and how much of it is kept."""
 
+import errno
 import threading
+from pathlib import Path
 
 import pytest
 from ketgate_server.artifacts.blobs import BlobMissing, open_blobs
-from ketgate_server.artifacts.content_cache import ContentCache
+from ketgate_server.artifacts.content_cache import ContentCache, mapped
+from ketgate_server.store.base import StoreFull, StoreUnavailable
 
 from .conftest import content, sha256
 
@@ -99,6 +102,57 @@ def test_a_failure_is_not_kept(far):
     with pytest.raises(BlobMissing):
         cache.get("a", fail)
     assert len(cache.get("a", far.of("a"))) == 10
+
+
+def test_where_there_is_no_room_what_is_kept_goes_first(far):
+    cache = ContentCache(100)
+    cache.get("a", far.of("a"))
+    full = [True]
+
+    def fetch():
+        if full:
+            full.pop()
+            raise StoreFull("no room")
+        return far.of("b")()
+
+    assert len(cache.get("b", fetch)) == 10
+    cache.get("a", far.of("a"))
+    assert far.fetched == ["a", "b", "a"]
+
+
+def test_where_there_is_no_room_and_nothing_kept_that_is_told(far):
+    cache = ContentCache(100)
+
+    def fetch():
+        far.fetched.append("tried")
+        raise StoreFull("no room")
+
+    with pytest.raises(StoreFull):
+        cache.get("a", fetch)
+    assert far.fetched == ["tried"]
+
+
+def test_content_lies_where_tmpdir_says_without_a_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    found = mapped([b"ab", b"c"])
+    assert bytes(found) == b"abc"
+    assert list(tmp_path.iterdir()) == []
+    assert f"{tmp_path}/" in Path("/proc/self/maps").read_text()
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    with pytest.raises(StoreUnavailable, match=r"missing: No such file.*TMPDIR"):
+        mapped([b"abc"])
+
+
+def test_a_full_disk_is_told_from_other_faults(monkeypatch):
+    def refuse(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(StoreFull, match="No space left"):
+        mapped([b"abc"])
 
 
 DATA = content(100_000)
