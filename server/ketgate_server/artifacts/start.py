@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ketgate_server.arrays import Arrays
-from ketgate_server.artifacts import service
+from ketgate_server.artifacts import place, service
 from ketgate_server.artifacts.blobs import CACHE_MAX, folder_url, open_blobs
 from ketgate_server.artifacts.collector import Collector
 from ketgate_server.artifacts.index import Asker, Quota
@@ -60,12 +60,13 @@ def start(
     store: Store, data_dir: Path, url: str | None, *, server: str, limits: Mapping[str, Limit]
 ) -> Artifacts:
     """url: where the content lies; None: in data_dir. server: its name among those of the store.
-    Raises StoreError and PartMissing."""
+    Raises StoreError, PartMissing and OSError."""
     if url is None and store.dialect != "sqlite":
         _log.warning(
             "artifacts lie in this server's own data_dir, so other servers of the database cannot read "
             "them; name a place that all share with artifacts_url"
         )
+    told = url
     url = url or folder_url(data_dir / FOLDER)
     policy = Policy(
         bytes_max=limits["artifacts.bytes_max"].value,
@@ -76,6 +77,7 @@ def start(
         unused_us=limits["artifacts.unused_hours_max"].value * HOUR_US,
     )
     blobs = open_blobs(url, limits[CACHE_MAX].value)
+    _remember(data_dir, told)
     artifacts = ArtifactStore(store, blobs, policy, server=server)
     collector = Collector(artifacts, server)
     try:
@@ -91,3 +93,18 @@ def start(
         collector,
         limits[REFERENCED_MAX].value,
     )
+
+
+def _remember(data_dir: Path, url: str | None) -> None:
+    """Leave the place in the data folder, or tell that it was another until now."""
+    if url is not None:
+        place.note(data_dir, url)
+        return
+    before = place.noted(data_dir)
+    if before is not None:
+        _log.warning(
+            "artifacts_url is not set, and artifacts until now lie in %s: those cannot be read; set it "
+            "again, or, if they were moved here, remove %s",
+            before,
+            data_dir / place.MARK_FILE,
+        )

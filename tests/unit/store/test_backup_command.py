@@ -66,6 +66,23 @@ def test_content_that_is_not_in_the_back_up_is_told_of(
     assert json.loads(told.stdout)["artifacts_elsewhere"] == (url if elsewhere else None)
 
 
+def test_content_elsewhere_is_told_of_without_the_servers_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = (tmp_path / "blobs").as_uri()
+    data = tmp_path / "data"
+    data.mkdir()
+    durable.start(Settings(data_dir=data, artifacts_url=url), []).close()
+    file = str(tmp_path / "b.tar")
+    assert url in invoke("backup", file, "--data-dir", str(data)).stderr
+    assert url in invoke("restore", file, "--data-dir", str(tmp_path / "new")).stderr
+    assert not caplog.records
+    durable.start(Settings(data_dir=data), []).close()
+    [told] = caplog.messages
+    assert f"artifacts until now lie in {url}" in told
+    assert str(data / "artifacts.place") in told
+
+
 def test_a_token_tells_whose_it_is_unless_a_configuration_does(tmp_path: Path) -> None:
     config = tmp_path / "server.toml"
     config.write_text(f'data_dir = "{tmp_path / "theirs"}"\n')

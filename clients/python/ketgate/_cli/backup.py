@@ -83,8 +83,10 @@ def restore(
 
 def _artifacts_elsewhere(data_dir: Path | None, config: Path | None) -> str | None:
     """Where the content of artifacts lies that is not in the data folder, and so in no back-up."""
+    from ketgate_server.artifacts import place
+
     settings = settings_of(data_dir, config)
-    url = settings.artifacts_url
+    url = settings.artifacts_url or place.noted(settings.data_dir)
     if url is None:
         return None
     inside = settings.data_dir.absolute().as_uri() + "/"
