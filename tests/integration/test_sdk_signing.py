@@ -265,6 +265,9 @@ def test_private_keys_travel_encrypted(client: ketgate.Client) -> None:
     with pytest.raises(ketgate.FailedPrecondition) as caught:
         signing.export_private_key(f"{signing.create_key(new_id()).name}/versions/1")
     assert caught.value.reason == "KEY_NOT_EXPORTABLE"
+    with pytest.raises(ketgate.InvalidArgument, match="private_key: expected") as wrong:
+        signing.import_key(new_id(), "ED25519", b"too short")
+    assert wrong.value.field == "private_key"
 
 
 def test_what_the_server_has_is_told(client: ketgate.Client) -> None:

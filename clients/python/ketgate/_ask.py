@@ -42,7 +42,7 @@ def built(build: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return build(*args, **kwargs)
     except TypeError:
         parameters = inspect.signature(build).parameters
-        for name, given in inspect.signature(build).bind(*args, **kwargs).arguments.items():
+        for name, given in _bound(build, args, kwargs).items():
             kinds = _KINDS.get(str(parameters[name].annotation))
             if kinds is not None and not isinstance(given, kinds):
                 expected = kinds[0].__name__
@@ -50,6 +50,16 @@ def built(build: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
                     f"{name}: expected {expected}, given {type(given).__name__}", field=name
                 ) from None
         raise
+
+
+def _bound(
+    build: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Arguments by name; none where they do not fit, which the TypeError at hand says better."""
+    try:
+        return inspect.signature(build).bind(*args, **kwargs).arguments
+    except TypeError:
+        return {}
 
 
 DAMAGED = ("DIGEST_MISMATCH", "CHECKSUM_MISMATCH")

@@ -19,6 +19,7 @@ from ketgate._audit_rotation import follow
 from ketgate._errors import InvalidArgument
 from ketgate._flow import Flow
 from ketgate._merkle import leaf_hash, verify_consistency, verify_inclusion
+from ketgate._options import number
 from ketgate._tree_head import AuditTampered
 from ketgate.audit.v1 import audit_service_pb2 as pb
 
@@ -45,6 +46,8 @@ class EntryPages:
     """The entries from start on, up to end, page by page. Raises InvalidArgument."""
 
     def __init__(self, start: int = 0, end: int | None = None) -> None:
+        start = number(start, "start", int)
+        end = None if end is None else number(end, "end", int)
         if start < 0:
             raise InvalidArgument(f"start: expected 0 or more, given {start}", field="start")
         self.over = end is not None and end <= start
@@ -124,6 +127,7 @@ class AuditLog:
 
     def prove(self, index: int) -> Flow[InclusionProof]:
         """The entry, and the proof that it is in the log."""
+        index = number(index, "index", int)
         head = yield from self.head()
         if not 0 <= index < head.size:
             raise InvalidArgument(
@@ -142,6 +146,7 @@ class AuditLog:
 
         reason: kept in the log, in an entry of its own.
         """
+        index = number(index, "index", int)
         request = pb.RedactEntryRequest(index=index, reason=reason, request_id=uuid.uuid4().hex)
         entry: AuditEntry = yield _ask("RedactEntry", request, lambda a: read_entry(a.entry))
         return entry

@@ -24,6 +24,7 @@ class Caller:
         self._retry = retry or Retry()
         self._met = False
         """Whether the server has answered before: one that never did may not be there at all."""
+        self._closed = False
         self.channel: Any = channel
         """The gRPC channel, for generated stubs; calls over it need the metadata of
         `metadata()`.
@@ -32,6 +33,15 @@ class Caller:
     def metadata(self) -> list[tuple[str, str]]:
         """Metadata for a call over `channel`: the token, and a new request id."""
         return _wire.call_metadata(self._endpoint)[1]
+
+    def _check_open(self) -> None:
+        """Raises KetgateError for a client that was closed."""
+        if self._closed:
+            raise KetgateError(
+                "this client is closed",
+                reason="CLIENT_CLOSED",
+                remedy="Use it within its `with`, or make another with ketgate.connect().",
+            )
 
     def _attempts(self, method: _wire.Method[Any, Any] | None = None) -> Attempts:
         """method: None for a streamed solve. Heavy work is not worth the wait for a restart: whoever
@@ -56,6 +66,7 @@ class Solves:
         """The request id and the call of a solve that begins now; its deadline is its time limit
         and a grace.
         """
+        self._caller._check_open()
         request_id, metadata = _wire.call_metadata(self._caller._endpoint)
         timeout = spec_time_limit_s(spec) + _wire.SOLVE_GRACE_S
         return request_id, self._stream(

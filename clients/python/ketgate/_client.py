@@ -97,6 +97,7 @@ class Client(Caller):
 
     def close(self) -> None:
         """End the connection; calls in progress are cancelled."""
+        self._closed = True
         self.channel.close()
 
     def __enter__(self) -> Self:
@@ -142,6 +143,7 @@ class Client(Caller):
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
     ) -> Any:
         """One attempt."""
+        self._check_open()
         call = method.callable(self.channel)
         request_id, metadata = _wire.call_metadata(self._endpoint)
         try:
@@ -161,6 +163,7 @@ class Client(Caller):
         """Call a method that is asked in pieces."""
 
         def once() -> Any:
+            self._check_open()
             call = method.callable(self.channel, requests=True)
             request_id, metadata = _wire.call_metadata(self._endpoint)
             try:

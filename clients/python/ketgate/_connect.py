@@ -266,14 +266,23 @@ def _endpoint(settings: dict[str, Any]) -> Endpoint:
             raise InvalidArgument(
                 f"address: expected host:port, given {address}; leave out {scheme}", field="address"
             )
-    if not address.startswith("unix:") and not address.rsplit(":", 1)[-1].isdecimal():
+    host, _, port = address.rpartition(":")
+    if not address.startswith("unix:") and not (host and port.isdecimal()):
         raise InvalidArgument(f"address: expected host:port, given {address}", field="address")
     insecure = bool(settings.get("insecure", False))
     token = settings.get("token")
+    if token is not None and not isinstance(token, str):
+        raise InvalidArgument(
+            f"token: expected a text, given {type(token).__name__}", field="token"
+        )
     if token is not None and (
         not token or not token.isascii() or not token.isprintable() or " " in token
     ):
-        raise InvalidArgument("token: expected printable ASCII without spaces", field="token")
+        raise InvalidArgument(
+            "token: expected printable ASCII without spaces, as `ketgate token create` prints it, given another "
+            f"text of {len(token)} characters",
+            field="token",
+        )
     if insecure and token and not is_loopback(address):
         raise Unauthenticated(
             f"a token would be sent in plaintext to {address}",

@@ -240,7 +240,11 @@ def algorithms() -> Ask[list[KeyAlgorithm]]:
 
 def change(name: str | KeyChange) -> Ask[KeyChange]:
     """A change: "keyChanges/ID"."""
-    return Ask(method("GetKeyChange"), pb.GetKeyChangeRequest(name=name_of(name, "name")), _change)
+    return Ask(
+        method("GetKeyChange"),
+        pb.GetKeyChangeRequest(name=name_of(name, "name", "keyChanges")),
+        _change,
+    )
 
 
 def changes(key: str | Key = "", *, limit: int | None = None) -> AskPages[KeyChange]:
@@ -256,7 +260,7 @@ def changes(key: str | Key = "", *, limit: int | None = None) -> AskPages[KeyCha
 def approve(name: str | KeyChange, *, request_id: str | None = None) -> Ask[KeyChange]:
     """Approve a change; the last approval needed carries it out."""
     request = pb.ApproveKeyChangeRequest(
-        name=name_of(name, "name"), request_id=request_id or new_request_id()
+        name=name_of(name, "name", "keyChanges"), request_id=request_id or new_request_id()
     )
     return Ask(method("ApproveKeyChange"), request, _change)
 
@@ -264,7 +268,7 @@ def approve(name: str | KeyChange, *, request_id: str | None = None) -> Ask[KeyC
 def reject(name: str | KeyChange, *, request_id: str | None = None) -> Ask[KeyChange]:
     """Reject a change as an approver, or take it back as who asked for it."""
     request = pb.RejectKeyChangeRequest(
-        name=name_of(name, "name"), request_id=request_id or new_request_id()
+        name=name_of(name, "name", "keyChanges"), request_id=request_id or new_request_id()
     )
     return Ask(method("RejectKeyChange"), request, _change)
 

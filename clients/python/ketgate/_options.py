@@ -141,6 +141,10 @@ def duration(limit: float | timedelta, field: str = "time_limit") -> duration_pb
     """Seconds or a timedelta as a Duration; fractions of a nanosecond are rounded up, so that
     nothing becomes 0.
     """
+    if isinstance(limit, str):
+        raise InvalidArgument(
+            f"{field}: expected seconds or a datetime.timedelta, given {limit!r}", field=field
+        )
     seconds = limit.total_seconds() if isinstance(limit, timedelta) else number(limit, field, float)
     if not (0 < seconds < 1e9):
         raise InvalidArgument(f"{field}: expected seconds above 0, given {seconds}", field=field)

@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 
 ALGORITHMS = tuple(name.removeprefix("ALGORITHM_") for name in algorithm_pb2.Algorithm.keys()[1:])
 
+_AS = {"keys": 'a key, as "keys/desk"', "keyChanges": 'a change, as "keyChanges/ID"'}
 
-def name_of(given: str | Key | KeyVersion | KeyChange, argument: str = "key") -> str:
-    """The name of a key, a version or a change, which may be given itself; an id alone is that of a key. Raises
+
+def name_of(
+    given: str | Key | KeyVersion | KeyChange, argument: str = "key", collection: str = "keys"
+) -> str:
+    """The name of a key, a version or a change, which may be given itself; an id alone is of the collection. Raises
     InvalidArgument."""
     name = getattr(given, "name", given)
     if not isinstance(name, str) or not name:
         raise InvalidArgument(
-            f'{argument}: expected the name of a key, as "keys/desk", given {_shown(given)}',
+            f"{argument}: expected the name of {_AS[collection]}, given {_shown(given)}",
             field=argument,
         )
     _utf8(name, argument)
-    return name if "/" in name else f"keys/{name}"
+    return name if "/" in name else f"{collection}/{name}"
 
 
 def algorithm_number(name: str, argument: str = "algorithm") -> algorithm_pb2.Algorithm:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ketgate import _key_material_asks as material
 from ketgate import _signing_asks as uses
-from ketgate._errors import LimitExceeded, RateExceeded
+from ketgate._errors import InvalidArgument, LimitExceeded, RateExceeded
 from ketgate._flow import Flow
 from ketgate._key_types import Key, KeyVersion
 from ketgate._signing_tables import SignTable, VerifyTable
@@ -76,7 +76,17 @@ def import_key(
     to = yield material.wrapping_key(WRAPPING_ALGORITHMS[0])
     request.wrapped.wrapping_key = to.name
     request.wrapped.wrapped_key = wrap(WRAPPING_ALGORITHMS[0], to.public_key, content)
-    key: Key = yield material.import_key(material.with_checksum(request))
+    try:
+        key: Key = yield material.import_key(material.with_checksum(request))
+    except InvalidArgument as error:
+        if error.field != "wrapped.wrapped_key":
+            raise
+        _, _, said = error.message.partition(
+            ": "
+        )  # it was wrapped here: what is wrong is what was given
+        raise InvalidArgument(
+            f"private_key: {said}", field="private_key", request_id=error.request_id
+        ) from None
     return key
 
 

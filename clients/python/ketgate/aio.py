@@ -106,6 +106,7 @@ class Client(Caller):
 
     async def close(self) -> None:
         """End the connection; calls in progress are cancelled."""
+        self._closed = True
         await self.channel.close()
 
     async def __aenter__(self) -> Self:
@@ -145,6 +146,7 @@ class Client(Caller):
         self, method: _wire.Method[Any, Any], request: Any, timeout_s: float | None = None
     ) -> Any:
         """One attempt."""
+        self._check_open()
         call = method.callable(self.channel)
         request_id, metadata = _wire.call_metadata(self._endpoint)
         try:
@@ -164,6 +166,7 @@ class Client(Caller):
         """Call a method that is asked in pieces."""
 
         async def once() -> Any:
+            self._check_open()
             call = method.callable(self.channel, requests=True)
             request_id, metadata = _wire.call_metadata(self._endpoint)
             try:

@@ -117,6 +117,10 @@ def test_entries(audit: Audit) -> None:
     assert entry.time is not None
     with pytest.raises(InvalidArgument, match="start: expected 0 or more"):
         next(audit.entries(-1))
+    with pytest.raises(InvalidArgument, match="start: expected an integer, given 'a'"):
+        next(audit.entries("a"))  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="index: expected an integer, given 'a'"):
+        audit.prove("a")  # type: ignore[arg-type]
 
 
 def test_pages_follow_each_other(audit: Audit, store: Store) -> None:

@@ -196,3 +196,21 @@ def test_secrets_are_not_shown() -> None:
     endpoint = Endpoint("a:1", CERTIFICATE, "kg_secret")
     assert "kg_secret" not in repr(endpoint)
     assert "kg_secret" not in repr(ketgate.Client(endpoint))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"address": 7443}, "address: expected host:port, given 7443"),
+        ({"address": ":7443"}, "address: expected host:port, given :7443"),
+        ({"address": "localhost:7443", "token": 5}, "token: expected a text, given int"),
+        ({"address": "localhost:7443", "token": "kg x"}, "given another text of 4 characters"),
+    ],
+)
+def test_what_is_no_address_or_token_is_refused_at_once(
+    given: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ketgate.InvalidArgument) as caught:
+        ketgate.connect(**given)
+    assert expected in str(caught.value)
+    assert "kg x" not in str(caught.value)

@@ -76,6 +76,24 @@ CASES = [
 ]
 
 
+def test_a_closed_client_says_so(fake: FakeServer) -> None:
+    client = ketgate.connect(fake.address, insecure=True)
+    client.close()
+    for call in (client.info, lambda: client.optimize.qubo([[1.0]])):
+        with pytest.raises(ketgate.KetgateError, match="this client is closed") as caught:
+            call()
+        assert caught.value.reason == "CLIENT_CLOSED"
+
+    async def closed() -> None:
+        client = ketgate.aio.connect(fake.address, insecure=True)
+        await client.close()
+        with pytest.raises(ketgate.KetgateError, match="this client is closed"):
+            await client.info()
+
+    asyncio.run(closed())
+    assert not fake.calls
+
+
 @pytest.mark.parametrize(
     ("resource", "remedy"),
     [

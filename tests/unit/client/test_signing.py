@@ -315,6 +315,8 @@ def test_what_is_wrong_is_told_before_it_is_sent(
             call()
     with pytest.raises(TypeError, match="kontext"):
         signing.sign("desk", "x", kontext=b"y")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"create_key\(\) takes from 1 to 2"):
+        signing.create_key("desk", "ML_DSA_65", {"desk": "fx"})  # type: ignore[call-arg, arg-type]
     assert not fake.calls
 
 

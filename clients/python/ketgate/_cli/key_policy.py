@@ -71,14 +71,14 @@ def changes(
 @names_server
 def approve(server: Server, name: ChangeName, as_json: Json = False) -> None:
     """Approve a change; the last approval needed carries it out."""
-    _decide(server, as_json, lambda client: client.signing.approve(_change(name)))
+    _decide(server, as_json, lambda client: client.signing.approve(name))
 
 
 @key.command()
 @names_server
 def reject(server: Server, name: ChangeName, as_json: Json = False) -> None:
     """Reject a change, or take back one's own."""
-    _decide(server, as_json, lambda client: client.signing.reject(_change(name)))
+    _decide(server, as_json, lambda client: client.signing.reject(name))
 
 
 def _decide(server: Server, as_json: bool, decide: Callable[[Client], KeyChange]) -> None:
@@ -88,7 +88,3 @@ def _decide(server: Server, as_json: bool, decide: Callable[[Client], KeyChange]
         typer.echo(json.dumps(document(found), indent=2))
     else:
         tell_change(found)
-
-
-def _change(name: str) -> str:
-    return name if "/" in name else f"keyChanges/{name}"
