@@ -96,6 +96,9 @@ func resolve(options []Option) (*settings, error) {
 		}
 		s.token = strings.TrimSpace(string(text))
 	}
+	if err := checkAddress(s.address); err != nil {
+		return nil, err
+	}
 	if s.attempts < 1 {
 		return nil, fmt.Errorf("ketgate: WithAttempts takes at least 1, not %d", s.attempts)
 	}
@@ -176,6 +179,24 @@ func defaultReadyFile() string {
 		folder = filepath.Join(share, "ketgate")
 	}
 	return filepath.Join(folder, "ready.json")
+}
+
+// checkAddress refuses an address without a port, for which grpc-go would take 443, and that of a web page.
+func checkAddress(address string) error {
+	if scheme, _, found := strings.Cut(address, "://"); found {
+		switch scheme {
+		case "https", "http", "grpcs", "grpc":
+			return fmt.Errorf("ketgate: the address is host:port, not %s: leave out %s://", address, scheme)
+		}
+		return nil // one of grpc-go's own, as dns:///host:port
+	}
+	if strings.HasPrefix(address, "unix:") || strings.HasPrefix(address, "passthrough:") {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return fmt.Errorf("ketgate: the address is host:port, not %q", address)
+	}
+	return nil
 }
 
 // loopback tells whether what is sent to the address stays on this machine.

@@ -82,6 +82,18 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 }
 
+func TestAnAddressHasAPort(t *testing.T) {
+	alone(t)
+	for address, allowed := range map[string]bool{
+		"host:1": true, "[::1]:1": true, "dns:///host:1": true, "unix:/tmp/socket": true, "unix:///tmp/socket": true,
+		"host": false, "host:": false, "https://host:1": false, "::1": false,
+	} {
+		if _, err := resolve([]Option{WithAddress(address)}); (err == nil) != allowed {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func TestPlaintextIsForLoopbackOnly(t *testing.T) {
 	alone(t)
 	for address, allowed := range map[string]bool{

@@ -87,7 +87,7 @@ var remedies = map[Reason]string{
 	"SOLVER_UNSUITABLE":     "Name another solver, or none: Client.Solvers tells what each takes.",
 	"REQUEST_ID_REUSED":     "Use a new request id for a new request; the message names the first one's resource.",
 	"REPLY_EXPIRED":         "Read the resource that the message names: the request was done.",
-	"RESOURCE_NOT_FOUND":    "Check the name; retention may have removed it.",
+	"RESOURCE_NOT_FOUND":    "Check the name; retention may have removed a job, and a key is not there for whom its policy does not name.",
 	"REVISION_COMPACTED":    "List, then watch from the revision after that of the list.",
 	"WATCH_TOO_SLOW":        "Watch again from where it ended; nothing is missed.",
 	"JOB_UNFINISHED":        "Cancel it and wait until it is over, then delete it.",

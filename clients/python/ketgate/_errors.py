@@ -15,7 +15,7 @@ REMEDIES = {
     "FIELD_INVALID": "Change that field as the message says.",
     "LIMIT_EXCEEDED": "Send less, or ask the operator to raise the limit; client.info().limits lists them.",
     "SERVER_BUSY": "Try again a little later, or raise `retry.attempts_max` in connect().",
-    "TOKEN_MISSING": "Pass token= or token_file= to connect(), or set KETGATE_TOKEN.",
+    "TOKEN_MISSING": "Pass token= or token_file= to connect() (--token-file), or set KETGATE_TOKEN.",
     "TOKEN_INVALID": "Ask the operator for a new token: `ketgate token create NAME`.",
     "ROLE_MISSING": "Use a token that has the role named in the message.",
     "TLS_REQUIRED": "Connect with TLS: pass ca_file= instead of insecure=True.",
