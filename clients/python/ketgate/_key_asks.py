@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -80,14 +81,19 @@ def get_key(name: str | Key) -> Ask[Key]:
 
 def keys(filter: str = "", *, limit: int | None = None) -> AskPages[Key]:  # noqa: A002 - the contract's name
     """The tenant's keys that the caller may read, by name. filter: as 'algorithm = ML_DSA_65 AND
-    labels.desk = "fx"'."""
+    labels.desk = "fx"'. A RuntimeWarning names each that is corrupt, to tokens with the role `admin`."""
     request = pb.ListKeysRequest(filter=filter, page_size=PAGE_SIZE)
-    return AskPages(
-        method("ListKeys"),
-        request,
-        lambda page: [types.read_key(key) for key in page.keys],
-        check_limit(limit),
-    )
+    return AskPages(method("ListKeys"), request, _read_keys, check_limit(limit))
+
+
+def _read_keys(page: pb.ListKeysResponse) -> list[Key]:
+    for name in page.corrupt_keys:
+        warnings.warn(
+            f"{name} is corrupt, and left out: it is to be put back from a back-up",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return [types.read_key(key) for key in page.keys]
 
 
 def update_key(

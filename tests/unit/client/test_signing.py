@@ -333,3 +333,13 @@ def test_the_asynchronous_client_does_the_same(fake: FakeServer) -> None:
 
     asyncio.run(run())
     assert recording.sizes == [2, 1]
+
+
+def test_a_list_names_keys_that_are_corrupt(fake: FakeServer, client: ketgate.Client) -> None:
+    """They are left out, and whoever runs the server would not miss them before they are needed."""
+    key = key_pb2.Key(name="keys/desk", algorithm=ML_DSA_65)
+    response = key_service_pb2.ListKeysResponse(keys=[key], corrupt_keys=["keys/fx"])
+    fake.behave(answering(response))
+    with pytest.warns(RuntimeWarning, match="keys/fx is corrupt"):
+        found = client.signing.keys()
+    assert [one.name for one in found] == ["keys/desk"]

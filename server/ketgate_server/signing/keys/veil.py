@@ -11,6 +11,6 @@ from ketgate_server.store.requests import reused
 
 def veiled(error: KetgateError, may_know: Callable[[str], bool]) -> KetgateError:
     """What the caller is told in place of a refusal. may_know: of the resource of this name."""
-    if error.reason is not Reason.REQUEST_ID_REUSED or may_know(error.metadata["resource"]):
+    if error.reason is not Reason.REQUEST_ID_REUSED or may_know(error.metadata.get("resource", "")):
         return error
     return reused()
