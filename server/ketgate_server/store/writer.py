@@ -30,10 +30,14 @@ ROOM_TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class _Waiter(threading.local):
-    """A thread's own Pending, used again for each of its operations."""
+class _Own(threading.local):
+    """What a thread has of its own."""
 
     pending: Pending | None = None
+    """Used again for each operation that it waits for."""
+    telling = False
+    """Whether it tells of ends: what is begun from there is left to others, or it would never come
+    to the end of this."""
 
 
 class Writer:
@@ -42,7 +46,7 @@ class Writer:
     def __init__(self, transaction: WriteTransaction, name: str) -> None:
         self._transaction = transaction
         self._queue: deque[Pending] = deque()
-        self._waiter = _Waiter()
+        self._own = _Own()
         self._guard = threading.Lock()
         self._room = threading.Condition(self._guard)
         self._bell = threading.Lock()
@@ -68,12 +72,12 @@ class Writer:
         """Run an operation with the others that wait; its result, once it is durable."""
         if self._writing == threading.get_ident():
             raise RuntimeError("an operation or a callback must not wait for another operation")
-        waiter = self._waiter
-        pending = waiter.pending
+        own = self._own
+        pending = own.pending
         if pending is None:
             pending = Pending(threading.Lock())
             pending.gate.acquire()
-        waiter.pending = None  # not to be used again if the wait is interrupted
+        own.pending = None  # not to be used again if the wait is interrupted
         pending.operation, pending.item, pending.batched = operation, item, batched
         if pending.in_chain and self._claim():
             self._run_own(pending)
@@ -84,7 +88,7 @@ class Writer:
         if behind is not None:
             behind.gate.release()
             pending.behind = None
-        waiter.pending = pending
+        own.pending = pending
         return pending.outcome()
 
     def begin(
@@ -99,9 +103,8 @@ class Writer:
         as others are told after it."""
         pending = Pending(None, then)
         pending.operation, pending.item, pending.batched = operation, item, batched
-        if pending.in_chain and self._claim():
-            for told in self._run_own(pending):
-                _tell(told)
+        if pending.in_chain and not self._own.telling and self._claim():
+            self._tell(self._run_own(pending))
         else:
             self._put(pending, ROOM_TIMEOUT_S)
 
@@ -200,13 +203,14 @@ class Writer:
     def _tell_all(self) -> None:
         """Of a batch's ends, while the next one is written."""
         while (batch := self._told.get()) is not None:
-            for pending in batch:
-                _tell(pending)
+            self._tell(batch)
 
-
-def _tell(pending: Pending) -> None:
-    assert pending.then is not None
-    try:
-        pending.then(pending)
-    except Exception:
-        _log.exception("what an operation's end was told to failed")
+    def _tell(self, ended: list[Pending]) -> None:
+        self._own.telling = True
+        for pending in ended:
+            assert pending.then is not None
+            try:
+                pending.then(pending)
+            except Exception:
+                _log.exception("what an operation's end was told to failed")
+        self._own.telling = False

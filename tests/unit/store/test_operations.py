@@ -230,7 +230,7 @@ def test_threads_of_a_lower_priority_hold_up_nobody(store):
     def work(nice):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
         store.run(add_event)
-        chained.append((nice, store._writer._waiter.pending.in_chain))
+        chained.append((nice, store._writer._own.pending.in_chain))
 
     own = os.getpriority(os.PRIO_PROCESS, os.getpid())
     in_threads([lambda: work(min(own + 5, 19)), lambda: work(own)])
@@ -411,6 +411,23 @@ def test_who_is_told_may_write(store):
     begin()
     in_threads([begin])
     assert revisions(store) == [1, 2, 3, 4]
+
+
+def test_who_is_told_may_begin_the_next_without_end(store):
+    """Each end began the next operation inside the end before, until the stack was full."""
+    left, over = [3_000], threading.Event()
+
+    def then(outcome):
+        outcome()
+        left[0] -= 1
+        if left[0]:
+            store.begin_batched(add_each, None, then)
+        else:
+            over.set()
+
+    in_threads([lambda: store.begin_batched(add_each, None, then)])
+    assert over.wait(30)
+    assert counter(store) == 3_000
 
 
 def test_what_fails_when_it_is_told_harms_nobody(store, caplog):
