@@ -1,7 +1,7 @@
 """Fuzz the edge: python tests/fuzz/fuzz_edge.py --seconds 20 [--seed N].
 
 Hostile bytes and hostile metadata to every method that the edge answers by itself (information,
-health, reflection, methods that do not exist), through the same functions that grpcio calls.
+health, reflection, methods that do not exist), through the same functions that the wire calls.
 Whatever comes, the answer is a message or a status that a client can read, never INTERNAL, and
 nothing is left behind: no call, no place in a lane, no thread.
 """
@@ -13,9 +13,12 @@ import os
 import random
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -26,14 +29,16 @@ sys.path[:0] = [str(ROOT / "server"), str(ROOT / "native")]
 from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from ketgate_server.config import load
-from ketgate_server.rpc import health, info, reflection
+from ketgate_server.rpc import core, health, info, reflection
 from ketgate_server.rpc.auth import Authenticator
 from ketgate_server.rpc.edge import Edge
+from ketgate_server.rpc.grpc_call import GrpcCall
 from ketgate_server.rpc.log import LogWriter
 from ketgate_server.rpc.metrics import Metrics
 from ketgate_server.tokens import TokenStore
 
 ANSWERS_MAX = 3
+WATCH = f"/{health.SERVICE}/Watch".encode()
 SEEDS = [
     b"",
     b"\x0a\x00",
@@ -50,40 +55,80 @@ SEEDS = [
 TEXTS = ["", " ", "a", "\x00", "\ud800", "x" * 5000, "Bearer", "Bearer ", "bearer x", "é", "\r\n"]
 
 
-class Aborted(Exception):  # noqa: N818
-    """How a status leaves a handler."""
+class Wire:
+    """As much of the core's call as the edge uses: requests in, answers and a status out."""
+
+    def __init__(self, method: str, metadata: list[tuple[str, Any]], requests: list[bytes]) -> None:
+        self.call = self
+        self.call_details = SimpleNamespace(
+            method=method.encode("utf-8", "surrogatepass"), deadline=float("inf")
+        )
+        self.invocation_metadata = metadata
+        self.success = True
+        self._requests = iter(requests)
+        self._guard = threading.Lock()
+        self.answers: list[bytes] = []
+        self.status: tuple[Any, ...] | None = None
+        self.answered, self.ended = threading.Event(), threading.Event()
+        self._tag_of_end: Callable[[Any], Any] | None = None
+
+    def peer(self) -> bytes:
+        return b"ipv4:127.0.0.1:1"
+
+    def cancel(self) -> None:
+        self.ended.set()
+
+    def go(self) -> None:
+        """As a caller does who has seen enough."""
+        assert self.answered.wait(30), "no answer"
+        if self._tag_of_end is not None:
+            self._tag_of_end(SimpleNamespace(batch_operations=[Operation("close", True)]))
+
+    def start_server_batch(
+        self, operations: "Sequence[Operation]", tag: Callable[..., Any]
+    ) -> None:
+        """Done at once, but for the end of the call, which has not come."""
+        if operations[0].kind == "close":
+            self._tag_of_end = tag
+            return
+        success = True
+        for operation in operations:
+            if operation.kind == "receive":
+                operation.content = next(self._requests, None)
+            elif operation.kind == "message":
+                self.answers.append(*operation.values[:1])
+                success = len(self.answers) < ANSWERS_MAX
+            elif operation.kind == "status":
+                self.status = operation.values
+        work = tag(SimpleNamespace(success=success, batch_operations=operations))
+        if self.status is not None:
+            self.ended.set()
+        if self.answers or self.status is not None:
+            self.answered.set()
+        if work is not None:
+            work()
 
 
-class Context:
-    """As much of grpcio's context as the edge uses."""
+class Operation:
+    """Stands for an operation of the core."""
 
-    def __init__(self, metadata: list[tuple[str, Any]]) -> None:
-        self._metadata = metadata
-        self.trailers: dict[str, Any] = {}
-        self.code: grpc.StatusCode | None = None
+    def __init__(self, kind: str, *values: Any) -> None:
+        self.kind, self.values, self.content = kind, values, None
 
-    def invocation_metadata(self) -> list[tuple[str, Any]]:
-        return self._metadata
+    def message(self) -> bytes | None:
+        return self.content
 
-    def time_remaining(self) -> float | None:
-        return None
+    def cancelled(self) -> bool:
+        return bool(self.values[0]) if self.kind == "close" else False
 
-    def is_active(self) -> bool:
-        return True
 
-    def add_callback(self, _: Any) -> bool:
-        return True
-
-    def peer(self) -> str:
-        return "ipv4:127.0.0.1:1"
-
-    def set_trailing_metadata(self, trailers: Any) -> None:
-        self.trailers = dict(trailers)
-
-    def abort(self, code: grpc.StatusCode, message: str) -> None:
-        self.code = code
-        message.encode()
-        raise Aborted
+OPERATIONS = {
+    "ReceiveCloseOnServerOperation": "close",
+    "ReceiveMessageOperation": "receive",
+    "SendInitialMetadataOperation": "open",
+    "SendMessageOperation": "message",
+    "SendStatusFromServerOperation": "status",
+}
 
 
 def make_edge(folder: Path) -> tuple[Edge, str]:
@@ -128,32 +173,20 @@ def hostile_metadata(secret: str, rng: random.Random) -> list[tuple[str, Any]]:
     return metadata
 
 
-def send(edge: Edge, method: str, requests: Iterator[bytes], context: Context) -> str:
+def send(edge: Edge, wire: Wire) -> str:
     """The outcome in a word. Raises AssertionError, or whatever a fault of ours raises."""
-
-    class Details:
-        pass
-
-    details = Details()
-    details.method = method  # type: ignore[attr-defined]
-    handler = edge.service(details)
-    try:
-        if handler.response_streaming:
-            answers = handler.stream_stream(requests, context)
-            # A health watch is silent after its first answer.
-            for _, answer in zip(
-                range(1 if "Watch" in method else ANSWERS_MAX), answers, strict=False
-            ):
-                assert isinstance(answer, bytes)
-            answers.close()
-        else:
-            assert isinstance(handler.stream_unary(requests, context), bytes)
-    except Aborted:
-        pass
-    if context.code is None:
+    edge.take(GrpcCall(wire))
+    if wire.call_details.method == WATCH:
+        wire.go()
+    assert wire.ended.wait(30), "no end"
+    assert wire.status is not None
+    trailers, code, message, _ = wire.status
+    assert all(isinstance(answer, bytes) for answer in wire.answers)
+    if code == 0:
         return "ok"
-    assert context.code is not grpc.StatusCode.INTERNAL
-    status = status_pb2.Status.FromString(context.trailers["grpc-status-details-bin"])
+    assert code != grpc.StatusCode.INTERNAL.value[0]
+    message.decode()
+    status = status_pb2.Status.FromString(dict(trailers)["grpc-status-details-bin"])
     reason = error_details_pb2.ErrorInfo.FromString(status.details[0].value).reason
     assert reason, "no ErrorInfo"
     return str(reason)
@@ -162,6 +195,8 @@ def send(edge: Edge, method: str, requests: Iterator[bytes], context: Context) -
 def run(seconds: float, seed: int) -> int:
     """Send until the time is over; the number of findings."""
     outcomes, findings, count = dict[str, int](), 0, 0
+    for name, kind in OPERATIONS.items():
+        setattr(core, name, partial(Operation, kind))
     with tempfile.TemporaryDirectory() as folder:
         edge, secret = make_edge(Path(folder))
         methods = [*edge.methods, "/no.Such/Method", "", "/", "x" * 9000, "/\ud800/\x00"]
@@ -171,8 +206,8 @@ def run(seconds: float, seed: int) -> int:
             method = rng.choice(methods)
             sent = [mutated(rng.choice(SEEDS), rng) for _ in range(rng.choice([0, 1, 1, 1, 3]))]
             try:
-                outcome = send(edge, method, iter(sent), Context(hostile_metadata(secret, rng)))
-                assert edge.wait_idle(0), "a place in a lane is lost"
+                outcome = send(edge, Wire(method, hostile_metadata(secret, rng), sent))
+                assert edge.wait_idle(10), "a place in a lane is lost"
             except Exception as error:
                 findings += 1
                 outcome = "finding"

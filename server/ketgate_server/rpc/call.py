@@ -1,4 +1,4 @@
-"""What a service sees of a call. No grpc here: another front can stand in for grpcio's server."""
+"""What a service sees of a call. No grpc here: another front can take the place of this one."""
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field

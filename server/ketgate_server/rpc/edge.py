@@ -339,7 +339,7 @@ def _refuse_unknown(call: Call, _: Iterator[bytes]) -> Answers:
 
 
 def is_loopback_peer(peer: str) -> bool:
-    """Whether grpcio's name of a peer is this machine: ``ipv4:127.0.0.1:5``, ``ipv6:%5B::1%5D:5``,
+    """Whether gRPC's name of a peer is this machine: ``ipv4:127.0.0.1:5``, ``ipv6:%5B::1%5D:5``,
     ``unix:``."""
     kind, _, rest = peer.partition(":")
     if kind == "unix":

@@ -1,6 +1,6 @@
 """From a service's method to bytes in, bytes out.
 
-The edge parses by itself: grpcio's own deserialiser would answer hostile bytes with INTERNAL.
+The edge parses by itself: a deserialiser of grpcio's would answer hostile bytes with INTERNAL.
 """
 
 from collections.abc import Iterator

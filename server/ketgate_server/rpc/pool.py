@@ -1,7 +1,6 @@
-"""Threads for calls, cheaper than the standard pool by what nobody here asks of it.
-
-The last thread to become idle takes the next call, while its stack is still in the caches; a hand-
-over is one lock. grpcio takes any ThreadPoolExecutor and uses of a future only its callback.
+"""Threads for calls, cheaper than the standard pool by what nobody here asks of it: there is no
+future. The last thread to become idle takes the next task, while its stack is still in the caches; a
+hand-over is one lock.
 """
 
 import _thread
@@ -9,46 +8,15 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import call
-from typing import Any
 
 IDLE_LIMIT_S = 60.0
 
 _log = logging.getLogger(__name__)
 
 
-class Task:
-    """A call to be run; stands for the future that grpcio expects."""
-
-    __slots__ = ("_arguments", "_callback", "_done", "_function", "_lock")
-
-    def __init__(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self._function = function
-        self._arguments = arguments
-        self._callback: Callable[[Any], object] | None = None
-        self._done = False
-        self._lock = threading.Lock()
-
-    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
-        """Run callback, the only one, when the task has ended; at once if it has."""
-        with self._lock:
-            if not self._done:
-                self._callback = callback
-                return
-        callback(self)
-
-    def run(self) -> None:
-        try:
-            self._function(*self._arguments)
-        except BaseException:  # the thread serves the next call all the same
-            _log.exception("a call ended with an error that nobody caught")
-        with self._lock:
-            self._done = True
-            callback = self._callback
-        if callback is not None:
-            callback(self)
+Task = Callable[[], object]
 
 
 class _Worker:
@@ -62,7 +30,7 @@ class _Worker:
         self.task: Task | None = task
 
 
-class CallPool(ThreadPoolExecutor):
+class CallPool:
     """Starts threads as they are needed, up to a number; what is beyond waits in order. Threads
     that idle for long end.
 
@@ -77,7 +45,6 @@ class CallPool(ThreadPoolExecutor):
         stack_bytes: int = 0,
         idle_limit_s: float = IDLE_LIMIT_S,
     ) -> None:
-        super().__init__(1)  # starts nothing: all that would is replaced here
         self._name = name
         self._threads_max = threads_max
         self._stack_bytes = stack_bytes
@@ -88,10 +55,8 @@ class CallPool(ThreadPoolExecutor):
         self._started = 0
         self._closed = False
 
-    def submit(  # type: ignore[override]
-        self, function: Callable[..., object], /, *arguments: Any
-    ) -> Task:
-        task = Task(function, arguments)
+    def submit(self, task: Task) -> None:
+        """Raises RuntimeError when the system gives no thread at all."""
         with self._guard:
             worker = self._idle.pop() if self._idle else None
             starts = worker is None and self._started < self._threads_max
@@ -104,9 +69,8 @@ class CallPool(ThreadPoolExecutor):
             worker.gate.release()
         elif starts:
             self._start(task)
-        return task
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+    def shutdown(self) -> None:
         """Let idle threads go, and busy ones when they are done. Waits for none of them."""
         with self._guard:
             self._closed = True
@@ -131,7 +95,10 @@ class CallPool(ThreadPoolExecutor):
 
     def _work(self, worker: _Worker) -> None:
         while worker.task is not None:
-            worker.task.run()
+            try:
+                worker.task()
+            except BaseException:  # the thread serves the next call all the same
+                _log.exception("a call ended with an error that nobody caught")
             worker.task = None  # an idle thread keeps no call alive
             with self._guard:
                 if self._waiting:
