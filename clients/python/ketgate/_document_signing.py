@@ -20,7 +20,7 @@ from ketgate._document_content import content_of
 from ketgate._errors import DataLoss, InvalidArgument
 from ketgate._file_pieces import CHUNK_BYTES
 from ketgate._key_asks import new_request_id
-from ketgate._key_material_asks import public_key_and_version
+from ketgate._key_material_asks import Exported, public_key_and_version
 from ketgate._signing_asks import TIMEOUT_S, method
 from ketgate._signing_types import read_signature
 from ketgate._verification import require_cryptography, takes_context, verifies
@@ -48,10 +48,10 @@ class DocumentSigning:
         self._document = draft(content_of(thing, title))
         self._content = signed_bytes(self._document)
 
-    def sign(self, exported: tuple[bytes, KeyVersion]) -> Ask[SignedDocument]:
+    def sign(self, exported: Exported) -> Ask[SignedDocument]:
         """The question that is answered by the document. Raises InvalidArgument for a key whose signatures need a
         server to be verified."""
-        self._document.public_key, version = exported
+        self._document.public_key, version = exported.public_key, exported.version
         if not verifies(version.algorithm):
             raise InvalidArgument(
                 f"key: expected one whose signatures can be verified without a server, given "

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ketgate._document import DocumentVerdict, SignedDocument
 from ketgate._document_signing import key_name
-from ketgate._errors import KetgateError, NotFound
+from ketgate._errors import NotFound
 from ketgate._key_material_asks import public_key_and_version
 from ketgate._key_pins import KeyPins
 
@@ -45,17 +45,13 @@ def ask_server(client: "Client", document: SignedDocument, key: str) -> Trust:
             return Trust(False, f"the document does not say which version of {name} signed")
         name = f"{name}/versions/{int(number)}"
     try:
-        public_key, version = client._do(public_key_and_version(name))
+        public_key, version, usable = client._do(public_key_and_version(name))
     except NotFound:
         return Trust(False, f"the server {client.address} has no {name}")
-    except KetgateError as error:
-        if error.reason != "KEY_UNUSABLE":
-            raise
-        state = error.message.partition(";")[0]  # after it: what its own users can do
-        return Trust(False, f"{state} at {client.address}: ask its operator why")
     if public_key != document.public_key:
         return Trust(False, f"the key is not {name} of {client.address}")
-    if version.state != "enabled":
-        state = version.state.upper()
-        return Trust(False, f"{name} is {state} at {client.address}: ask its operator why")
+    if not usable:
+        state = version.state.replace("_", " ")
+        why = "below its key's min_version" if state == "enabled" else state
+        return Trust(False, f"{name} is {why} at {client.address}: ask its operator why")
     return Trust(True, f"it is {name} of {client.address}")

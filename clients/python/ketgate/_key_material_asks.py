@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import google_crc32c
 
@@ -38,10 +38,24 @@ def export_public_key(name: str | Key | KeyVersion, format: str = "pem") -> Ask[
     return _export(name, format, _public_key)
 
 
-def public_key_and_version(name: str | Key | KeyVersion) -> Ask[tuple[bytes, KeyVersion]]:
-    """The public key of a version, or of a key's primary one, as DER; and which version that is."""
+class Exported(NamedTuple):
+    """The public key of a version."""
+
+    public_key: bytes
+    """DER."""
+    version: KeyVersion
+    usable: bool
+    """Whether its server still uses it: it is enabled, and not below its key's min_version."""
+
+
+def public_key_and_version(name: str | Key | KeyVersion) -> Ask[Exported]:
+    """The public key of a version, or of a key's primary one; and which version that is."""
     return _export(
-        name, "der", lambda answer: (_public_key(answer), types.read_version(answer.version))
+        name,
+        "der",
+        lambda answer: Exported(
+            _public_key(answer), types.read_version(answer.version), answer.usable
+        ),
     )
 
 

@@ -302,7 +302,9 @@ def test_public_keys_in_their_formats(admin: Caller, refused: Any) -> None:
 def test_a_public_key_is_read_in_whatever_state(admin: Caller, refused: Any) -> None:
     """Signatures of a version that was disabled could not be verified elsewhere either: its public key was refused."""
     version = admin.create().version
-    public_key = admin("ExportPublicKey", name=version.name).public_key
+    exported = admin("ExportPublicKey", name=version.name)
+    public_key = exported.public_key
+    assert exported.usable
     for method, state in (
         ("DisableKeyVersion", key_pb2.KEY_VERSION_STATE_DISABLED),
         ("DestroyKeyVersion", key_pb2.KEY_VERSION_STATE_DESTROY_SCHEDULED),
@@ -310,6 +312,7 @@ def test_a_public_key_is_read_in_whatever_state(admin: Caller, refused: Any) -> 
         admin(method, name=version.name)
         answer = admin("ExportPublicKey", name=version.name)
         assert (answer.public_key, answer.version.state) == (public_key, state)
+        assert not answer.usable
     primary = version.name.rpartition("/versions")[0]
     none = refused(
         lambda: admin("ExportPublicKey", name=primary)
@@ -317,6 +320,14 @@ def test_a_public_key_is_read_in_whatever_state(admin: Caller, refused: Any) -> 
     assert (none.reason, none.code) == ("KEY_UNUSABLE", grpc.StatusCode.FAILED_PRECONDITION)
     missing = refused(lambda: admin("ExportPublicKey", name=primary + "/versions/2"))
     assert missing.reason == "RESOURCE_NOT_FOUND"
+    admin("RestoreKeyVersion", name=version.name)
+    admin("EnableKeyVersion", name=version.name)
+    newer = admin("RotateKey", name=primary).version
+    changed = key_pb2.Key(name=primary, min_version=2)
+    admin("UpdateKey", key=changed, update_mask=FieldMask(paths=["min_version"]))
+    older = admin("ExportPublicKey", name=version.name)
+    assert (older.version.state, older.usable) == (key_pb2.KEY_VERSION_STATE_ENABLED, False)
+    assert admin("ExportPublicKey", name=newer.name).usable
 
 
 def test_algorithms_tell_who_has_them(admin: Caller) -> None:

@@ -77,6 +77,11 @@ def test_documents_of_every_algorithm(start_server: Any, tmp_path: Path) -> None
         client.signing.disable(version)
         disabled = verify(server, path, "--key", "keys/ml-dsa-65")
         client.signing.enable(version)
+        client.signing.rotate("ml-dsa-65")
+        client.signing.update_key("ml-dsa-65", min_version=2)
+        below = verify(server, path, "--key", "keys/ml-dsa-65")
+        client.signing.update_key("ml-dsa-65", min_version=1, primary_version=1)
+    assert (below.exit_code, "below its key's min_version" in below.output) == (4, True)
     assert (disabled.exit_code, f"valid, but {version} is disabled" in disabled.output) == (4, True)
 
     async def sign() -> ketgate.SignedDocument:

@@ -48,6 +48,7 @@ class Servicer(
             context.abort(grpc.StatusCode.NOT_FOUND, "none")
         content = public_key(self.algorithm)
         return key_service_pb2.ExportPublicKeyResponse(
+            usable=self.state == key_pb2.KEY_VERSION_STATE_ENABLED,
             public_key=content,
             public_key_crc32c=google_crc32c.value(content),
             version=key_pb2.KeyVersion(
@@ -238,7 +239,7 @@ def test_command_asks_the_server(
     assert "keys/desk/versions/1 of" in run.output
     servicer.state = key_pb2.KEY_VERSION_STATE_DISABLED
     run = verify(file, "--key", "keys/desk", "--insecure")
-    assert (run.exit_code, "DISABLED" in run.output) == (4, True)
+    assert (run.exit_code, "is disabled at" in run.output) == (4, True)
     servicer.state, servicer.algorithm = key_pb2.KEY_VERSION_STATE_ENABLED, "ED25519"
     assert verify(file, "--key", "keys/desk", "--insecure").exit_code == 4
 

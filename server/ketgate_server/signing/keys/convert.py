@@ -157,13 +157,14 @@ def wrapping_key(made: WrappingKey) -> bytes:
 
 
 def public_key(
-    content: bytes, form: PublicKeyFormat, record: VersionRecord
+    content: bytes, form: PublicKeyFormat, record: VersionRecord, usable: bool
 ) -> pb.ExportPublicKeyResponse:
     return pb.ExportPublicKeyResponse(
         public_key=content,
         public_key_crc32c=google_crc32c.value(content),
         format=f"PUBLIC_KEY_FORMAT_{form.value}",
         version=version(record),
+        usable=usable,
     )
 
 

@@ -21,7 +21,7 @@ from ketgate_server.signing.keys import (
     quorum,
 )
 from ketgate_server.signing.keys import convert_requests as read
-from ketgate_server.signing.keys.access import Access
+from ketgate_server.signing.keys.access import Access, is_usable
 from ketgate_server.signing.keys.change_list import ChangeList
 from ketgate_server.signing.keys.exports import Exports
 from ketgate_server.signing.keys.imports import Imports
@@ -172,9 +172,9 @@ class KeyServicer:
     ) -> pb.ExportPublicKeyResponse:
         _require_reader(call)
         form = read.read_format(request.format)
-        _, found = self._access.find(call.identity, request.name, Use.VERIFY, "name", usable=False)
+        key, found = self._access.find(call.identity, request.name, Use.VERIFY, "name", usable=False)
         content = export_public_key(found.algorithm, found.public_key, form, found.name)
-        return convert.public_key(content, form, found)
+        return convert.public_key(content, form, found, is_usable(key, found))
 
     def export_private_key(
         self, call: Call, request: pb.ExportPrivateKeyRequest

@@ -1690,7 +1690,10 @@ type ExportPublicKeyResponse struct {
 	// The format.
 	Format PublicKeyFormat `protobuf:"varint,3,opt,name=format,proto3,enum=ketgate.signing.v1.PublicKeyFormat" json:"format,omitempty"`
 	// The version.
-	Version       *KeyVersion `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	Version *KeyVersion `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Whether the version may be used here: it is ENABLED, and not below its key's min_version. What another one signed is
+	// for you to judge.
+	Usable        bool `protobuf:"varint,5,opt,name=usable,proto3" json:"usable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1751,6 +1754,13 @@ func (x *ExportPublicKeyResponse) GetVersion() *KeyVersion {
 		return x.Version
 	}
 	return nil
+}
+
+func (x *ExportPublicKeyResponse) GetUsable() bool {
+	if x != nil {
+		return x.Usable
+	}
+	return false
 }
 
 // Request of ExportPrivateKey.
@@ -2856,13 +2866,14 @@ const file_ketgate_signing_v1_key_service_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\v2\x1e.ketgate.signing.v1.KeyVersionR\aversion\"o\n" +
 	"\x16ExportPublicKeyRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x12;\n" +
-	"\x06format\x18\x02 \x01(\x0e2#.ketgate.signing.v1.PublicKeyFormatR\x06format\"\xdb\x01\n" +
+	"\x06format\x18\x02 \x01(\x0e2#.ketgate.signing.v1.PublicKeyFormatR\x06format\"\xf3\x01\n" +
 	"\x17ExportPublicKeyResponse\x12\x1d\n" +
 	"\n" +
 	"public_key\x18\x01 \x01(\fR\tpublicKey\x12*\n" +
 	"\x11public_key_crc32c\x18\x02 \x01(\aR\x0fpublicKeyCrc32c\x12;\n" +
 	"\x06format\x18\x03 \x01(\x0e2#.ketgate.signing.v1.PublicKeyFormatR\x06format\x128\n" +
-	"\aversion\x18\x04 \x01(\v2\x1e.ketgate.signing.v1.KeyVersionR\aversion\"\xc5\x01\n" +
+	"\aversion\x18\x04 \x01(\v2\x1e.ketgate.signing.v1.KeyVersionR\aversion\x12\x16\n" +
+	"\x06usable\x18\x05 \x01(\bR\x06usable\"\xc5\x01\n" +
 	"\x17ExportPrivateKeyRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x12Z\n" +
 	"\x12wrapping_algorithm\x18\x02 \x01(\x0e2%.ketgate.signing.v1.WrappingAlgorithmB\x04\xe2A\x01\x02R\x11wrappingAlgorithm\x124\n" +

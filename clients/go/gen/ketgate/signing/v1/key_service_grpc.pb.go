@@ -84,6 +84,7 @@ type KeyServiceClient interface {
 	// Cancels a scheduled destruction; the version is then DISABLED. FAILED_PRECONDITION once the moment has passed.
 	RestoreKeyVersion(ctx context.Context, in *RestoreKeyVersionRequest, opts ...grpc.CallOption) (*RestoreKeyVersionResponse, error)
 	// Exports the public key of a version, whatever its state, destroyed included: what it signed can be verified elsewhere.
+	// Whether it may still be used here, the answer tells.
 	ExportPublicKey(ctx context.Context, in *ExportPublicKeyRequest, opts ...grpc.CallOption) (*ExportPublicKeyResponse, error)
 	// Exports the private key of a version, encrypted to the caller's own public key. FAILED_PRECONDITION
 	// `KEY_NOT_EXPORTABLE` unless the key is exportable.
@@ -368,6 +369,7 @@ type KeyServiceServer interface {
 	// Cancels a scheduled destruction; the version is then DISABLED. FAILED_PRECONDITION once the moment has passed.
 	RestoreKeyVersion(context.Context, *RestoreKeyVersionRequest) (*RestoreKeyVersionResponse, error)
 	// Exports the public key of a version, whatever its state, destroyed included: what it signed can be verified elsewhere.
+	// Whether it may still be used here, the answer tells.
 	ExportPublicKey(context.Context, *ExportPublicKeyRequest) (*ExportPublicKeyResponse, error)
 	// Exports the private key of a version, encrypted to the caller's own public key. FAILED_PRECONDITION
 	// `KEY_NOT_EXPORTABLE` unless the key is exportable.
