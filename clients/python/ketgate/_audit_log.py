@@ -86,6 +86,9 @@ class AuditLog:
         before = pins.log_of(self.server)
         pin = None if before is None else pins.log(before)
         head = yield from newest(None if pin is None else pin.key_id)
+        known = pins.log(head.log_id)
+        if known is not None and pin is None and known.key_id != head.key_id:
+            head = yield from newest(known.key_id)  # the log was seen at another address
         followed: list[str] = []
         if accept:
             pins.forget(self.server, head.log_id)

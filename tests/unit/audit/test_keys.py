@@ -13,6 +13,7 @@ from ketgate._audit_export import export_head, verify_export
 from ketgate._audit_log import newest
 from ketgate._audit_pins import Pins
 from ketgate._audit_rotation import follow
+from ketgate._connect import Endpoint
 from ketgate._flow import run
 from ketgate._tree_head import AuditTampered, log_id
 from ketgate.audit.v1 import audit_service_pb2 as pb
@@ -160,6 +161,19 @@ def test_a_rotation_that_is_not_as_it_was_signed_is_refused(
     loop.change = change
     with pytest.raises(AuditTampered):
         client.head()
+
+
+def test_a_rotation_is_followed_at_another_address(
+    store: Store, signers: list[Signer], serve: Serve
+) -> None:
+    """A server that was started again at another port was refused, as its rotations were not asked for: which log it
+    has is told by its answer only."""
+    before = of(serve(signers[0]))[0].head()
+    rotate(store, signers[0], signers[1])
+    elsewhere, _ = of(serve(signers[1]), Endpoint("127.0.0.1:7444", insecure=True))
+    head = elsewhere.head()
+    assert (head.log_id, head.key_id) == (before.log_id, signers[1].key_id)
+    assert [entry.facts["previous_key_id"] for entry in head.rotations] == [before.key_id]
 
 
 def test_a_rotation_must_be_in_the_log(store: Store, signers: list[Signer], serve: Serve) -> None:
