@@ -159,7 +159,7 @@ CATALOGUE: dict[Reason, ReasonSpec] = {
     Reason.REQUEST_ID_REUSED: ReasonSpec(
         "ALREADY_EXISTS",
         "The request id was used before, for another request of the same method.",
-        "Use a new request_id for a new request; the message names the resource of the first to those who may know of it.",
+        "Use a new request_id for a new request; the message names the first one's resource to who may know of it.",
     ),
     Reason.REPLY_EXPIRED: ReasonSpec(
         "FAILED_PRECONDITION",

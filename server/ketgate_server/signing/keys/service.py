@@ -172,7 +172,9 @@ class KeyServicer:
     ) -> pb.ExportPublicKeyResponse:
         _require_reader(call)
         form = read.read_format(request.format)
-        key, found = self._access.find(call.identity, request.name, Use.VERIFY, "name", usable=False)
+        key, found = self._access.find(
+            call.identity, request.name, Use.VERIFY, "name", usable=False
+        )
         content = export_public_key(found.algorithm, found.public_key, form, found.name)
         return convert.public_key(content, form, found, is_usable(key, found))
 
