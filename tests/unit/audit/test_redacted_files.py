@@ -66,7 +66,7 @@ def word(index: int) -> str:
 
 
 def salt(index: int) -> bytes:
-    return f"{index:032}".encode()
+    return f"<{index:030}>".encode()  # none is a part of another and the byte beside it
 
 
 def found(folder: Path, index: int) -> bool:
