@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from ketgate._learning_result import ClassifierResult as ClassifierResult
     from ketgate._learning_result import KernelResult as KernelResult
     from ketgate._learning_result import Score as Score
+    from ketgate._noise import Noise as Noise
     from ketgate._optimize import Optimize as Optimize
     from ketgate._options import SolveOptions as SolveOptions
     from ketgate._portfolio import PortfolioArguments as PortfolioArguments
@@ -106,22 +107,14 @@ if TYPE_CHECKING:
     from ketgate._portfolio_result import FrontierResult as FrontierResult
     from ketgate._portfolio_result import PortfolioResult as PortfolioResult
     from ketgate._quantum import Quantum as Quantum
-    from ketgate._quantum_options import Noise as Noise
     from ketgate._quantum_options import RunOptions as RunOptions
     from ketgate._quantum_result import CircuitResult as CircuitResult
     from ketgate._quantum_result import RunResult as RunResult
     from ketgate._quantum_run import QuantumRun as QuantumRun
     from ketgate._result import BinaryResult as BinaryResult
-    from ketgate._result import Conflict as Conflict
     from ketgate._result import IsingResult as IsingResult
     from ketgate._result import LinearResult as LinearResult
-    from ketgate._result import PortfolioFigures as PortfolioFigures
     from ketgate._result import Result as Result
-    from ketgate._result import Solution as Solution
-    from ketgate._result import SolverRun as SolverRun
-    from ketgate._result import Status as Status
-    from ketgate._result import StopReason as StopReason
-    from ketgate._result import TimeSplit as TimeSplit
     from ketgate._retry import Retry as Retry
     from ketgate._search_result import AmplitudeEstimationResult as AmplitudeEstimationResult
     from ketgate._search_result import FactoringResult as FactoringResult
@@ -140,6 +133,13 @@ if TYPE_CHECKING:
     from ketgate._signing_types import ItemError as ItemError
     from ketgate._signing_types import Signature as Signature
     from ketgate._signing_types import Verdict as Verdict
+    from ketgate._solution import Conflict as Conflict
+    from ketgate._solution import PortfolioFigures as PortfolioFigures
+    from ketgate._solution import Solution as Solution
+    from ketgate._solution import SolverRun as SolverRun
+    from ketgate._solution import Status as Status
+    from ketgate._solution import StopReason as StopReason
+    from ketgate._solution import TimeSplit as TimeSplit
     from ketgate._transpiled import TranspiledCircuit as TranspiledCircuit
     from ketgate._tree_head import AuditTampered as AuditTampered
     from ketgate._version import VERSION as __version__  # noqa: N811
@@ -193,13 +193,10 @@ _MODULES = {
     "_portfolio_model": ("Factors",),
     "_portfolio_result": ("Frontier", "FrontierResult", "PortfolioResult"),
     "_quantum_run": ("QuantumRun",),
-    "_result": (
-        "BinaryResult",
+    "_result": ("BinaryResult", "IsingResult", "LinearResult", "Result"),
+    "_solution": (
         "Conflict",
-        "IsingResult",
-        "LinearResult",
         "PortfolioFigures",
-        "Result",
         "Solution",
         "SolverRun",
         "Status",
@@ -234,7 +231,8 @@ _MODULES = {
         "Score",
     ),
     "_quantum": ("Quantum",),
-    "_quantum_options": ("Noise", "RunOptions"),
+    "_noise": ("Noise",),
+    "_quantum_options": ("RunOptions",),
     "_quantum_result": ("CircuitResult", "RunResult"),
     "_estimate_result": ("EstimateResult", "Expectation"),
     "_search_result": (

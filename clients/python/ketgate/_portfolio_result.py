@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ketgate._events import Outcome
 from ketgate._labels import Labels
-from ketgate._result import BinaryResult, IsingResult, LinearResult, PortfolioFigures, Result
+from ketgate._result import BinaryResult, IsingResult, LinearResult, Result
+from ketgate._solution import PortfolioFigures
 from ketgate._tensor import from_tensor
 
 

@@ -2,156 +2,26 @@
 request was.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from numpy.typing import NDArray
 
 from ketgate._errors import NoSolution
 from ketgate._events import Incumbent, Outcome, ProgressEvent, seconds
 from ketgate._labels import Labels
-from ketgate._quantum_run import QuantumRun, read_quantum_run
-from ketgate._tensor import from_tensor
+from ketgate._quantum_run import read_quantum_run
+from ketgate._solution import (
+    Conflict,
+    Solution,
+    SolverRun,
+    Status,
+    StopReason,
+    TimeSplit,
+    as_enum,
+)
 from ketgate.optimization.v1 import optimization_service_pb2 as service_pb2
 from ketgate.optimization.v1 import program_pb2, result_pb2
-
-
-class Status(StrEnum):
-    """What is known at the end of a solve."""
-
-    OPTIMAL = "optimal"
-    FEASIBLE = "feasible"
-    INFEASIBLE = "infeasible"
-    UNBOUNDED = "unbounded"
-    NO_SOLUTION = "no_solution"
-    UNKNOWN = "unknown"
-    """A status that this client is too old to know."""
-
-
-class StopReason(StrEnum):
-    """Why a solve ended."""
-
-    COMPLETED = "completed"
-    TIME_LIMIT = "time_limit"
-    DEADLINE = "deadline"
-    CANCELLED = "cancelled"
-    TARGET = "target"
-    GAP = "gap"
-    WORK_LIMIT = "work_limit"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class TimeSplit:
-    """Where the time went, in seconds. The parts need not add up, as solvers race."""
-
-    queued_s: float
-    checking_s: float
-    preparing_s: float
-    solving_s: float
-    verifying_s: float
-    total_s: float
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """A constraint that cannot hold together with the others listed."""
-
-    field: str
-    name: str
-    description: str
-
-
-@dataclass(frozen=True)
-class SolverRun:
-    """One solver's run."""
-
-    solver: str
-    version: str
-    status: Status
-    stop_reason: StopReason
-    objective: float | None
-    bound: float | None
-    work: int
-    work_unit: str
-    time_s: float
-    failure: str
-    quantum: QuantumRun | None = None
-    """What a quantum solver did; None for classical ones."""
-
-
-@dataclass(frozen=True)
-class PortfolioFigures:
-    """Figures of a portfolio."""
-
-    expected_return: float | None
-    volatility: float
-    sharpe_ratio: float | None
-    turnover: float | None
-    cost: float | None
-    names_held: int
-    risk_shares: Any
-    """Share of the variance of each name; a Series where pandas came in."""
-    lots: Any
-    """Lots of each name; None without round lots."""
-
-
-class Solution:
-    """One solution of a result."""
-
-    def __init__(self, message: result_pb2.Solution, labels: Labels) -> None:
-        self._labels = labels
-        self.message = message
-        self.objective: float = message.objective
-        self.occurrences: int = message.occurrences
-        self.violation_max: float = message.violation_max
-        self.solver: str = message.solver
-
-    @cached_property
-    def array(self) -> NDArray[Any]:
-        """The values as an array, shape (n,)."""
-        return from_tensor(self.message.values)
-
-    @property
-    def values(self) -> Any:
-        """The values; a Series where pandas came in."""
-        return self._labels.dress(self.array)
-
-    @property
-    def by_name(self) -> dict[Any, Any]:
-        return self._labels.by_name(self.array)
-
-    @cached_property
-    def figures(self) -> PortfolioFigures | None:
-        """Figures of a portfolio; None for other problems."""
-        if not self.message.HasField("portfolio"):
-            return None
-        told = self.message.portfolio
-        optional = {
-            name: getattr(told, name) if told.HasField(name) else None
-            for name in ("expected_return", "sharpe_ratio", "turnover", "cost")
-        }
-        return PortfolioFigures(
-            volatility=told.volatility,
-            names_held=told.names_held,
-            risk_shares=self._series(told, "risk_shares"),
-            lots=self._series(told, "lots"),
-            **optional,
-        )
-
-    def _series(self, told: Any, name: str) -> Any:
-        return (
-            self._labels.dress(from_tensor(getattr(told, name)), name)
-            if told.HasField(name)
-            else None
-        )
-
-    def __repr__(self) -> str:
-        return (
-            f"Solution(objective={self.objective:.9g}, solver={self.solver!r}, n={self.array.size})"
-        )
 
 
 class Result:
@@ -170,8 +40,8 @@ class Result:
         self.labels = labels
         self.incumbents: list[Incumbent] = outcome.incumbents
         self.trace: list[ProgressEvent] = outcome.trace
-        self.status = _enum(Status, result_pb2.SolveStatus, message.status)
-        self.stop_reason = _enum(StopReason, result_pb2.StopReason, message.stop_reason)
+        self.status = as_enum(Status, result_pb2.SolveStatus, message.status)
+        self.stop_reason = as_enum(StopReason, result_pb2.StopReason, message.stop_reason)
         self.maximize: bool = message.sense == program_pb2.OBJECTIVE_SENSE_MAXIMIZE
         self.objective: float | None = message.objective if message.HasField("objective") else None
         self.bound: float | None = message.bound if message.HasField("bound") else None
@@ -246,8 +116,8 @@ class Result:
             SolverRun(
                 solver=run.solver,
                 version=run.version,
-                status=_enum(Status, result_pb2.SolveStatus, run.status),
-                stop_reason=_enum(StopReason, result_pb2.StopReason, run.stop_reason),
+                status=as_enum(Status, result_pb2.SolveStatus, run.status),
+                stop_reason=as_enum(StopReason, result_pb2.StopReason, run.stop_reason),
                 objective=run.objective if run.HasField("objective") else None,
                 bound=run.bound if run.HasField("bound") else None,
                 work=run.work,
@@ -341,17 +211,3 @@ class IsingResult(Result):
 
 class LinearResult(Result):
     """Result of a linear or mixed-integer program."""
-
-
-E = TypeVar("E", Status, StopReason)
-
-
-def _enum(kind: type[E], names: Any, value: int) -> E:
-    """An enum of the contract as ours; UNKNOWN for one that this client is too old to know."""
-    try:
-        name = names.Name(value)
-    except ValueError:
-        return kind("unknown")
-    return kind.__members__.get(
-        name.removeprefix("SOLVE_STATUS_").removeprefix("STOP_REASON_"), kind("unknown")
-    )
