@@ -62,8 +62,8 @@ def test_the_store_of_the_first_version_comes_along(tmp_path, empty_url):
         ("ci", "default", ("server.reader",), True),
     ]
     tokens.revoke("ci")
-    tokens.create("ci")
-    assert [record.name for record in tokens.list()] == ["old", "ci", "ci"]
+    tokens.create("new")
+    assert [record.name for record in tokens.list()] == ["old", "ci", "new"]
     tokens.close()
     store = open_store(tmp_path / "data", empty_url)
     assert store.run(add_event) == 1
