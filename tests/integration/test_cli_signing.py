@@ -240,6 +240,10 @@ def test_private_keys_come_in_and_out(told: Told, tmp_path: Path) -> None:
     raw = (Encoding.Raw, PrivateFormat.Raw, NoEncryption())
     assert taken.private_bytes(*raw) == own.private_bytes(*raw)  # type: ignore[union-attr]
     assert "version" in told("key", "export", name, "--private", "-o", "x", status=1)
+    again = ("key", "import", name, "-", "--algorithm", "ED25519")
+    told(*again, "--password-file", "word", piped=pem)
+    twice = told(*again, "--password-file", "-", piped=pem, status=1)
+    assert "standard input is FILE" in twice
     public = new_id()
     told("key", "export", name, "-o", "public.pem")
     told("key", "import", public, "public.pem", "--algorithm", "ED25519")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ketgate._cli.connection import Json, Server, names_server
-from ketgate._cli.files import read_file, write_output
+from ketgate._cli.files import once_standard, read_file, write_output
 from ketgate._cli.key_app import Labels, Name, VersionNumber, key, labels_of, version_name
 from ketgate._cli.key_view import document, read_policy
 from ketgate._errors import InvalidArgument
@@ -50,7 +50,10 @@ def import_key(
     server: Server,
     name: Name,
     file: Annotated[
-        Path, typer.Argument(help="PKCS #8 (PEM or DER) or raw; or a public key (PEM).")
+        Path,
+        typer.Argument(
+            help="PKCS #8 (PEM or DER) or raw; or a public key (PEM). - is standard input."
+        ),
     ],
     algorithm: Annotated[str, typer.Option(help="`ketgate key algorithms` lists them.")],
     public: Annotated[
@@ -67,6 +70,7 @@ def import_key(
     as_json: Json = False,
 ) -> None:
     """Import a key: encrypted here, decrypted by the server only. An existing key gets a new version."""
+    once_standard(FILE=file, password_file=password_file, policy=policy)
     content = read_file(file, "FILE", KEY_BYTES_MAX)
     password = None
     if password_file is not None:
