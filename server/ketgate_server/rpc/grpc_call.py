@@ -228,7 +228,9 @@ class GrpcCall:
         waiting = _Waiting()
         self._core.start_server_batch(operations, waiting)
         waiting.gate.acquire()
-        return waiting.event
+        event = waiting.event
+        del waiting.event  # which names its tag: together they would keep the message
+        return event
 
     def _closed(self, event: core.BatchOperationEvent) -> None:
         if event.batch_operations[0].cancelled():
