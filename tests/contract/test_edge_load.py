@@ -1,5 +1,6 @@
 """Load, cancellation, deadlines and the drain: what a caller and a service see."""
 
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,8 +8,9 @@ import grpc
 import pytest
 from ketgate.server.v1 import server_service_pb2 as pb
 from ketgate_server import shutdown
-from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc import health
+from ketgate_server.rpc.grpc_call import GrpcCall
 
 TIMEOUT_S = 200.0
 
@@ -230,3 +232,33 @@ def test_trailers_and_request_ids(puppet):
     assert dict(given.trailing_metadata())["x-request-id"] == "mine-7"
     _, insane = call.with_call(b"", metadata=(*puppet.metadata, ("x-request-id", "x" * 129)))
     assert len(dict(insane.trailing_metadata())["x-request-id"]) == 16
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream", "upload", "refused"])
+def test_calls_leave_nothing_to_the_collector(puppet, refused, kind):
+    """It is told to come rarely: what calls leave to it, messages above all, is kept for long."""
+    puppet.stream = lambda _: iter([pb.GetServerInfoResponse(version="x" * 1000)] * 3)
+
+    def refuse(_):
+        raise FieldError("spec", expected="something", given="nothing")
+
+    if kind == "refused":
+        puppet.unary = refuse
+    one = {
+        "unary": puppet.call_unary,
+        "refused": lambda: refused(puppet.call_unary),
+        "stream": lambda: list(puppet.call_stream()),
+        "upload": lambda: puppet.call_upload(iter([b""] * 3)),
+    }[kind]
+    one()
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            one()
+        assert puppet.edge.wait_idle(TIMEOUT_S)
+        kept = [thing for thing in gc.get_objects() if isinstance(thing, GrpcCall)]
+    finally:
+        gc.enable()
+    assert len(kept) < 5
