@@ -122,3 +122,11 @@ def test_settings_that_make_no_sense_are_refused(field: str, values: dict[str, o
         LoadSettings(**values)  # type: ignore[arg-type]
     assert refused.value.field == field
     assert "expected" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "given"), [({}, "neither"), ({"rate": 5.0, "closed": 1}, "both")]
+)
+def test_the_options_of_a_load_are_named(values: dict[str, float], given: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"--rate .* or .*--closed .*given {given}"):
+        LoadSettings(**values)  # type: ignore[arg-type]

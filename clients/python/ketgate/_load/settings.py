@@ -49,8 +49,8 @@ class LoadSettings:
         if (self.rate != 0) == (self.closed != 0):
             _refuse(
                 "rate",
-                "either a rate (open loop) or a number of closed loops",
-                f"{self.rate} and {self.closed}",
+                "calls a second (--rate 100, an open loop) or callers (--closed 8, a closed one)",
+                "both" if self.rate else "neither",
             )
         _between("rate", self.rate, 0.0, RATE_MAX)
         _between("closed", self.closed, 0, LOOPS_MAX)
