@@ -11,6 +11,7 @@ from ketgate.jobs.v1 import job_pb2 as pb
 
 from ketgate_server.jobs.ids import job_name
 from ketgate_server.jobs.record import QUEUED, JobRow
+from ketgate_server.wire import field, number_of
 
 SUCCEEDED = pb.ATTEMPT_OUTCOME_SUCCEEDED
 CALLER_ERROR = pb.ATTEMPT_OUTCOME_CALLER_ERROR
@@ -20,12 +21,11 @@ WORKER_LOST = pb.ATTEMPT_OUTCOME_WORKER_LOST
 STOPPED = pb.ATTEMPT_OUTCOME_STOPPED
 GIVEN_BACK = pb.ATTEMPT_OUTCOME_GIVEN_BACK
 
-_SPEC = pb.Job.DESCRIPTOR.fields_by_name["spec"].number
-_RESULT = pb.Job.DESCRIPTOR.fields_by_name["result"].number
+_SPEC = number_of(pb.Job, "spec")
+_RESULT = number_of(pb.Job, "result")
 _JOB = 1
 """Number of the field `job` in the responses."""
-_EVENT_JOB = pb.JobEvent.DESCRIPTOR.fields_by_name["job"].number
-_LENGTH_DELIMITED = 2
+_EVENT_JOB = number_of(pb.JobEvent, "job")
 LABELS_KNOWN_MAX = 1024
 """Different sets of labels whose encodings are kept; of at most some 2 KiB each."""
 
@@ -107,9 +107,7 @@ def created_event(job_id: str, *, actor: str, kind: str, labels: str) -> bytes:
     """An event as it is stored: without revision and time, which are columns. labels: labels_text()
     of them."""
     name = job_name(job_id).encode()
-    return (
-        _tag(_EVENT_JOB, len(name)) + name + _created_event(actor, kind) + _labels_in_event(labels)
-    )
+    return field(_EVENT_JOB, name) + _created_event(actor, kind) + _labels_in_event(labels)
 
 
 @lru_cache(maxsize=1024)
@@ -197,26 +195,12 @@ def attempt(stored: bytes) -> pb.JobAttempt:
 def with_bodies(message: pb.Job, spec: bytes, result: bytes | None) -> bytes:
     """Bytes of a Job in the FULL view. Spec and result, which may be large, are appended as they
     are stored: a message is the concatenation of its fields."""
-    parts = [message.SerializeToString(), _tag(_SPEC, len(spec)), spec]
+    parts = [message.SerializeToString(), field(_SPEC, spec)]
     if result is not None:
-        parts += [_tag(_RESULT, len(result)), result]
+        parts.append(field(_RESULT, result))
     return b"".join(parts)
 
 
 def in_response(job: bytes) -> bytes:
     """Bytes of the response that holds a Job, of GetJob and of WaitJob."""
-    return _tag(_JOB, len(job)) + job
-
-
-@lru_cache(maxsize=1024)
-def _tag(field: int, length: int) -> bytes:
-    return _varint(field << 3 | _LENGTH_DELIMITED) + _varint(length)
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return field(_JOB, job)

@@ -175,39 +175,6 @@ def sign_reply(signed: Signed) -> bytes:
     return pb.SignResponse(signature=signature(signed)).SerializeToString()
 
 
-def batch_reply(request: pb.SignBatchRequest, results: list[Signed | KetgateError]) -> bytes:
-    response = pb.SignBatchResponse()
-    add = response.results.add
-    first = next((one for one in results if isinstance(one, Signed)), None)
-    common = None if first is None else signature(first)  # of all, but for three fields
-    for item, result in zip(request.items, results, strict=True):
-        if isinstance(result, KetgateError):
-            add(reference=reference(item.reference), error=_error(result))
-            continue
-        made = add(reference=reference(item.reference), signature=common).signature
-        made.signature = result.signature
-        made.signature_crc32c = google_crc32c.value(result.signature)
-        made.content_sha256 = result.content_sha256
-    return response.SerializeToString()
-
-
-def verify_batch_reply(
-    request: pb.VerifyBatchRequest, results: list[Found | KetgateError]
-) -> pb.VerifyBatchResponse:
-    response = pb.VerifyBatchResponse()
-    add = response.results.add
-    made: dict[int, signature_pb2.Verdict] = {}
-    for item, result in zip(request.items, results, strict=True):
-        if isinstance(result, KetgateError):
-            add(reference=reference(item.reference), error=_error(result))
-            continue
-        message = made.get(id(result))  # most of a batch have the same one
-        if message is None:
-            message = made[id(result)] = verdict(result)
-        add(reference=reference(item.reference), verdict=message)
-    return response
-
-
 def verdict(found: Found) -> signature_pb2.Verdict:
     return signature_pb2.Verdict(
         valid=found.valid,
@@ -228,10 +195,6 @@ def made_by(done: Done | Made) -> dict[str, Any]:
         "key_version": done.version,
         "provider": done.provider,
     }
-
-
-def _error(error: KetgateError) -> signature_pb2.ItemError:
-    return signature_pb2.ItemError(reason=error.reason.value, message=error.message)
 
 
 def stream_parts(

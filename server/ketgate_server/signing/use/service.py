@@ -15,7 +15,7 @@ from ketgate_server.signing.algorithms import HPKE, Algorithm, Purpose
 from ketgate_server.signing.formats import public_keys
 from ketgate_server.signing.keys.record import KeyRecord
 from ketgate_server.signing.provider import KeyInvalid
-from ketgate_server.signing.use import convert, streams
+from ketgate_server.signing.use import convert, convert_batches, streams
 from ketgate_server.signing.use import options as check
 from ketgate_server.signing.use.batches import Batches, check_batch_size
 from ketgate_server.signing.use.certification import Certification
@@ -101,7 +101,7 @@ class SigningServicer:
             request.key,
             convert.sign_columns(request, how.options, self._message_max),
             how,
-            lambda results: convert.batch_reply(request, results),
+            lambda results: convert_batches.sign_batch_reply(request, results),
         )
 
     def verify_batch(self, call: Call, request: pb.VerifyBatchRequest) -> Answer:
@@ -123,7 +123,7 @@ class SigningServicer:
             keys = [("", public_key)]
         check.check(algorithm, how.options, how.format, how.path)
         results = self._batches.verify(call, algorithm, keys, columns, how.options, key)
-        return convert.verify_batch_reply(request, results)
+        return convert_batches.verify_batch_reply(request, results)
 
     def sign_stream(self, call: Call, requests: Iterator[pb.SignStreamRequest]) -> Answer:
         with self._stream_places.take(call.identity.subject):

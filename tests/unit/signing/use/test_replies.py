@@ -46,7 +46,7 @@ def replies(desk: Desk, call: FakeCall, algorithm: str) -> list[Any]:
             return [
                 signed,
                 do.verify(call, pb.VerifyRequest(key=key, **item)).verdict,
-                do.verify_batch(call, batch).results[0].verdict,
+                pb.VerifyBatchResponse.FromString(do.verify_batch(call, batch)).results[0].verdict,
                 parsed(pb.IssueCertificateResponse, do.issue_certificate(call, order)),
                 parsed(pb.CreateSigningRequestResponse, do.create_signing_request(call, asked)),
             ]

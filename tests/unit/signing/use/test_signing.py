@@ -260,7 +260,7 @@ def test_a_mu_does_not_get_round_a_policy_of_contexts(desk, call):
     assert found.failure == signature_pb2.VERIFY_FAILURE_CONTEXT
     item = signature_pb2.VerifyItem(message=mu, signature=bytes(2420))
     batch = pb.VerifyBatchRequest(key="keys/a", items=[item], options=options)
-    [one] = desk.service.verify_batch(call, batch).results
+    [one] = pb.VerifyBatchResponse.FromString(desk.service.verify_batch(call, batch)).results
     assert one.verdict.failure == signature_pb2.VERIFY_FAILURE_CONTEXT
 
 
@@ -367,7 +367,7 @@ class TestBatches:
             signature_pb2.VerifyItem(reference="torn", message=b"2", message_crc32c=1),
         ]
         request = pb.VerifyBatchRequest(key="keys/a", items=items)
-        made = desk.service.verify_batch(call, request).results
+        made = pb.VerifyBatchResponse.FromString(desk.service.verify_batch(call, request)).results
         assert [one.verdict.valid for one in made] == [True, True, False, False, False]
         assert made[0].verdict.key_version == "keys/a/versions/1"
         assert made[1].verdict.key_version == "keys/a/versions/2"
@@ -574,7 +574,11 @@ def test_a_public_key_verifies_in_each_format_that_it_is_exported_in(desk, call,
             batch = pb.VerifyBatchRequest(
                 items=[{"message": b"m", "signature": made.signature}], **given
             )
-            assert desk.service.verify_batch(call, batch).results[0].verdict.valid
+            assert (
+                pb.VerifyBatchResponse.FromString(desk.service.verify_batch(call, batch))
+                .results[0]
+                .verdict.valid
+            )
         if raw:
             request = pb.VerifyRequest(public_key=public_key, signature=made.signature)
             error = refused(lambda r=request: desk.service.verify(call, r))
