@@ -16,7 +16,6 @@ from ketgate_server.type.tensors import (
     read_tensor,
 )
 
-
 _UNSIGNED: dict[int, Any] = {4: np.dtype(np.uint32), 8: np.dtype(np.uint64)}
 
 
