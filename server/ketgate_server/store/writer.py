@@ -168,23 +168,24 @@ class Writer:
 
     def _work(self) -> None:
         queue = self._queue
-        while True:
+        ended = False
+        while not ended:
             self._bell.acquire()
-            while True:
+            over = False
+            while not over:
                 with self._guard:
                     full = len(queue) >= QUEUE_MAX
                     batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
                     if full:
                         self._room.notify_all()
-                    if not batch and not self._closed:
-                        self._busy = False
-                if not batch:
-                    break
-                told = self._run(batch)
-                if told:
-                    self._told.put(told)
-            if self._closed:
-                break
+                    if not batch:
+                        # Decided here: what comes once nobody writes is not to be left behind.
+                        over, ended = True, self._closed
+                        self._busy = ended
+                if batch:
+                    told = self._run(batch)
+                    if told:
+                        self._told.put(told)
         self._transaction.close()
         self._told.put(None)
 
