@@ -54,21 +54,22 @@ def close_when_idle(meanwhile):
     meanwhile has run; its transaction."""
     transaction = Transaction()
     writer = Writer(transaction, "tested")
-    told = threading.Event()
+    idle, over = threading.Event(), threading.Event()
     closing = threading.Thread(target=writer.close)
 
     def released():
-        if threading.current_thread().name != "tested" or writer._busy or told.is_set():
+        if threading.current_thread().name != "tested" or writer._busy or idle.is_set():
             return
-        told.set()
+        idle.set()
         meanwhile(writer)
         closing.start()
         while not writer._closed:  # close() cannot end before this thread goes on
             pass
+        over.set()
 
     writer._guard = Guard(writer._guard, released)
     writer.submit(lambda _: None)
-    assert told.wait(TIMEOUT_S)
+    assert over.wait(TIMEOUT_S)
     closing.join(TIMEOUT_S)
     assert not closing.is_alive()
     return transaction
