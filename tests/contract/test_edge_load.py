@@ -11,6 +11,7 @@ from ketgate_server import shutdown
 from ketgate_server.errors import FieldError, KetgateError, Reason
 from ketgate_server.rpc import health
 from ketgate_server.rpc.grpc_call import GrpcCall
+from ketgate_server.rpc.server import ARRIVALS_ASKED
 
 TIMEOUT_S = 200.0
 
@@ -262,3 +263,59 @@ def test_calls_leave_nothing_to_the_collector(puppet, refused, kind):
     finally:
         gc.enable()
     assert len(kept) < 5
+
+
+@pytest.mark.parametrize("kind", ["stream", "upload"])
+def test_a_call_that_gets_no_thread_is_refused_and_gives_its_place_back(
+    make_puppet, refused, monkeypatch, kind
+):
+    """Its caller was left to wait, and its place was lost."""
+    puppet = make_puppet(streams_max=1)
+
+    def no_thread(*_):
+        raise RuntimeError("can't start new thread")
+
+    def make_call():
+        return puppet.call_stream() if kind == "stream" else puppet.call_upload(iter([b""]))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(puppet.edge._stream_lane._pool, "submit", no_thread)
+        for _ in range(2):
+            refusal = refused(make_call)
+            assert (refusal.reason, "thread" in refusal.message) == ("SERVER_BUSY", True)
+            assert puppet.edge.wait_idle(TIMEOUT_S)
+    list(make_call())
+
+
+@pytest.mark.parametrize("stranger", [True, False])
+def test_a_call_that_cannot_be_refused_is_broken_off(puppet, monkeypatch, stranger):
+    """Its caller was left to wait, and a stranger's place was lost."""
+
+    def unary(call):
+        assert not call.cancelled  # watched: the core keeps the call until it ends
+        raise ValueError
+
+    def no_memory(*_):
+        raise MemoryError
+
+    puppet.unary = unary
+    monkeypatch.setattr("ketgate_server.rpc.edge.wire_status", no_memory)
+    with pytest.raises(grpc.RpcError) as caught:
+        puppet.call_unary(metadata=() if stranger else puppet.metadata)
+    assert caught.value.code() is grpc.StatusCode.CANCELLED
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+def test_calls_that_fail_before_they_are_taken_cost_no_later_call(puppet, monkeypatch):
+    """Each was one fewer that the core might announce, until there were none."""
+
+    def no_memory(_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ketgate_server.rpc.server.GrpcCall", no_memory)
+        for _ in range(ARRIVALS_ASKED + 1):
+            with pytest.raises(grpc.RpcError) as caught:
+                puppet.call_unary()
+            assert caught.value.code() is grpc.StatusCode.CANCELLED
+    puppet.call_unary()

@@ -4,8 +4,10 @@ import threading
 import time
 
 import grpc
+import pytest
 from ketgate.server.v1 import server_service_pb2 as pb
 from ketgate_server.errors import KetgateError, Reason
+from ketgate_server.rpc.grpc_call import GrpcCall
 
 TIMEOUT_S = 200.0
 
@@ -95,4 +97,48 @@ def test_a_stream_that_never_ends_is_broken_off(puppet, monkeypatch):
         puppet.edge.break_off_silent_calls()
     ended.set()
     assert call.code() is grpc.StatusCode.CANCELLED
+    assert puppet.edge.wait_idle(TIMEOUT_S)
+
+
+@pytest.mark.parametrize("end", ["cancel", "deadline", "hang up"])
+def test_a_stream_that_is_cut_off_is_not_taken_for_a_whole_one(make_puppet, monkeypatch, end):
+    """The core says of both that there is no further message, and that the caller has gone in an
+    event of its own. It may be late: one cut stream in six was taken for a whole one."""
+    puppet = make_puppet()
+    first, ended, found = threading.Event(), threading.Event(), []
+    tell = GrpcCall._closed
+
+    def late(call, event):
+        ended.wait(TIMEOUT_S)
+        tell(call, event)
+
+    monkeypatch.setattr(GrpcCall, "_closed", late)
+
+    def upload(_call, requests):
+        try:
+            next(requests)
+            first.set()
+            found.append(len([*requests]))
+        except KetgateError as error:
+            found.append(error.reason)
+            raise
+        finally:
+            ended.set()
+
+    puppet.upload = upload
+
+    def contents():
+        yield b""
+        ended.wait(TIMEOUT_S)
+
+    call = puppet.channel.stream_unary("/test.Puppet/Upload").future(
+        contents(), metadata=puppet.metadata, timeout=0.5 if end == "deadline" else TIMEOUT_S
+    )
+    assert first.wait(TIMEOUT_S)
+    if end == "cancel":
+        call.cancel()
+    elif end == "hang up":
+        puppet.channel.close()
+    assert ended.wait(TIMEOUT_S)
+    assert found == [Reason.CANCELLED]
     assert puppet.edge.wait_idle(TIMEOUT_S)

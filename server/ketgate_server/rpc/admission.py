@@ -57,8 +57,16 @@ class ThreadedLane(Lane):
         self._pool = CallPool(capacity, f"rpc-{name}", stack_bytes=stack_bytes)
 
     def run(self, work: Callable[[], object]) -> None:
-        """Have a thread do it. Only for calls that entered: so none waits for a thread."""
-        self._pool.submit(work)
+        """Have a thread do it. Only for calls that entered: so none waits for a thread. Raises
+        KetgateError SERVER_BUSY where the system gives none."""
+        try:
+            self._pool.submit(work)
+        except RuntimeError:
+            raise busy(
+                f"the system gives the server no thread for a {self.name} call; it may be limited "
+                "to too few of them",
+                self._limit,
+            ) from None
 
     def close(self) -> None:
         self._pool.shutdown()

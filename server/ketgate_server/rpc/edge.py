@@ -136,14 +136,13 @@ class Edge:
         try:
             self._let_in(route, call)
         except Exception as error:
-            self._refuse(route, call, error)
-            self._release(route, call)
+            self._turn_away(route, call, error)
             return
         if not route.endpoint.takes_stream:
             call.receive(partial(self._serve_one, route, call))
         elif isinstance(route.lane, ThreadedLane):
             call.watch()
-            route.lane.run(partial(self._serve, route, call, _watched(call)))
+            self._hand_over(route, call, _watched(call))
         else:
             self._serve(route, call, iter(()))
 
@@ -154,13 +153,19 @@ class Edge:
             requests = () if content is None else (content,)
             call.bytes_held = self._request_bytes.take(requests)
         except KetgateError as error:
-            self._refuse(route, call, error)
-            self._release(route, call)
+            self._turn_away(route, call, error)
             return
         if isinstance(route.lane, ThreadedLane):
-            route.lane.run(partial(self._serve, route, call, iter(requests)))
+            self._hand_over(route, call, iter(requests))
         else:
             self._serve(route, call, iter(requests), came=content is not None)
+
+    def _hand_over(self, route: Route, call: GrpcCall, requests: Iterator[bytes]) -> None:
+        assert isinstance(route.lane, ThreadedLane)
+        try:
+            route.lane.run(partial(self._serve, route, call, requests))
+        except Exception as error:
+            self._turn_away(route, call, error)
 
     def _serve(
         self, route: Route, call: GrpcCall, requests: Iterator[bytes], *, came: bool = True
@@ -220,6 +225,13 @@ class Edge:
         self._calls.add(call)
         self._admit(route, call)
 
+    def _turn_away(self, route: Route, call: GrpcCall, error: Exception) -> None:
+        """Refuse a call that is not served at all."""
+        try:
+            self._refuse(route, call, error)
+        finally:
+            self._release(route, call)
+
     def _release(self, route: Route, call: GrpcCall) -> None:
         self._calls.discard(call)
         if call.bytes_held:
@@ -253,7 +265,15 @@ class Edge:
         return call.trailers((REQUEST_ID_KEY, call.request_id), self._version)
 
     def _refuse(self, route: Route, call: GrpcCall, error: Exception, *, came: bool = True) -> None:
-        """Answer with an error."""
+        """Answer with an error. Where that fails too, as it may without memory, break the call off:
+        its caller would wait for ever."""
+        try:
+            self._answer_refused(route, call, error, came)
+        except Exception:
+            call.abandon()
+            raise
+
+    def _answer_refused(self, route: Route, call: GrpcCall, error: Exception, came: bool) -> None:
         known = as_ketgate_error(error, call.request_id)
         if call.cancelled and not isinstance(error, KetgateError):
             known = KetgateError(Reason.CANCELLED, "the caller ended the call")
@@ -325,9 +345,10 @@ def _watched(call: GrpcCall) -> Iterator[bytes]:
         call.waiting_since_s = time.monotonic()
         call.waiting = True
         content = call.wait_for_request()
+        cut_off = content is None and call.cut_off()
         call.waiting = False
         if content is None:
-            if call.gone:
+            if cut_off:
                 raise KetgateError(Reason.CANCELLED, "the caller ended the call")
             return
         yield content

@@ -174,6 +174,12 @@ class GrpcCall:
         content: bytes | None = event.batch_operations[0].message()
         return content
 
+    def cut_off(self) -> bool:
+        """Whether a request that did not come tells that the caller has gone, and not that it has
+        sent all: the core says the same of both, and of who has gone perhaps later. But headers it
+        can send to the other alone."""
+        return not self._wait_for(*self._opening()).success or self.gone
+
     def send(self, answer: bytes) -> bool:
         """Send one of several answers, and wait until there is room for the next. Whether anybody
         is left to read it."""

@@ -104,12 +104,14 @@ class GrpcServer:
     def _arrived(self, event: core.RequestCallEvent) -> Work | None:
         if not event.success:  # the server is stopping
             return None
-        call = GrpcCall(event)
-        return lambda: self._take(call)
+        return lambda: self._take(event)
 
-    def _take(self, call: GrpcCall) -> None:
+    def _take(self, event: core.RequestCallEvent) -> None:
         try:
-            self._edge.take(call)
+            self._edge.take(GrpcCall(event))
+        except Exception:
+            event.call.cancel()  # it may be kept by nobody, and its caller waits
+            raise
         finally:
             if not self._stopping:
                 self._ask_for_arrival()
