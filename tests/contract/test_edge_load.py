@@ -1,6 +1,8 @@
 """Load, cancellation, deadlines and the drain: what a caller and a service see."""
 
 import gc
+import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -319,3 +321,26 @@ def test_calls_that_fail_before_they_are_taken_cost_no_later_call(puppet, monkey
                 puppet.call_unary()
             assert caught.value.code() is grpc.StatusCode.CANCELLED
     puppet.call_unary()
+
+
+def test_who_goes_before_the_request_is_not_said_to_have_sent_none(puppet, monkeypatch):
+    """That the caller had gone was asked for by itself, and came now and then after the end."""
+    gone = threading.Event()
+    monkeypatch.setattr(GrpcCall, "_closed", lambda *_: gone.wait(TIMEOUT_S))
+
+    def nothing():
+        gone.wait(TIMEOUT_S)
+        return
+        yield b""
+
+    call = puppet.channel.stream_unary("/test.Puppet/Unary").future(
+        nothing(), metadata=puppet.metadata
+    )
+    end_s = time.monotonic() + TIMEOUT_S
+    while not puppet.edge._calls and time.monotonic() < end_s:
+        time.sleep(0)  # lets the server take it
+    call.cancel()
+    while not puppet.log_file.read_text() and time.monotonic() < end_s:
+        time.sleep(0)
+    gone.set()
+    assert json.loads(puppet.log_file.read_text())["reason"] == "CANCELLED"

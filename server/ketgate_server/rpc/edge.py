@@ -275,7 +275,7 @@ class Edge:
 
     def _answer_refused(self, route: Route, call: GrpcCall, error: Exception, came: bool) -> None:
         known = as_ketgate_error(error, call.request_id)
-        if call.cancelled and not isinstance(error, KetgateError):
+        if not isinstance(error, KetgateError) and call.cancelled:
             known = KetgateError(Reason.CANCELLED, "the caller ended the call")
         if known.reason is Reason.CANCELLED and self._stopped_calls and not call.gone:
             known = KetgateError(
