@@ -136,13 +136,14 @@ class Writer:
             return True
 
     def _run_own(self, pending: Pending) -> list[Pending]:
-        told = self._run([pending])
-        with self._guard:
-            if self._queue or self._closed:
-                self._bell.release()
-            else:
-                self._busy = False
-        return told
+        try:
+            return self._run([pending])
+        finally:  # whatever befell this thread, others write after it
+            with self._guard:
+                if self._queue or self._closed:
+                    self._bell.release()
+                else:
+                    self._busy = False
 
     def _put(self, pending: Pending, timeout_s: float) -> None:
         with self._guard:
@@ -192,14 +193,16 @@ class Writer:
     def _run(self, batch: list[Pending]) -> list[Pending]:
         self._writing = threading.get_ident()
         started_s = time.monotonic()
-        told = run_batch(self._transaction, batch)
-        if self.observe is not None:
-            try:
-                self.observe(len(batch), time.monotonic() - started_s)
-            except Exception:  # the writer must not end because of whoever looks on
-                _log.exception("an observer of the store failed")
-        self._writing = None
-        return told
+        try:
+            told = run_batch(self._transaction, batch)
+            if self.observe is not None:
+                try:
+                    self.observe(len(batch), time.monotonic() - started_s)
+                except Exception:  # the writer must not end because of whoever looks on
+                    _log.exception("an observer of the store failed")
+            return told
+        finally:
+            self._writing = None
 
     def _tell_all(self) -> None:
         """Of a batch's ends, while the next one is written."""

@@ -6,6 +6,7 @@ between stayed in the queue for ever, and one whose caller wrote itself found it
 
 import threading
 
+import pytest
 from ketgate_server.store.writer import Writer
 
 TIMEOUT_S = 60.0
@@ -119,3 +120,26 @@ def test_who_writes_while_it_is_closed_is_waited_for():
     callers[0].join(TIMEOUT_S)
     assert found == [False]
     assert transaction.closed
+
+
+def test_a_thread_that_ends_while_it_writes_leaves_the_writing_to_others():
+    """Nobody wrote any more after it."""
+    transaction = Transaction()
+    writer = Writer(transaction, "tested")
+    outcomes = []
+
+    def leave():
+        raise SystemExit
+
+    def work():
+        transaction.callbacks = {leave: None}
+        with pytest.raises(SystemExit):
+            writer.run(lambda _: None, None, batched=False)
+        transaction.callbacks = {}
+        outcomes.append(writer.run(lambda _: "done", None, batched=False))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    assert outcomes == ["done"]
+    writer.close()
