@@ -47,7 +47,7 @@ def test_maps_are_sent_in_the_order_of_their_keys():
     circuit = Circuit(16, 16, (), bit_registers=registers(16))
     outcome = CircuitOutcome({value * 7919 % 65536: 1 for value in range(5000)})
     written = convert_result.write_circuit_result(0, circuit, outcome, 5000)
-    content = handler._serialise(pb.RunCircuitsStreamResponse(circuit=written))
+    content = handler.serialise(pb.RunCircuitsStreamResponse(circuit=written))
     names = [name(value, circuit) for value in outcome.counts]
     places = [content.index(one.encode()) for one in sorted(names)]
     assert places == sorted(places)
