@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ketgate_server.cached import cached_property
 from ketgate_server.optimization.base import Conflict
 from ketgate_server.type.sparse import Sparse
 

@@ -11,10 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
+from ketgate_server.cached import cached_property
 from ketgate_server.quantum.base import Calibration, GateCalibration, QubitCalibration
 from ketgate_server.quantum.noise import Channel, NoiseModel
 from ketgate_server.quantum.noise_channels import depolarizing, relaxation

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal
 
+from ketgate_server.cached import cached_property
 from ketgate_server.quantum.expression import Angle
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 
+from ketgate_server.cached import cached_property
 from ketgate_server.quantum.base import RunOptions
 from ketgate_server.quantum.circuit import Circuit
 from ketgate_server.quantum.observable import PauliSum, qubit_wise_groups

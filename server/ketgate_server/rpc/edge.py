@@ -8,9 +8,10 @@ server hold a message.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from functools import cached_property, partial
+from functools import partial
 
 from ketgate_server import __version__
+from ketgate_server.cached import cached_property
 from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.rpc.admission import Lane, RequestBytes, ThreadedLane
 from ketgate_server.rpc.auth import Authenticator

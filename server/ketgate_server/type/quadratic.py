@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ketgate_server.cached import cached_property
 from ketgate_server.type.sparse import Sparse
 
 TERMS_AT_ONCE = 1 << 20

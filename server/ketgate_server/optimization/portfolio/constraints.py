@@ -1,10 +1,10 @@
 """What a portfolio must keep, and the book it starts from."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from ketgate_server.cached import cached_property
 from ketgate_server.optimization.base import as_float64
 from ketgate_server.optimization.portfolio.covariance import Array
 

@@ -3,11 +3,12 @@ them.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ketgate_server.cached import cached_property
 
 Array = NDArray[np.float64]
 

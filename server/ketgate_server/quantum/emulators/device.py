@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
+from ketgate_server.cached import cached_property
 from ketgate_server.quantum.base import Calibration
 from ketgate_server.quantum.calibration import USELESS
 

@@ -11,12 +11,12 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 from ketgate_native.density import TRAJECTORY_QUBITS_MAX
 
 from ketgate_server import __version__
+from ketgate_server.cached import cached_property
 from ketgate_server.quantum.base import (
     BackendKind,
     Capabilities,

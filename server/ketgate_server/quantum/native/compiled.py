@@ -9,10 +9,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from ketgate_native.statevector import Program
 
+from ketgate_server.cached import cached_property
 from ketgate_server.quantum.base import Precision
 from ketgate_server.quantum.circuit import Circuit, Condition, Gate, If, Measure, Operation, Reset
 from ketgate_server.quantum.native.lowering import Numbers, lowered

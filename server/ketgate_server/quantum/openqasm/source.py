@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
 
+from ketgate_server.cached import cached_property
 from ketgate_server.errors import KetgateError, Reason, echo
 from ketgate_server.quantum.circuit import Place
 

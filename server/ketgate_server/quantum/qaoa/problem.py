@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ketgate_server.cached import cached_property
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 
+from ketgate_server.cached import cached_property
 from ketgate_server.signing.algorithms import Algorithm
 from ketgate_server.signing.provider import (
     Abilities,
