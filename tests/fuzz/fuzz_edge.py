@@ -88,7 +88,7 @@ class Wire:
         self, operations: "Sequence[Operation]", tag: Callable[..., Any]
     ) -> None:
         """Done at once, but for the end of the call, which has not come."""
-        if operations[0].kind == "close":
+        if operations and operations[0].kind == "close":
             self._tag_of_end = tag
             return
         success = True
@@ -179,7 +179,7 @@ def send(edge: Edge, wire: Wire) -> str:
     if wire.call_details.method == WATCH:
         wire.go()
     assert wire.ended.wait(30), "no end"
-    assert wire.status is not None
+    assert wire.status is not None, "broken off"
     trailers, code, message, _ = wire.status
     assert all(isinstance(answer, bytes) for answer in wire.answers)
     if code == 0:

@@ -10,10 +10,10 @@ SERVER = ROOT / "server" / "ketgate_server"
 EDGE = {"rpc", "main.py", "shutdown.py", "__main__.py"}
 # What each part of the server may import from it, besides itself.
 BASE = {
-    "__version__",
     "address",
     "admission",
     "arrays",
+    "cached",
     "child",
     "config",
     "domain",
@@ -27,6 +27,8 @@ BASE = {
     "roles",
     "settings",
     "type",
+    "__version__",
+    "wire",
     "",
 }
 ALLOWED = {

@@ -110,6 +110,7 @@ class Edge:
                 role=method.role,
                 lane=method.lane or ("stream" if method.upload is not None else ""),
                 mutates=method.mutates,
+                quick=method.quick,
             )
             self.add_endpoint(f"/{service.name}/{name}", endpoint)
 
@@ -129,7 +130,7 @@ class Edge:
 
     def take(self, call: GrpcCall) -> None:
         """Let a call in, or refuse it, and have it served: by the thread that brings its request, or
-        by one of its lane's."""
+        by one of its lane's. It takes a moment."""
         route = self._routes.get(call.method)
         if route is None:
             endpoint = Endpoint(_refuse_unknown, takes_stream=True)
@@ -140,7 +141,7 @@ class Edge:
             self._turn_away(route, call, error)
             return
         if not route.endpoint.takes_stream:
-            call.receive(partial(self._serve_one, route, call))
+            call.receive(partial(self._serve_one, route, call), route.endpoint.quick)
         elif isinstance(route.lane, ThreadedLane):
             call.watch()
             self._hand_over(route, call, _watched(call))

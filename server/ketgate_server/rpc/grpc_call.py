@@ -10,11 +10,13 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 
 from ketgate_server.rpc import core
+from ketgate_server.rpc.admission import SMALL_REQUEST_BYTES
 from ketgate_server.rpc.call import Identity
 
 NOBODY = Identity("", "", frozenset())
@@ -160,13 +162,18 @@ class GrpcCall:
         """The handler's trailers and the standard ones."""
         return standard if self._trailers is None else (*self._trailers, *standard)
 
-    def receive(self, then: Callable[[bytes | None], None]) -> None:
+    def receive(self, then: Callable[[bytes | None], None], quick: bool) -> None:
         """Read the request; the thread that gets it calls then. None: the caller sends none, or is
-        gone."""
-        self._core.start_server_batch(
-            (core.ReceiveMessageOperation(_NO_FLAGS),),
-            lambda event: _Delivery(then, event.batch_operations[0].message()),
-        )
+        gone. quick: then takes a moment, if the request is small."""
+
+        def deliver(event: core.BatchOperationEvent) -> Work | None:
+            content: bytes | None = event.batch_operations[0].message()
+            if quick and (content is None or len(content) <= SMALL_REQUEST_BYTES):
+                then(content)
+                return None
+            return partial(then, content)
+
+        self._core.start_server_batch((core.ReceiveMessageOperation(_NO_FLAGS),), deliver)
 
     def wait_for_request(self) -> bytes | None:
         """The next request; None: there is none any more."""
@@ -242,19 +249,6 @@ class GrpcCall:
         if event.batch_operations[0].cancelled():
             self.gone = True
             self.cancel()
-
-
-class _Delivery:
-    """A request for the function that waits for it."""
-
-    __slots__ = ("_content", "_then")
-
-    def __init__(self, then: Callable[[bytes | None], None], content: bytes | None) -> None:
-        self._then = then
-        self._content = content
-
-    def __call__(self) -> None:
-        self._then(self._content)
 
 
 class _Waiting:

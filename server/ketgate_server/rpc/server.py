@@ -101,12 +101,9 @@ class GrpcServer:
     def _ask_for_arrival(self) -> None:
         self._server.request_call(self._queue, self._queue, self._arrived)
 
-    def _arrived(self, event: core.RequestCallEvent) -> Work | None:
+    def _arrived(self, event: core.RequestCallEvent) -> None:
         if not event.success:  # the server is stopping
-            return None
-        return lambda: self._take(event)
-
-    def _take(self, event: core.RequestCallEvent) -> None:
+            return
         try:
             self._edge.take(GrpcCall(event))
         except Exception:
