@@ -344,3 +344,25 @@ def test_who_goes_before_the_request_is_not_said_to_have_sent_none(puppet, monke
         time.sleep(0)
     gone.set()
     assert json.loads(puppet.log_file.read_text())["reason"] == "CANCELLED"
+
+
+def test_a_store_that_does_not_answer_holds_up_only_who_needs_it(puppet, refused, monkeypatch):
+    """Tokens are looked up in it: the threads that take calls off the wire waited for it, all of them."""
+    entered, go = threading.Semaphore(0), threading.Event()
+
+    def revision():
+        entered.release()
+        assert go.wait(TIMEOUT_S)
+        return 0
+
+    monkeypatch.setattr(puppet.store, "revision", revision)
+    monkeypatch.setattr("ketgate_server.rpc.auth.CHECK_INTERVAL_S", -1.0)
+    waiting = [puppet.future() for _ in range(4)]
+    assert entered.acquire(timeout=TIMEOUT_S)
+    unknown = puppet.channel.unary_unary("/test.Puppet/Unknown")
+    refusal = refused(lambda: unknown(b"", timeout=20.0))
+    assert refusal.reason == "METHOD_UNKNOWN"
+    assert not any(future.done() for future in waiting)
+    go.set()
+    for future in waiting:
+        future.result(TIMEOUT_S)

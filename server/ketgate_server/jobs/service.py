@@ -28,9 +28,7 @@ def create_service(jobs: JobStore, hub: Hub, kinds: Kinds) -> Service:
     return Service(
         NAME,
         {
-            "CreateJob": Method(
-                pb.CreateJobRequest, ROLE, unary=servicer.create_job, mutates=True, quick=True
-            ),
+            "CreateJob": Method(pb.CreateJobRequest, ROLE, unary=servicer.create_job, mutates=True),
             "GetJob": Method(pb.GetJobRequest, ROLE, unary=servicer.get_job),
             "ListJobs": Method(pb.ListJobsRequest, ROLE, unary=servicer.list_jobs),
             "CancelJob": Method(pb.CancelJobRequest, ROLE, unary=servicer.cancel_job, mutates=True),

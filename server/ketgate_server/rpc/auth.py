@@ -31,6 +31,13 @@ class Authenticator:
         self._revision = store.revision()
         self._checked_s = time.time()
 
+    def asks_store(self, authorization: str | None) -> bool:
+        """Whether identify would ask the store now, which may take as long as the database is away."""
+        if authorization is None:
+            return False
+        since_s = time.time() - self._checked_s
+        return not 0 <= since_s <= CHECK_INTERVAL_S or authorization not in self._known
+
     def identify(self, authorization: str | None) -> Identity:
         """Raises KetgateError TOKEN_MISSING or TOKEN_INVALID. An unknown, an expired and a revoked
         one look alike."""

@@ -90,9 +90,6 @@ class Method:
     stream when it sends or takes one."""
     mutates: bool = False
     """It changes something, so that its refusals belong into the audit."""
-    quick: bool = False
-    """A unary method that takes a moment for a small request, and waits for nothing but with Later. The
-    thread that brings the request then runs it in between others."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What this server uses of gRPC's core: the Cython layer that grpcio's own server stands on.
 
 grpcio's server hands each call from the thread that polls to one of a pool, and back for every
-message: measured with a client on the same two cores, an echo costs it 390 us of processor time, and
-ours over the same core 120. The layer is not public. It has not changed for years in what is used
-here, all of which is in this file; an interpreter that finds another one is told so at import.
+message; benchmarks/edge.py compares what that costs. The layer is not public. It has not changed for
+years in what is used here, all of which is in this file; an interpreter that finds another one is told
+so at import.
 """
 
 import grpc

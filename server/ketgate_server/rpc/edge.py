@@ -37,7 +37,7 @@ UPLOAD_TIMEOUT_S = 3_600.0
 
 STRANGER_MESSAGE_TIMEOUT_S = 10.0
 MESSAGE_TIMEOUT_S = 300.0
-"""How long a call may hold a thread without sending its request."""
+"""How long a call may hold its place without sending its request."""
 
 
 class Edge:
@@ -110,7 +110,6 @@ class Edge:
                 role=method.role,
                 lane=method.lane or ("stream" if method.upload is not None else ""),
                 mutates=method.mutates,
-                quick=method.quick,
             )
             self.add_endpoint(f"/{service.name}/{name}", endpoint)
 
@@ -128,9 +127,16 @@ class Edge:
         route = Route(method, endpoint, lane, self._metrics.method(method), level)
         self._routes[method] = route
 
+    def takes_at_once(self, call: GrpcCall) -> bool:
+        """Whether take() waits for nothing."""
+        route = self._routes.get(call.method)
+        if route is None or route.endpoint.role is None:
+            return True
+        return not self._authenticator.asks_store(call.metadata.get("authorization"))
+
     def take(self, call: GrpcCall) -> None:
         """Let a call in, or refuse it, and have it served: by the thread that brings its request, or
-        by one of its lane's. It takes a moment."""
+        by one of its lane's."""
         route = self._routes.get(call.method)
         if route is None:
             endpoint = Endpoint(_refuse_unknown, takes_stream=True)
@@ -141,7 +147,7 @@ class Edge:
             self._turn_away(route, call, error)
             return
         if not route.endpoint.takes_stream:
-            call.receive(partial(self._serve_one, route, call), route.endpoint.quick)
+            call.receive(partial(self._serve_one, route, call))
         elif isinstance(route.lane, ThreadedLane):
             call.watch()
             self._hand_over(route, call, _watched(call))

@@ -23,8 +23,6 @@ class Endpoint:
     """As in Method."""
     mutates: bool = False
     """As in Method."""
-    quick: bool = False
-    """As in Method."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from typing import Any
 from google.protobuf.message import Message
 
 from ketgate_server.rpc import core
-from ketgate_server.rpc.admission import SMALL_REQUEST_BYTES
 from ketgate_server.rpc.call import Identity
 
 NOBODY = Identity("", "", frozenset())
@@ -162,18 +161,13 @@ class GrpcCall:
         """The handler's trailers and the standard ones."""
         return standard if self._trailers is None else (*self._trailers, *standard)
 
-    def receive(self, then: Callable[[bytes | None], None], quick: bool) -> None:
+    def receive(self, then: Callable[[bytes | None], None]) -> None:
         """Read the request; the thread that gets it calls then. None: the caller sends none, or is
-        gone. quick: then takes a moment, if the request is small."""
-
-        def deliver(event: core.BatchOperationEvent) -> Work | None:
-            content: bytes | None = event.batch_operations[0].message()
-            if quick and (content is None or len(content) <= SMALL_REQUEST_BYTES):
-                then(content)
-                return None
-            return partial(then, content)
-
-        self._core.start_server_batch((core.ReceiveMessageOperation(_NO_FLAGS),), deliver)
+        gone."""
+        self._core.start_server_batch(
+            (core.ReceiveMessageOperation(_NO_FLAGS),),
+            lambda event: partial(then, event.batch_operations[0].message()),
+        )
 
     def wait_for_request(self) -> bytes | None:
         """The next request; None: there is none any more."""

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import grpc
 
@@ -101,17 +102,33 @@ class GrpcServer:
     def _ask_for_arrival(self) -> None:
         self._server.request_call(self._queue, self._queue, self._arrived)
 
-    def _arrived(self, event: core.RequestCallEvent) -> None:
+    def _arrived(self, event: core.RequestCallEvent) -> Work | None:
         if not event.success:  # the server is stopping
-            return
+            return None
         try:
-            self._edge.take(GrpcCall(event))
+            call = GrpcCall(event)
+            if not self._edge.takes_at_once(call):
+                return partial(self._take, event.call, call)
         except Exception:
-            event.call.cancel()  # it may be kept by nobody, and its caller waits
+            self._lose(event.call)
             raise
-        finally:
-            if not self._stopping:
-                self._ask_for_arrival()
+        self._take(event.call, call)
+        return None
+
+    def _take(self, wire: core.Call, call: GrpcCall) -> None:
+        try:
+            self._edge.take(call)
+        except Exception:
+            self._lose(wire)
+            raise
+        if not self._stopping:
+            self._ask_for_arrival()
+
+    def _lose(self, wire: core.Call) -> None:
+        """Break off a call that is kept by nobody, as its caller waits; and take the next."""
+        wire.cancel()
+        if not self._stopping:
+            self._ask_for_arrival()
 
     def _poll(self) -> None:
         """Take events and do their work until enough others poll."""

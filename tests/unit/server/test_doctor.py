@@ -158,17 +158,19 @@ def test_missing_parts_come_with_their_command(monkeypatch: pytest.MonkeyPatch) 
     assert set(faults(found)) == {"native", "surely-not-installed"}
 
 
-def test_a_version_is_that_of_a_package_or_of_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_is_that_of_a_package_or_of_a_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """liboqs and liboqs-python have versions of their own, and stood there as "liboqs" both."""
     monkeypatch.setattr(software, "part_version", lambda name: "0.16.0")
     found = list(software.findings())
     assert named(found, "liboqs").detail == "liboqs-python 0.16.0"
     assert named(found, "qiskit").detail == "0.16.0"
     provider = CryptographyProvider()
-    monkeypatch.setattr(provider, "path", Path("/usr/lib/liboqs.so"), raising=False)
+    monkeypatch.setattr(provider, "path", tmp_path / "liboqs.so", raising=False)
     monkeypatch.setattr(providers, "find_providers", lambda _: Found(Providers([provider])))
     told = next(one for one in providers.findings(SigningSettings()) if one.name == provider.name)
-    assert told.detail.endswith("algorithms; the library /usr/lib/liboqs.so")
+    assert told.detail.endswith(f"algorithms; the library {tmp_path}/liboqs.so")
 
 
 def test_kernels_that_cannot_be_loaded_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
